@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sandboxes: specification, creation, finding, end of life, metrics, ports. */
+#ifndef SANDBOXES_SANDBOX_H
+#define SANDBOXES_SANDBOX_H
+
+#include <sandboxes/client.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum sbx_network {
+    SBX_NETWORK_DEFAULT = 0, /* the provider's default; local: internet, or allow when a list is given */
+    SBX_NETWORK_NONE = 1,    /* loopback only */
+    SBX_NETWORK_INTERNET = 2, /* public addresses; never the host, private ranges or metadata services */
+    SBX_NETWORK_ALLOW = 3,   /* only what the allow list names */
+    SBX_NETWORK_HOST = 4     /* the host's own network: no isolation of network at all */
+};
+
+enum sbx_mount_flags {
+    SBX_MOUNT_WRITABLE = 1 << 0 /* default is read-only */
+};
+
+/* A directory or file of this machine, seen inside the sandbox. */
+struct sbx_mount {
+    const char *source; /* absolute path here */
+    const char *target; /* absolute path inside */
+    uint32_t flags;     /* enum sbx_mount_flags */
+};
+
+/* A port of the sandbox reachable at 127.0.0.1:host_port. */
+struct sbx_port {
+    uint16_t port;      /* inside, TCP */
+    uint16_t host_port; /* here; 0: any free one */
+};
+
+enum sbx_lifetime {
+    SBX_LIFETIME_DETACHED = 0, /* lives until destroyed or its time to live ends */
+    SBX_LIFETIME_TIED = 1      /* ends with the creating process too, however that ends */
+};
+
+/* What is asked for. All zero means defaults. What can't be given is an error, never dropped. Borrowed. */
+struct sbx_spec {
+    size_t size;
+    const char *provider;    /* NULL: the client's default */
+    const char *image;       /* NULL: the provider's default; local: "host", a directory, a tarball */
+    const char *user;        /* default user of commands; NULL: "user" */
+    const char *workdir;     /* default directory of commands; NULL: that user's home */
+    const char *hostname;    /* NULL: "sandbox" */
+    const char *gpu;         /* kind of gpu; NULL: none */
+    uint64_t memory_bytes;   /* 0: default */
+    uint64_t disk_bytes;     /* of the writable layer; 0: default */
+    uint32_t cpu_millis;     /* 1000 = one core; 0: default */
+    uint32_t max_pids;       /* processes and threads; 0: default */
+    uint32_t max_open_files; /* per process; 0: default */
+    uint32_t lifetime;       /* enum sbx_lifetime */
+    int64_t ttl_ms;          /* time to live from creation; 0: the provider's default; -1: none */
+    uint32_t network;        /* enum sbx_network */
+    uint32_t reserved;
+    const char *const *allow; /* "example.com", "*.example.com", "1.2.3.0/24", each with optional ":port" */
+    size_t allow_count;
+    const struct sbx_pair *env; /* of every command */
+    size_t env_count;
+    const struct sbx_pair *labels;
+    size_t label_count;
+    const struct sbx_mount *mounts;
+    size_t mount_count;
+    const struct sbx_port *ports;
+    size_t port_count;
+};
+#define SBX_SPEC_INIT {.size = sizeof(struct sbx_spec)}
+
+enum sbx_state {
+    SBX_STATE_UNKNOWN = 0,
+    SBX_STATE_CREATING = 1,
+    SBX_STATE_RUNNING = 2,
+    SBX_STATE_PAUSED = 3,
+    SBX_STATE_STOPPED = 4,
+    SBX_STATE_FAILED = 5
+};
+
+/* A living sandbox, seen from this process. Thread-safe. */
+struct sbx_sandbox;
+
+/* Facts about a sandbox; strings belong to whatever the struct was taken from. */
+struct sbx_info {
+    size_t size;
+    const char *id;
+    const char *provider;
+    const char *image;
+    const char *user;
+    uint32_t state;   /* enum sbx_state */
+    uint32_t network; /* enum sbx_network */
+    int64_t created_ms; /* Unix time */
+    int64_t expires_ms; /* Unix time; 0: never */
+    uint64_t memory_bytes;
+    uint64_t disk_bytes;
+    uint32_t cpu_millis;
+    uint32_t max_pids;
+    const struct sbx_pair *labels; /* sorted by name */
+    size_t label_count;
+    const struct sbx_port *ports;
+    size_t port_count;
+};
+
+struct sbx_list {
+    size_t count;
+    const struct sbx_info *items;
+    void *owner; /* private */
+};
+
+struct sbx_metrics {
+    size_t size;
+    uint64_t cpu_usec;         /* processor time used since creation */
+    uint64_t memory_bytes;     /* now */
+    uint64_t memory_peak_bytes;
+    uint64_t memory_limit_bytes; /* 0: none */
+    uint64_t disk_bytes;       /* of the writable layer */
+    uint64_t disk_limit_bytes;
+    uint32_t pids;             /* processes and threads now, without our own */
+    uint32_t oom_kills;        /* processes killed for lack of memory so far */
+};
+
+/*
+ * Creates a sandbox and returns when its first command can run. The handle does not own the sandbox:
+ * free it with sbx_sandbox_free(), end the sandbox with sbx_sandbox_destroy().
+ * Errors: INVALID (spec), SETUP (machine), UNSUPPORTED, QUOTA, AUTH, TIMEOUT, CANCELLED, NOMEM, IO.
+ * On failure nothing is left behind.
+ */
+SBX_API int sbx_sandbox_create(struct sbx_client *client, const struct sbx_spec *spec,
+                               const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
+                               struct sbx_error *err);
+
+/* The living sandbox with this id (or a unique prefix of it). provider NULL: all are searched. */
+SBX_API int sbx_sandbox_get(struct sbx_client *client, const char *provider, const char *id,
+                            const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
+                            struct sbx_error *err);
+
+/* A running sandbox that has all these labels; the oldest if several. NOT_FOUND if there is none. */
+SBX_API int sbx_sandbox_find(struct sbx_client *client, const char *provider,
+                             const struct sbx_pair *labels, size_t label_count,
+                             const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
+                             struct sbx_error *err);
+
+/*
+ * As find with the spec's labels; creates it if there is none. Two processes racing for the same labels
+ * get the same sandbox (where the provider can lock; local can). ret_created may be NULL.
+ */
+SBX_API int sbx_sandbox_get_or_create(struct sbx_client *client, const struct sbx_spec *spec,
+                                      const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
+                                      uint32_t *ret_created, struct sbx_error *err);
+
+/* Living sandboxes that have all these labels, oldest first. Free with sbx_list_free(). */
+SBX_API int sbx_sandbox_list(struct sbx_client *client, const char *provider,
+                             const struct sbx_pair *labels, size_t label_count,
+                             const struct sbx_call *call, struct sbx_list *ret_list,
+                             struct sbx_error *err);
+SBX_API void sbx_list_free(struct sbx_list *list);
+
+SBX_API void sbx_sandbox_free(struct sbx_sandbox *sandbox);
+
+/* Lives as long as the handle. */
+SBX_API const char *sbx_sandbox_id(const struct sbx_sandbox *sandbox);
+SBX_API const char *sbx_sandbox_provider(const struct sbx_sandbox *sandbox);
+
+/* Facts as of now; strings live until the next call of it on this handle, or its end. */
+SBX_API int sbx_sandbox_info(struct sbx_sandbox *sandbox, const struct sbx_call *call,
+                             struct sbx_info *ret_info, struct sbx_error *err);
+
+/* Ends the sandbox with everything in it; returns when nothing of it is left. Again: NOT_FOUND. */
+SBX_API int sbx_sandbox_destroy(struct sbx_sandbox *sandbox, const struct sbx_call *call,
+                                struct sbx_error *err);
+
+/* New time to live, counted from now; -1: none. */
+SBX_API int sbx_sandbox_set_ttl(struct sbx_sandbox *sandbox, int64_t ttl_ms,
+                                const struct sbx_call *call, struct sbx_error *err);
+
+SBX_API int sbx_sandbox_metrics(struct sbx_sandbox *sandbox, const struct sbx_call *call,
+                                struct sbx_metrics *ret_metrics, struct sbx_error *err);
+
+/*
+ * Makes a TCP port of the sandbox reachable. port->host_port 0 picks a free one. ret_url receives an
+ * address such as "127.0.0.1:40123" or "https://8000-id.example.com" (at most url_size bytes with NUL).
+ */
+SBX_API int sbx_sandbox_expose(struct sbx_sandbox *sandbox, const struct sbx_port *port,
+                               const struct sbx_call *call, char *ret_url, size_t url_size,
+                               struct sbx_error *err);
+
+SBX_API int sbx_sandbox_pause(struct sbx_sandbox *sandbox, const struct sbx_call *call,
+                              struct sbx_error *err);
+SBX_API int sbx_sandbox_resume(struct sbx_sandbox *sandbox, const struct sbx_call *call,
+                               struct sbx_error *err);
+
+/* "running", "paused", ... and "none", "internet", ...; NULL for other numbers. Static storage. */
+SBX_API const char *sbx_state_name(uint32_t state);
+SBX_API const char *sbx_network_name(uint32_t network);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

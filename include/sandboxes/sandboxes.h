@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything: one include for programs that use the library. */
+#ifndef SANDBOXES_SANDBOXES_H
+#define SANDBOXES_SANDBOXES_H
+
+#include <sandboxes/client.h>
+#include <sandboxes/error.h>
+#include <sandboxes/files.h>
+#include <sandboxes/process.h>
+#include <sandboxes/provider.h>
+#include <sandboxes/sandbox.h>
+#include <sandboxes/types.h>
+
+#endif
