@@ -4,6 +4,33 @@
 
 #include <string.h>
 
+void agent_config_put(struct buf *out, const struct agent_config *config)
+{
+    wire_put_text(out, config->user);
+    wire_put_text(out, config->workdir);
+    wire_put_pairs(out, config->env, config->env_count);
+}
+
+int agent_config_get(const void *payload, size_t size, struct agent_config *ret_config)
+{
+    struct wire_reader in = wire_reader(payload, size);
+    struct agent_config config = {.user = wire_text(&in)};
+    config.workdir = wire_text(&in);
+    config.env = wire_pairs(&in, AGENT_PAIRS_MAX, &config.env_count);
+    if (!wire_end(&in)) {
+        agent_config_deinit(&config);
+        return -1;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+void agent_config_deinit(struct agent_config *config)
+{
+    free(config->env);
+    *config = (struct agent_config){0};
+}
+
 void agent_exec_put(struct buf *out, const struct agent_exec *exec)
 {
     wire_put_u32(out, exec->flags);

@@ -19,6 +19,11 @@
 
 #define AGENT_PROTOCOL 1
 
+// Descriptors the agent starts with.
+#define AGENT_FD_LISTEN 3  // listening unix stream socket
+#define AGENT_FD_FIRST 4   // a connected one, as if accepted from it; READY goes out here
+#define AGENT_FD_MONITOR 5 // seqpacket socket: first a datagram with agent_config; at its end the agent exits
+
 // Ceilings that both sides hold.
 #define AGENT_ARGS_MAX 16384
 #define AGENT_PAIRS_MAX 4096
@@ -48,6 +53,18 @@ enum agent_msg {
     AGENT_DONE = 38,    // end of a list, or success without a value
     AGENT_USED = 39     // struct agent_usage
 };
+
+// What the agent is told at its start. Arrays as in agent_exec.
+struct agent_config {
+    const char *user;    // default user, a name or number
+    const char *workdir; // "" = that user's home
+    struct sbx_pair *env;
+    size_t env_count;
+};
+
+void agent_config_put(struct buf *out, const struct agent_config *config);
+int agent_config_get(const void *payload, size_t size, struct agent_config *ret_config);
+void agent_config_deinit(struct agent_config *config);
 
 // EXEC's payload. argv empty means `shell` is run by /bin/sh -c. Strings are borrowed.
 struct agent_exec {

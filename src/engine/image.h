@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images: what the root file system of a sandbox is made of. Layer: engine.
+#pragma once
+
+#include <sandboxes/types.h>
+
+#include "base/clock.h"
+
+/*
+ * An image made ready on this machine. Layers as in box_spec: (target inside, directory here), first
+ * target "/", equal neighbouring targets are layers of one overlay, topmost first.
+ */
+struct image {
+    struct sbx_pair *layers; // owned, strings too
+    size_t layer_count;
+    struct sbx_pair *env; // defaults, PATH included; owned, strings too
+    size_t env_count;
+    char *workdir; // owned; NULL: the user's home
+    char *user;    // owned; NULL: "user"
+};
+
+/*
+ * name: NULL or "host" (curated view of this machine), the path of a directory (containing '/'), or the path of a tarball (gz, xz,
+ * zstd or none). Unpacked and curated trees are kept under the cache directory, content-addressed, and
+ * made once even when many ask at the same time. Errors: NOT_FOUND (unknown image), INVALID (a bad
+ * archive), SETUP, QUOTA, IO.
+ */
+int image_open(const char *name, struct deadline deadline, struct image *ret_image,
+               struct sbx_error *err);
+void image_deinit(struct image *image);
