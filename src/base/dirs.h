@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where things of ours live on this machine. Layer: base.
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+/*
+ * The directory of what can be made again: $SANDBOXES_CACHE_DIR, $XDG_CACHE_HOME/sandboxes,
+ * ~/.cache/sandboxes, or /var/tmp/sandboxes-UID for accounts whose home cannot be written. Made if
+ * missing, 0700; one that belongs to somebody else or that others may write is refused.
+ */
+int dirs_cache(char *ret_path, size_t size, struct sbx_error *err);
