@@ -70,7 +70,8 @@ static void trim_utf8(char *text)
         text[start - 1] = '\0';
 }
 
-static void format_into(char *buffer, size_t size, const char *format, va_list args)
+static PRINTF_LIKE(3, 0) void format_into(char *buffer, size_t size, const char *format,
+                                          va_list args)
 {
     int length = vsnprintf(buffer, size, format, args);
     if (length >= 0 && (size_t)length >= size)
@@ -83,7 +84,8 @@ void err_clear(struct sbx_error *err)
         memset(err, 0, sizeof(*err));
 }
 
-static void fill(struct sbx_error *err, int code, const char *format, va_list args)
+static PRINTF_LIKE(3, 0) void fill(struct sbx_error *err, int code, const char *format,
+                                   va_list args)
 {
     err_clear(err);
     err->code = code;

@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the test suites of the build directories that ./dev has made, and sums them up.
+
+Prints a line per suite and, last, `N passed, N failed, N skipped` over all test programs with their
+subtests. Fails when a test failed or something stayed behind.
+"""
+import argparse
+import collections
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TREE, "tests", "lib"))
+import leaks  # noqa: E402
+
+USER_ID = 65533
+VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
+            "--child-silent-after-fork=yes --trace-children=no")
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=1:exitcode=99:die_after_fork=0",
+}
+
+Run = collections.namedtuple("Run", "name about build arguments env user")
+
+
+def plan(root):
+    """Every run there is, in order; `only` chooses."""
+    memory = ["--suite", "unit", "--suite", "contract"]
+    who = "as root" if root else "as this user"
+    runs = [
+        Run("main", who, "build", ["--no-suite", "slow"], {}, False),
+        Run("user", "as an ordinary user", "build",
+            ["--no-suite", "slow", "--no-suite", "unit", "--no-suite", "arch", "--no-suite", "root"],
+            {}, True),
+        Run("asan", "address and undefined behaviour sanitizers", "build-asan", memory,
+            SANITIZER_ENV, False),
+        Run("tsan", "thread sanitizer", "build-tsan", memory, SANITIZER_ENV, False),
+        Run("valgrind", "under valgrind", "build",
+            [*memory, "--timeout-multiplier", "20", "--wrap", VALGRIND], {}, False),
+        Run("fuzz", "fuzz targets", "build-fuzz", ["--suite", "fuzz", "--timeout-multiplier", "0"],
+            SANITIZER_ENV, False),
+        Run("slow", "slow suites, " + who, "build", ["--suite", "slow"], {}, False),
+    ]
+    return [run for run in runs if root or not run.user]
+
+
+class Count:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def number(pattern, text):
+    found = re.search(pattern, text)
+    return int(found.group(1)) if found else 0
+
+
+def count_tap(text):
+    count = Count()
+    for line in text.splitlines():
+        found = re.match(r"(not )?ok\b(?!:)[ \d]*[^#]*(# *(skip|todo))?", line, re.IGNORECASE)
+        if not found:
+            continue
+        if found.group(3):
+            count.skipped += 1
+        elif found.group(1):
+            count.failed += 1
+        else:
+            count.passed += 1
+    return count
+
+
+def count_unittest(text):
+    """unittest's and pytest's closing lines."""
+    count = Count()
+    ran = number(r"(?m)^Ran (\d+) tests? in", text)
+    if ran:
+        closing = text[text.rindex("Ran "):]
+        count.failed = sum(number(rf"\b{word}=(\d+)", closing) for word in ("failures", "errors"))
+        count.skipped = number(r"skipped=(\d+)", closing)
+        count.passed = max(0, ran - count.failed - count.skipped)
+    else:
+        lines = [line for line in text.splitlines() if re.match(r"=+ .*\d+ \w+.* in [\d.]+", line)]
+        if lines:
+            count.failed = number(r"(\d+) failed", lines[-1]) + number(r"(\d+) error", lines[-1])
+            count.skipped = number(r"(\d+) skipped", lines[-1])
+            count.passed = number(r"(\d+) passed", lines[-1])
+    return count
+
+
+def count_program(test):
+    """Subtests of one test program; the program itself where it tells of none."""
+    text = test.get("stdout", "") + "\n" + test.get("stderr", "")
+    count = count_tap(test.get("stdout", ""))
+    if not (count.passed or count.failed or count.skipped):
+        count = count_unittest(text)
+    good = test["result"] in ("OK", "EXPECTEDFAIL")
+    if test["result"] == "SKIP":
+        if not count.skipped:
+            count.skipped = 1
+    elif good and not (count.passed or count.skipped):
+        count.passed = 1
+    elif not good and not count.failed:
+        count.failed = 1
+    return count
+
+
+def suite_of(name):
+    """`project:quick+unit / buf` names the suite unit, program buf."""
+    suites, _, program = name.partition(" / ")
+    labels = [s for s in suites.rpartition(":")[2].split("+") if s not in ("quick", "full", "slow", "root")]
+    return (labels[0] if labels else "other"), program or name
+
+
+class Private:
+    """Directories of one run's own: home, state, cache, temporary files."""
+
+    def __init__(self, user):
+        self.base = tempfile.mkdtemp(prefix="sandboxes-test-")
+        os.chmod(self.base, 0o755)
+        self.paths = {}
+        for name, mode in (("home", 0o700), ("run", 0o700), ("cache", 0o700), ("tmp", 0o700)):
+            path = self.paths[name] = os.path.join(self.base, name)
+            os.mkdir(path, mode)
+            if user:
+                os.chown(path, USER_ID, USER_ID)
+
+    def environment(self):
+        drop = ("SANDBOXES_", "XDG_", "MESON_", "PYTEST_", "LD_PRELOAD")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(drop)}
+        env.update(HOME=self.paths["home"], XDG_RUNTIME_DIR=self.paths["run"],
+                   XDG_CACHE_HOME=self.paths["cache"], TMPDIR=self.paths["tmp"],
+                   XDG_CONFIG_HOME=os.path.join(self.paths["home"], ".config"),
+                   SANDBOXES_TEST_UID=str(USER_ID), PYTHONDONTWRITEBYTECODE="1", NO_COLOR="1")
+        return env
+
+    def watched(self):
+        return [os.path.join(self.paths["run"], "sandboxes"), self.paths["tmp"]]
+
+    def remove(self):
+        subprocess.run(["chmod", "-R", "u+rwX", self.base], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+def command_of(run):
+    command = ["meson", "test", "-C", run.build, "--no-rebuild", "--logbase", f"dev-{run.name}",
+               *run.arguments]
+    if run.user:
+        as_user = os.path.join(TREE, "tools/dev/as-user")
+        command = [as_user, "--reach", TREE, *command, "--wrap", as_user]
+    return command
+
+
+def show_failure(test):
+    print(f"---- {test['name']}: {test['result']}, exit status {test.get('returncode')}")
+    text = (test.get("stdout", "") + "\n" + test.get("stderr", "")).strip()
+    for line in text.splitlines()[-60:]:
+        print("     " + line)
+    print("----", flush=True)
+
+
+def read_tests(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except OSError:
+        return []
+
+
+def do_run(run, fuzz_seconds):
+    """One run of meson's tests: a line per suite. Returns its Count."""
+    print(f"==> {run.name}: {run.about}", flush=True)
+    log = os.path.join(TREE, run.build, "meson-logs", f"dev-{run.name}")
+    for path in (log + ".json", log + ".txt"):
+        if os.path.exists(path):
+            os.unlink(path)
+    private = Private(run.user)
+    env = {**private.environment(), **run.env, "SANDBOXES_FUZZ_SECONDS": str(fuzz_seconds)}
+    watch = leaks.Watch(private.watched())
+    with open(log + ".out", "wb") as out:
+        done = subprocess.run(command_of(run), cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=out,
+                              stderr=subprocess.STDOUT, check=False)
+    tests = read_tests(log + ".json")
+    total = sum_suites(tests)
+    if not tests:
+        with open(log + ".out", encoding="utf-8", errors="replace") as out:
+            text = out.read().strip()
+        if "No suitable tests" not in text and "No tests defined" not in text:
+            print(f"    meson could not run them (status {done.returncode}):\n{text}")
+            total.failed += 1
+        else:
+            print("    none")
+    total.failed += check_leftovers(watch)
+    private.remove()
+    return total
+
+
+def sum_suites(tests):
+    suites = collections.OrderedDict()
+    total = Count()
+    for test in tests:
+        suite, _ = suite_of(test["name"])
+        entry = suites.setdefault(suite, [Count(), 0, 0.0])
+        count = count_program(test)
+        entry[0].add(count)
+        entry[1] += 1
+        entry[2] += test.get("duration", 0)
+        total.add(count)
+        if count.failed:
+            show_failure(test)
+    for suite, (count, programs, seconds) in sorted(suites.items()):
+        print(f"    {suite:<10} {programs:3} programs  {count}  {seconds:.1f} s")
+    sys.stdout.flush()
+    return total
+
+
+def check_leftovers(watch):
+    left = watch.leftovers()
+    if not left:
+        return 0
+    print("    LEFT BEHIND by these suites:")
+    for line in left:
+        print("      " + line)
+    leaks.kill_descendants()
+    return 1
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="./dev test")
+    parser.add_argument("--all", action="store_true", help="the slow suites too")
+    parser.add_argument("--only", help="names of runs, with commas between")
+    parser.add_argument("--begin", type=float, default=time.time(), help=argparse.SUPPRESS)
+    parser.add_argument("--fuzz-seconds", type=int, default=60)
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    root = os.geteuid() == 0
+    chosen = ["main", "user", "asan", "tsan"]
+    if options.only:
+        chosen = options.only.split(",")
+    elif options.all:
+        chosen = [run.name for run in plan(root)]
+    leaks.adopt_orphans()
+    total = Count()
+    for run in plan(root):
+        if run.name in chosen and os.path.exists(os.path.join(TREE, run.build, "build.ninja")):
+            total.add(do_run(run, options.fuzz_seconds))
+    print(f"==> {time.time() - options.begin:.0f} s in all")
+    print(total, flush=True)
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
