@@ -42,6 +42,7 @@ struct sbx_provider_info {
     char reason[512];      /* why not, when not configured; else a note or "" */
     char remedy[512];      /* what would make it usable */
 };
+#define SBX_PROVIDER_INFO_INIT {.size = sizeof(struct sbx_provider_info)}
 
 /* Number of providers known to this build, and the i-th of them in the order of auto-detection. */
 SBX_API size_t sbx_provider_count(const struct sbx_client *client);

@@ -5,7 +5,9 @@
  *
  * A provider's handles are opaque pointers of its own. Every function may be called from any thread.
  * A function left NULL answers SBX_ERR_UNSUPPORTED. Shapes, errors and ownership are those of the
- * public calls of the same name in sandbox.h, process.h and files.h.
+ * public calls of the same name in sandbox.h, process.h and files.h. Arguments arrive validated, structs
+ * at their full size, options and calls never NULL; err is never NULL. A command's whole input
+ * (exec->input) never arrives: the library sets SBX_EXEC_STDIN and writes it, beside reading.
  */
 #ifndef SANDBOXES_PROVIDER_H
 #define SANDBOXES_PROVIDER_H

@@ -102,6 +102,7 @@ struct sbx_info {
     const struct sbx_port *ports;
     size_t port_count;
 };
+#define SBX_INFO_INIT {.size = sizeof(struct sbx_info)}
 
 struct sbx_list {
     size_t count;
@@ -120,6 +121,7 @@ struct sbx_metrics {
     uint32_t pids;             /* processes and threads now, without our own */
     uint32_t oom_kills;        /* processes killed for lack of memory so far */
 };
+#define SBX_METRICS_INIT {.size = sizeof(struct sbx_metrics)}
 
 /*
  * Creates a sandbox and returns when its first command can run. The handle does not own the sandbox:
@@ -136,7 +138,8 @@ SBX_API int sbx_sandbox_get(struct sbx_client *client, const char *provider, con
                             const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
                             struct sbx_error *err);
 
-/* A running sandbox that has all these labels; the oldest if several. NOT_FOUND if there is none. */
+/* A running sandbox that has all these labels (at least one); the oldest if several. provider NULL: all
+   are searched. NOT_FOUND if there is none. */
 SBX_API int sbx_sandbox_find(struct sbx_client *client, const char *provider,
                              const struct sbx_pair *labels, size_t label_count,
                              const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
@@ -150,7 +153,8 @@ SBX_API int sbx_sandbox_get_or_create(struct sbx_client *client, const struct sb
                                       const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
                                       uint32_t *ret_created, struct sbx_error *err);
 
-/* Living sandboxes that have all these labels, oldest first. Free with sbx_list_free(). */
+/* Living sandboxes that have all these labels, oldest first; provider NULL: those of all that are
+   configured. Free with sbx_list_free(). */
 SBX_API int sbx_sandbox_list(struct sbx_client *client, const char *provider,
                              const struct sbx_pair *labels, size_t label_count,
                              const struct sbx_call *call, struct sbx_list *ret_list,
@@ -163,7 +167,8 @@ SBX_API void sbx_sandbox_free(struct sbx_sandbox *sandbox);
 SBX_API const char *sbx_sandbox_id(const struct sbx_sandbox *sandbox);
 SBX_API const char *sbx_sandbox_provider(const struct sbx_sandbox *sandbox);
 
-/* Facts as of now; strings live until the next call of it on this handle, or its end. */
+/* Facts as of now; strings live until the next call of it on this handle, or its end. The caller sets
+   ret_info->size (SBX_INFO_INIT), as for all structs that begin with it. */
 SBX_API int sbx_sandbox_info(struct sbx_sandbox *sandbox, const struct sbx_call *call,
                              struct sbx_info *ret_info, struct sbx_error *err);
 

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients: opening, the default provider, what is known about each provider. Layer: core.
+#include "core/client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "core/capability.h"
+#include "core/check.h"
+#include "core/registry.h"
+
+const char *sbx_version(void)
+{
+    return SBX_VERSION;
+}
+
+const char *client_setting(const struct sbx_client *client, const char *table, const char *key)
+{
+    const struct config_entry *entry = config_find(&client->config, table, key);
+    return entry ? entry->value : NULL;
+}
+
+int client_done(const struct provider *provider, int code, struct sbx_error *err)
+{
+    if (code >= 0)
+        return 0;
+    if (err->code != code)
+        err_set(err, code, "provider '%s' failed without saying why", provider->ops.name);
+    err_origin(err, provider->ops.name);
+    return code;
+}
+
+int client_need(const struct provider *provider, bool has, uint32_t capability,
+                struct sbx_error *err)
+{
+    return has ? 0 : capability_missing(provider->ops.name, capability, err);
+}
+
+static struct provider *find(const struct sbx_client *client, const char *name)
+{
+    for (size_t i = 0; i < client->count; i++)
+        if (strcmp(client->providers[i]->ops.name, name) == 0)
+            return client->providers[i];
+    return NULL;
+}
+
+// What every provider must have for the core's calls to make sense.
+static int check_ops(const struct sbx_provider_ops *ops, struct sbx_error *err)
+{
+    if (!ops->name || !text_of(ops->name, "abcdefghijklmnopqrstuvwxyz" TEXT_DIGITS "-_", 32))
+        return err_set(err, SBX_ERR_INVALID,
+                       "ops.name must have 1 to 32 characters of a-z 0-9 - _");
+    if (!ops->open || !ops->close || !ops->create || !ops->get || !ops->list || !ops->list_free ||
+        !ops->box_free || !ops->box_id || !ops->info || !ops->destroy)
+        return err_set(err, SBX_ERR_INVALID,
+                       "provider '%s' lacks one of open, close, create, get, list, list_free, "
+                       "box_free, box_id, info, destroy",
+                       ops->name);
+    if (ops->process_start && (!ops->process_read || !ops->process_free || !ops->process_pid))
+        return err_set(err, SBX_ERR_INVALID,
+                       "provider '%s' lacks one of process_read, process_free, process_pid",
+                       ops->name);
+    return 0;
+}
+
+static int add(struct sbx_client *client, const struct sbx_provider_ops *ops, bool detected,
+               struct sbx_error *err)
+{
+    cleanup_free struct provider *provider = calloc(1, sizeof(*provider));
+    if (!provider)
+        return err_nomem(err);
+    int code = check_struct(&provider->ops, sizeof(provider->ops), ops, "ops", err);
+    if (code == 0)
+        code = check_ops(&provider->ops, err);
+    if (code < 0)
+        return code;
+    if (find(client, ops->name))
+        return err_set(err, SBX_ERR_CONFLICT, "there is a provider '%s' already", ops->name);
+    if (client->count == CLIENT_PROVIDERS_MAX)
+        return err_set(err, SBX_ERR_QUOTA, "a client holds at most %d providers",
+                       CLIENT_PROVIDERS_MAX);
+    provider->client = client;
+    provider->detected = detected;
+    settings_init(&provider->settings, &client->config, ops->name);
+    client->providers[client->count++] = steal_ptr(provider);
+    return 0;
+}
+
+int sbx_client_add_provider(struct sbx_client *client, const struct sbx_provider_ops *ops,
+                            struct sbx_error *err)
+{
+    need_error(err);
+    int code = check_not_null(client, "client", err);
+    if (code == 0)
+        code = check_not_null(ops, "ops", err);
+    if (code < 0)
+        return code;
+    pthread_mutex_lock(&client->lock);
+    code = add(client, ops, false, err);
+    pthread_mutex_unlock(&client->lock);
+    return code;
+}
+
+void sbx_client_close(struct sbx_client *client)
+{
+    if (!client)
+        return;
+    for (size_t i = 0; i < client->count; i++) {
+        struct provider *provider = client->providers[i];
+        if (provider->opened)
+            provider->ops.close(provider->handle);
+        free(provider);
+    }
+    config_deinit(&client->config);
+    pthread_mutex_destroy(&client->lock);
+    free(client);
+}
+
+static void close_client(struct sbx_client **client)
+{
+    sbx_client_close(*client);
+}
+
+static int unknown_provider(const struct sbx_client *client, const char *name,
+                            struct sbx_error *err)
+{
+    char known[256] = "";
+    for (size_t i = 0, used = 0; i < client->count && used < sizeof(known); i++)
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
+                                 client->providers[i]->ops.name);
+    err_set(err, SBX_ERR_NOT_FOUND, "there is no provider '%.64s'", name);
+    return err_hint(err, "choose one of: %s", known);
+}
+
+// The default provider by name: the option, the environment, the configuration file. NULL: none
+// named.
+static const char *named_default(const struct sbx_client *client, const char *option,
+                                 const char **ret_where)
+{
+    const char *env = getenv("SANDBOXES_PROVIDER");
+    *ret_where = "options.provider";
+    if (option)
+        return option;
+    *ret_where = "SANDBOXES_PROVIDER";
+    if (env && env[0])
+        return env;
+    *ret_where = client->config.path;
+    return client_setting(client, "", "provider");
+}
+
+static int choose_named(struct sbx_client *client, const char *option, struct sbx_error *err)
+{
+    const char *where, *name = named_default(client, option, &where);
+    if (!name)
+        return 0;
+    client->chosen = find(client, name);
+    if (client->chosen)
+        return 0;
+    unknown_provider(client, name, err);
+    return err_wrap(err, "%s", where);
+}
+
+// Unknown settings are errors: a typo must not change what runs where in silence.
+static int check_config(const struct config *config, struct sbx_error *err)
+{
+    for (size_t i = 0; i < config->count; i++) {
+        const struct config_entry *entry = &config->entries[i];
+        bool provider =
+            strncmp(entry->table, "provider.", 9) == 0 && !strchr(entry->table + 9, '.');
+        bool top = !entry->table[0] && strcmp(entry->key, "provider") == 0;
+        if (top && entry->kind != CONFIG_STRING)
+            return err_set(err, SBX_ERR_INVALID, "%s:%u: 'provider' must be text in quotes",
+                           config->path, entry->line);
+        if (provider || top || strcmp(entry->table, "cli") == 0)
+            continue;
+        err_set(err, SBX_ERR_INVALID, "%s:%u: unknown setting '%s%s%s'", config->path, entry->line,
+                entry->table, entry->table[0] ? "." : "", entry->key);
+        return err_hint(err, "known are 'provider' and the tables [provider.NAME] and [cli]");
+    }
+    return 0;
+}
+
+static int fill_client(struct sbx_client *client, const struct sbx_client_options *options,
+                       struct sbx_error *err)
+{
+    int code = config_load(options->config_path, &client->config, err);
+    if (code == 0)
+        code = check_config(&client->config, err);
+    for (size_t i = 0; code == 0 && i < registry_count; i++)
+        code = add(client, registry_rows[i].ops, registry_rows[i].detected, err);
+    return code < 0 ? code : choose_named(client, options->provider, err);
+}
+
+int sbx_client_open(const struct sbx_client_options *options, struct sbx_client **ret_client,
+                    struct sbx_error *err)
+{
+    need_error(err);
+    struct sbx_client_options full;
+    int code = check_struct(&full, sizeof(full), options, "options", err);
+    if (code == 0)
+        code = check_not_null(ret_client, "ret_client", err);
+    if (code < 0)
+        return code;
+    cleanup(close_client) struct sbx_client *client = calloc(1, sizeof(*client));
+    if (!client)
+        return err_nomem(err);
+    pthread_mutex_init(&client->lock, NULL);
+    code = fill_client(client, &full, err);
+    if (code < 0)
+        return code;
+    *ret_client = steal_ptr(client);
+    return 0;
+}
+
+// With the lock held.
+static int open_provider(struct provider *provider, struct sbx_error *err)
+{
+    if (provider->opened)
+        return 0;
+    int code = provider->ops.open(&provider->settings, &provider->handle, err);
+    provider->opened = code >= 0;
+    return client_done(provider, code, err);
+}
+
+static void describe(struct provider *provider, struct sbx_provider_info *info)
+{
+    *info = (struct sbx_provider_info){.size = sizeof(*info),
+                                       .name = provider->ops.name,
+                                       .description = provider->ops.description,
+                                       .capabilities = provider->ops.capabilities,
+                                       .configured = 1};
+}
+
+// With the lock held.
+static int probe_opened(struct provider *provider, struct sbx_provider_info *ret_info,
+                        struct sbx_error *err)
+{
+    describe(provider, ret_info);
+    if (!provider->ops.probe)
+        return 0;
+    int code = provider->ops.probe(provider->handle, ret_info, err);
+    ret_info->size = sizeof(*ret_info);
+    ret_info->name = provider->ops.name;
+    ret_info->description = provider->ops.description;
+    return code;
+}
+
+// With the lock held. A provider that fails to open or to probe is one that is not configured.
+static void probe(struct provider *provider, struct sbx_provider_info *ret_info)
+{
+    struct sbx_error err;
+    err_clear(&err);
+    int code = open_provider(provider, &err);
+    if (code == 0)
+        code = probe_opened(provider, ret_info, &err);
+    if (code == 0)
+        return;
+    describe(provider, ret_info);
+    ret_info->configured = 0;
+    snprintf(ret_info->reason, sizeof(ret_info->reason), "%s", err.message);
+    snprintf(ret_info->remedy, sizeof(ret_info->remedy), "%s", err.remedy);
+}
+
+int client_probe(struct provider *provider, struct sbx_provider_info *ret_info,
+                 struct sbx_error *err)
+{
+    pthread_mutex_lock(&provider->client->lock);
+    probe(provider, ret_info);
+    pthread_mutex_unlock(&provider->client->lock);
+    return 0;
+}
+
+// With the lock held. The last resort isn't probed: it is the answer in any case, and says what it
+// lacks.
+static struct provider *detect(struct sbx_client *client)
+{
+    for (size_t i = 0; i < client->count; i++) {
+        struct provider *provider = client->providers[i];
+        if (strcmp(provider->ops.name, REGISTRY_LAST_RESORT) == 0)
+            break;
+        struct sbx_provider_info info;
+        if (!provider->detected)
+            continue;
+        probe(provider, &info);
+        if (info.configured)
+            return provider;
+    }
+    return find(client, REGISTRY_LAST_RESORT);
+}
+
+static struct provider *default_provider(struct sbx_client *client)
+{
+    if (!client->chosen) {
+        client->chosen = detect(client);
+        if (client->chosen)
+            log_debug("core", "default provider: %s", client->chosen->ops.name);
+    }
+    return client->chosen;
+}
+
+const char *sbx_client_default_provider(const struct sbx_client *client)
+{
+    // Found out on first use, since probing has a cost; the lock makes that safe behind the const.
+    struct sbx_client *self = (struct sbx_client *)(uintptr_t)client;
+    if (!self)
+        return NULL;
+    pthread_mutex_lock(&self->lock);
+    struct provider *provider = default_provider(self);
+    pthread_mutex_unlock(&self->lock);
+    return provider ? provider->ops.name : REGISTRY_LAST_RESORT;
+}
+
+int client_provider(struct sbx_client *client, const char *name, struct provider **ret_provider,
+                    struct sbx_error *err)
+{
+    int code = check_not_null(client, "client", err);
+    if (code < 0)
+        return code;
+    pthread_mutex_lock(&client->lock);
+    struct provider *provider = name ? find(client, name) : default_provider(client);
+    if (provider)
+        code = open_provider(provider, err);
+    else
+        code = unknown_provider(client, name ? name : REGISTRY_LAST_RESORT, err);
+    pthread_mutex_unlock(&client->lock);
+    if (code == 0)
+        *ret_provider = provider;
+    return code;
+}
+
+size_t client_configured(struct sbx_client *client,
+                         struct provider *ret_providers[CLIENT_PROVIDERS_MAX])
+{
+    size_t count = 0;
+    pthread_mutex_lock(&client->lock);
+    for (size_t i = 0; i < client->count; i++) {
+        struct sbx_provider_info info;
+        probe(client->providers[i], &info);
+        if (info.configured)
+            ret_providers[count++] = client->providers[i];
+    }
+    pthread_mutex_unlock(&client->lock);
+    return count;
+}
+
+size_t sbx_provider_count(const struct sbx_client *client)
+{
+    struct sbx_client *self = (struct sbx_client *)(uintptr_t)client;
+    if (!self)
+        return 0;
+    pthread_mutex_lock(&self->lock);
+    size_t count = self->count;
+    pthread_mutex_unlock(&self->lock);
+    return count;
+}
+
+int sbx_provider_get(struct sbx_client *client, size_t index, struct sbx_provider_info *ret_info,
+                     struct sbx_error *err)
+{
+    need_error(err);
+    int code = check_not_null(client, "client", err);
+    if (code == 0)
+        code = check_not_null(ret_info, "ret_info", err);
+    if (code == 0)
+        code = check_room(ret_info->size, "ret_info", err);
+    if (code < 0)
+        return code;
+    if (index >= sbx_provider_count(client))
+        return err_set(err, SBX_ERR_NOT_FOUND, "there is no provider number %zu", index);
+    struct sbx_provider_info info;
+    code = client_probe(client->providers[index], &info, err);
+    if (code == 0)
+        check_give(ret_info, ret_info->size, &info, sizeof(info));
+    return code;
+}

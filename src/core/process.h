@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands from inside. Layer: core.
+#pragma once
+
+#include <sandboxes/process.h>
+
+#include "core/client.h"
+#include "core/feed.h"
+
+struct sbx_process {
+    const struct provider *provider;
+    void *handle;      // owned; of provider->ops
+    struct feed *feed; // delivery of its whole input, or NULL
+    uint32_t flags; // enum sbx_exec_flags; all input flags for an attached one, the provider knows
+    bool ended;     // EXIT has been read
+};
+
+// As sbx_process_start with checked arguments; exec->input is copied if asked, else it must outlive
+// the process handle.
+int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool copy_input,
+                  const struct sbx_call *call, struct sbx_process **ret_process,
+                  struct sbx_error *err);
+
+// Ends the delivery of input and says if it failed.
+int process_end_feed(struct sbx_process *process, struct sbx_error *err);
