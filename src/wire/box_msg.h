@@ -61,8 +61,8 @@ void box_spec_put(struct buf *out, const struct box_spec *spec);
 int box_spec_get(const void *payload, size_t size, struct box_spec *ret_spec);
 void box_spec_deinit(struct box_spec *spec);
 
-// The jail's answers on the boot socket, one datagram each.
+// Frames on the boot socket. That the sandbox is up is said by the agent itself, on its first connection.
 enum box_msg {
-    BOX_FAILED = 1, // raw struct sbx_error: nothing of the sandbox is left
-    BOX_UP = 2      // the agent runs
+    BOX_REQUEST = 1, // box_spec; with the sandbox's directory and the agent's end of its first connection
+    BOX_FAILED = 2   // raw struct sbx_error: nothing of the sandbox is left
 };

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting a sandbox: the jail is spawned and answers. Layer: engine.
+#include "engine/launch.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/cancel.h"
+#include "base/cleanup.h"
+#include "engine/doctor.h"
+#include "wire/agent_msg.h"
+#include "wire/frame.h"
+
+#define BOOT_FD 3 // where the jail expects its socket
+
+// PATH of DIRECTORY/NAME if it can be executed.
+static bool try_program(const char *directory, size_t length, const char *name, char *ret_path,
+                        size_t size)
+{
+    int written = snprintf(ret_path, size, "%.*s/%s", (int)length, directory, name);
+    return written > 0 && (size_t)written < size && access(ret_path, X_OK) == 0;
+}
+
+// The directory that holds this very code: the command or the shared library.
+static size_t own_directory(char *path, size_t size)
+{
+    Dl_info info;
+    const char *file = dladdr((void *)(uintptr_t)&launch_find_program, &info) ? info.dli_fname : "";
+    ssize_t length = -1;
+    if (strchr(file, '/'))
+        length = snprintf(path, size, "%s", file);
+    if (length <= 0 || (size_t)length >= size)
+        length = readlink("/proc/self/exe", path, size - 1);
+    if (length <= 0)
+        return 0;
+    path[length] = '\0';
+    char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) : 0;
+}
+
+// Where helpers lie relative to us: installed beside, in a wheel, in a build tree (one folder each).
+static const char *const places[] = {"", "/libexec", "/../libexec/sandboxes", "/sandboxes",
+                                     "/jail", "/agent", "/netstack", "/engine",
+                                     "/../jail", "/../agent", "/../netstack", "/../engine",
+                                     "/src/jail", "/src/agent", "/src/netstack", "/src/engine",
+                                     "/../src/jail", "/../src/agent", "/../src/netstack", "/../src/engine",
+                                     "/../../src/jail", "/../../src/agent", "/../../src/netstack", "/../../src/engine"};
+
+int launch_find_program(const char *name, char *ret_path, size_t size, struct sbx_error *err)
+{
+    const char *named = getenv("SANDBOXES_LIBEXEC");
+    if (named && named[0])
+        if (try_program(named, strlen(named), name, ret_path, size))
+            return 0;
+    char own[4096];
+    size_t length = own_directory(own, sizeof(own) - 64);
+    for (size_t i = 0; length && i < ARRAY_SIZE(places); i++) {
+        snprintf(own + length, sizeof(own) - length, "%s", places[i]);
+        if (try_program(own, strlen(own), name, ret_path, size))
+            return 0;
+    }
+    if (try_program(SBX_LIBEXEC_DIR, strlen(SBX_LIBEXEC_DIR), name, ret_path, size))
+        return 0;
+    err_set(err, SBX_ERR_SETUP, "the helper program '%s' is not installed", name);
+    return err_hint(err, "install sandboxes again, or set SANDBOXES_LIBEXEC to the directory of its "
+                         "helper programs");
+}
+
+struct pair {
+    int ours, theirs;
+};
+
+static void close_pair(struct pair *pair)
+{
+    if (pair->ours >= 0)
+        close(pair->ours);
+    if (pair->theirs >= 0)
+        close(pair->theirs);
+}
+#define cleanup_pair cleanup(close_pair)
+
+static int make_pair(struct pair *pair, struct sbx_error *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_sys(err, 0, errno, "cannot make a socket pair");
+    *pair = (struct pair){ends[0], ends[1]};
+    return 0;
+}
+
+// Spawns the jail with the boot socket and nothing else of ours: descriptor 3, empty environment.
+static int spawn_jail(const char *path, int boot_fd, pid_t *ret_pid, struct sbx_error *err)
+{
+    static char *const envp[] = {NULL};
+    char *argv[] = {(char *)(uintptr_t)"sandboxes-jail", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_adddup2(&actions, boot_fd, BOOT_FD);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int failed = posix_spawn(ret_pid, path, &actions, &attributes, argv, envp);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed)
+        return err_sys(err, SBX_ERR_SETUP, failed, "cannot start '%s'", path);
+    return 0;
+}
+
+static int send_request(const struct box_spec *spec, int boot_fd, int dir_fd, int first_fd,
+                        struct deadline deadline, struct sbx_error *err)
+{
+    cleanup_buf struct buf request = BUF_INIT(BOX_SPEC_MAX);
+    const int fds[] = {dir_fd, first_fd};
+    box_spec_put(&request, spec);
+    if (request.failed && request.size > BOX_SPEC_MAX / 2)
+        return err_set(err, SBX_ERR_INVALID, "the specification is over %d KiB", BOX_SPEC_MAX / 1024);
+    if (request.failed)
+        return err_nomem(err);
+    return frame_send(boot_fd, BOX_REQUEST, request.data, request.size, fds, 2, deadline, err);
+}
+
+// The jail says why it failed, after it removed all it had made.
+static int read_failure(int boot_fd, struct deadline deadline, struct sbx_error *err)
+{
+    struct frame_in in;
+    struct frame frame;
+    frame_in_init(&in);
+    int code = frame_receive(boot_fd, &in, deadline, &frame, err);
+    if (code == SBX_ERR_UNAVAILABLE)
+        code = err_set(err, SBX_ERR_UNAVAILABLE, "the sandbox's monitor was killed");
+    else if (code == 0 && (frame.type != BOX_FAILED || frame.size != sizeof(*err)))
+        code = err_set(err, SBX_ERR_BUG, "the jail's answer is malformed");
+    else if (code == 0) {
+        memcpy(err, frame.payload, sizeof(*err));
+        code = err->code < 0 ? err->code : SBX_ERR_BUG;
+        doctor_explain(err->sys_errno, err->origin, err);
+    }
+    frame_in_deinit(&in);
+    return code;
+}
+
+// READY on the agent's connection, or a failure on the boot socket, whichever comes.
+static int await_ready(int conn_fd, int boot_fd, struct deadline deadline, struct sbx_error *err)
+{
+    struct pollfd fds[] = {{.fd = conn_fd, .events = POLLIN},
+                           {.fd = boot_fd, .events = POLLIN},
+                           {.fd = cancel_fd(deadline.cancel), .events = POLLIN}};
+    for (;;) {
+        int ready = poll(fds, ARRAY_SIZE(fds), deadline_poll_ms(deadline));
+        if (ready < 0 && errno != EINTR)
+            return err_sys(err, 0, errno, "cannot wait for the sandbox");
+        if (ready == 0)
+            return err_set(err, SBX_ERR_TIMEOUT, "the sandbox was not ready in time");
+        if (ready > 0 && fds[2].revents)
+            return err_set(err, SBX_ERR_CANCELLED, "creating the sandbox was cancelled");
+        if (ready > 0 && (fds[0].revents & POLLIN))
+            break;
+        if (ready > 0 && (fds[0].revents || fds[1].revents))
+            return read_failure(boot_fd, deadline, err);
+    }
+    struct frame_in in;
+    struct frame frame;
+    frame_in_init(&in);
+    int code = frame_receive(conn_fd, &in, deadline, &frame, err);
+    if (code == 0 && frame.type != AGENT_READY)
+        code = err_set(err, SBX_ERR_PROTOCOL, "the agent did not greet");
+    frame_in_deinit(&in);
+    return code == SBX_ERR_UNAVAILABLE ? read_failure(boot_fd, deadline, err) : code;
+}
+
+// The starter ends at once; the monitor is not our child.
+static void reap_starter(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+int launch_box(const struct box_spec *spec, int dir_fd, struct deadline deadline, int *ret_conn,
+               int *ret_leash, struct sbx_error *err)
+{
+    char path[4096];
+    cleanup_pair struct pair boot = {-1, -1}, first = {-1, -1};
+    pid_t pid;
+    int code = launch_find_program("sandboxes-jail", path, sizeof(path), err);
+    if (code == 0)
+        code = make_pair(&boot, err);
+    if (code == 0)
+        code = make_pair(&first, err);
+    if (code == 0)
+        code = spawn_jail(path, boot.theirs, &pid, err);
+    if (code < 0)
+        return code;
+    close(steal_fd(&boot.theirs));
+    code = send_request(spec, boot.ours, dir_fd, first.theirs, deadline, err);
+    close(steal_fd(&first.theirs));
+    reap_starter(pid);
+    if (code == 0)
+        code = await_ready(first.ours, boot.ours, deadline, err);
+    if (code < 0)
+        return code;
+    *ret_conn = steal_fd(&first.ours);
+    *ret_leash = spec->lifetime == SBX_LIFETIME_TIED ? steal_fd(&boot.ours) : -1;
+    return 0;
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+// Control groups of one sandbox. Layer: jail.
+#include "jail/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+#define MOUNT "/sys/fs/cgroup"
+#define CGROUP2_MAGIC 0x63677270
+#define PERIOD_USEC 100000
+
+// Version 1's name of each part's controller, and the directory it is mounted on by convention.
+static const struct {
+    const char *controller;
+    const char *mount;
+} parts[CGROUP_PARTS] = {
+    [CGROUP_MEMORY] = {"memory", MOUNT "/memory"},
+    [CGROUP_PIDS] = {"pids", MOUNT "/pids"},
+    [CGROUP_CPU] = {"cpu", MOUNT "/cpu"},
+    [CGROUP_CPUACCT] = {"cpuacct", MOUNT "/cpuacct"},
+};
+
+void cgroup_init(struct cgroup *cgroup)
+{
+    *cgroup = (struct cgroup){0};
+    for (int i = 0; i < CGROUP_PARTS; i++)
+        cgroup->fds[i] = -1;
+}
+
+// Does the comma-separated list hold this word?
+static bool list_has(const char *list, size_t size, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = list; at < list + size;) {
+        const char *end = memchr(at, ',', (size_t)(list + size - at));
+        size_t span = (size_t)((end ? end : list + size) - at);
+        if (span == length && memcmp(at, word, length) == 0)
+            return true;
+        at += span + 1;
+    }
+    return false;
+}
+
+// Our own path in the hierarchy of `controller` ("" for version 2), from /proc/self/cgroup: cgroups(7).
+static int own_path(const char *text, const char *controller, char *out, size_t size)
+{
+    for (const char *line = text; line && *line;) {
+        const char *end = strchr(line, '\n');
+        const char *list = strchr(line, ':');
+        const char *path = list ? strchr(list + 1, ':') : NULL;
+        if (!end || !path || path > end)
+            return -1;
+        if (list_has(list + 1, (size_t)(path - list - 1), controller) ||
+            (!controller[0] && path == list + 1)) {
+            snprintf(out, size, "%.*s", (int)(end - path - 1), path + 1);
+            return 0;
+        }
+        line = end + 1;
+    }
+    return -1;
+}
+
+static bool is_v2(void)
+{
+    struct statfs info;
+    return statfs(MOUNT, &info) == 0 && (unsigned long)info.f_type == CGROUP2_MAGIC;
+}
+
+// Opens (and makes) BASE/sandboxes/ID. The base is kept when it exists already.
+static int open_group(struct cgroup *cgroup, int part, const char *base, const char *id)
+{
+    char *path = cgroup->paths[part];
+    size_t size = sizeof(cgroup->paths[part]);
+    if ((size_t)snprintf(path, size, "%s/sandboxes", base) >= size - 80) {
+        errno = ENAMETOOLONG;
+        path[0] = '\0';
+        return -1;
+    }
+    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+        path[0] = '\0';
+        return -1;
+    }
+    size_t used = strlen(path);
+    snprintf(path + used, size - used, "/%s", id);
+    if (mkdir(path, 0755) < 0) {
+        path[0] = '\0';
+        return -1;
+    }
+    cgroup->fds[part] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return cgroup->fds[part] < 0 ? -1 : 0;
+}
+
+// Passes controllers down to the group's children; only those that are there.
+static int delegate(const char *directory)
+{
+    char path[320], available[256];
+    static const char *const wanted[] = {"memory", "pids", "cpu"};
+    snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
+    if (fd_read_file(AT_FDCWD, path, available, sizeof(available)) < 0)
+        return -1;
+    snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+        char line[16];
+        snprintf(line, sizeof(line), "+%s", wanted[i]);
+        if (strstr(available, wanted[i]) && fd_write_file(AT_FDCWD, path, line) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/*
+ * Version 2 has processes only in leaves, so the group we live in may not pass controllers on. Then the
+ * group above it is tried: there a sibling of ours can be made if it was delegated to us.
+ */
+static int open_v2_at(struct cgroup *cgroup, const char *base, const char *id)
+{
+    char group[300];
+    snprintf(group, sizeof(group), "%.280s/sandboxes", base);
+    if (delegate(base) < 0 || (mkdir(group, 0755) < 0 && errno != EEXIST) || delegate(group) < 0)
+        return -1;
+    return open_group(cgroup, CGROUP_MEMORY, base, id);
+}
+
+static int open_v2(struct cgroup *cgroup, const char *self, const char *id)
+{
+    char own[200], base[256];
+    if (own_path(self, "", own, sizeof(own)) < 0)
+        return -1;
+    for (;;) {
+        snprintf(base, sizeof(base), MOUNT "%s", strcmp(own, "/") == 0 ? "" : own);
+        if (open_v2_at(cgroup, base, id) == 0)
+            break;
+        char *slash = strrchr(own, '/');
+        if (!slash || !own[1])
+            return -1;
+        slash[slash == own] = '\0';
+    }
+    for (int i = CGROUP_PIDS; i < CGROUP_PARTS; i++)
+        cgroup->fds[i] = cgroup->fds[CGROUP_MEMORY];
+    cgroup->v2 = true;
+    return 0;
+}
+
+static void open_v1(struct cgroup *cgroup, const char *self, const char *id)
+{
+    for (int i = 0; i < CGROUP_PARTS; i++) {
+        char own[200], base[256];
+        if (own_path(self, parts[i].controller, own, sizeof(own)) < 0)
+            continue;
+        snprintf(base, sizeof(base), "%s%s", parts[i].mount, strcmp(own, "/") == 0 ? "" : own);
+        (void)open_group(cgroup, i, base, id); // cpu and cpuacct may be one mount: the second one fails
+    }
+}
+
+struct limit {
+    enum cgroup_part part;
+    const char *v1, *v2;
+    char value[48], v2_value[48];
+    const char *what;
+};
+
+static int set_limit(const struct cgroup *cgroup, const struct limit *limit, bool asked,
+                     struct sbx_error *err)
+{
+    int fd = cgroup->fds[limit->part];
+    const char *file = cgroup->v2 ? limit->v2 : limit->v1;
+    const char *value = cgroup->v2 && limit->v2_value[0] ? limit->v2_value : limit->value;
+    if (fd >= 0 && fd_write_file(fd, file, value) == 0)
+        return 0;
+    if (!asked)
+        return 0;
+    if (fd < 0)
+        errno = ENOENT;
+    return jail_fail(err, "cgroup", "cannot limit %s: no usable cgroup (%s)", limit->what, file);
+}
+
+static int set_limits(const struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err)
+{
+    const struct box_spec *spec = &jail->spec;
+    bool asked = spec->flags & BOX_LIMITS_ASKED;
+    struct limit memory = {CGROUP_MEMORY, "memory.limit_in_bytes", "memory.max", "", "", "memory"};
+    struct limit pids = {CGROUP_PIDS, "pids.max", "pids.max", "", "", "processes"};
+    struct limit cpu = {CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max", "", "", "cpu"};
+    snprintf(memory.value, sizeof(memory.value), "%llu", (unsigned long long)spec->memory_bytes);
+    snprintf(pids.value, sizeof(pids.value), "%u", spec->max_pids + 1); // one for the agent
+    unsigned long long quota = (unsigned long long)spec->cpu_millis * PERIOD_USEC / 1000;
+    snprintf(cpu.value, sizeof(cpu.value), "%llu", quota);
+    snprintf(cpu.v2_value, sizeof(cpu.v2_value), "%llu %d", quota, PERIOD_USEC);
+    int code = spec->memory_bytes ? set_limit(cgroup, &memory, asked, err) : 0;
+    if (code == 0 && spec->max_pids)
+        code = set_limit(cgroup, &pids, asked, err);
+    if (code == 0 && spec->cpu_millis)
+        code = set_limit(cgroup, &cpu, true, err); // never set by default
+    return code;
+}
+
+// Swap would let a sandbox use more than was asked for, at the whole machine's cost.
+static void forbid_swap(const struct cgroup *cgroup, const struct jail *jail)
+{
+    char value[32];
+    snprintf(value, sizeof(value), "%llu", (unsigned long long)jail->spec.memory_bytes);
+    int fd = cgroup->fds[CGROUP_MEMORY];
+    if (fd < 0 || !jail->spec.memory_bytes)
+        return;
+    if (cgroup->v2)
+        (void)fd_write_file(fd, "memory.swap.max", "0");
+    else
+        (void)fd_write_file(fd, "memory.memsw.limit_in_bytes", value);
+}
+
+static int attach(const struct cgroup *cgroup, pid_t pid, struct sbx_error *err)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%d", pid);
+    for (int i = 0; i < (cgroup->v2 ? 1 : CGROUP_PARTS); i++)
+        if (cgroup->fds[i] >= 0 && fd_write_file(cgroup->fds[i], "cgroup.procs", text) < 0)
+            return jail_fail(err, "cgroup", "cannot move the sandbox into '%s'", cgroup->paths[i]);
+    return 0;
+}
+
+int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err)
+{
+    char self[4096];
+    if (fd_read_file(AT_FDCWD, "/proc/self/cgroup", self, sizeof(self)) < 0)
+        self[0] = '\0';
+    if (is_v2())
+        (void)open_v2(cgroup, self, jail->spec.id);
+    else
+        open_v1(cgroup, self, jail->spec.id);
+    int code = set_limits(cgroup, jail, err);
+    if (code < 0)
+        return code;
+    forbid_swap(cgroup, jail);
+    return attach(cgroup, jail->init_pid, err);
+}
+
+static uint64_t read_number(int fd, const char *file, const char *key)
+{
+    char text[4096];
+    if (fd < 0 || fd_read_file(fd, file, text, sizeof(text)) < 0)
+        return 0;
+    const char *at = text;
+    if (key) {
+        size_t length = strlen(key);
+        while (at && !(strncmp(at, key, length) == 0 && at[length] == ' '))
+            at = (at = strchr(at, '\n')) ? at + 1 : NULL;
+        if (!at)
+            return 0;
+        at += length + 1;
+    }
+    return strtoull(at, NULL, 10);
+}
+
+// The files of each figure; a divisor brings version 1's nanoseconds to microseconds.
+void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_metrics)
+{
+    const int *fds = cgroup->fds;
+    bool v2 = cgroup->v2;
+    struct monitor_metrics metrics = {.has_cgroup = fds[CGROUP_MEMORY] >= 0};
+    metrics.cpu_usec = v2 ? read_number(fds[CGROUP_CPU], "cpu.stat", "usage_usec")
+                          : read_number(fds[CGROUP_CPUACCT], "cpuacct.usage", NULL) / 1000;
+    int memory = fds[CGROUP_MEMORY];
+    metrics.memory_bytes =
+        read_number(memory, v2 ? "memory.current" : "memory.usage_in_bytes", NULL);
+    metrics.memory_peak_bytes =
+        read_number(memory, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL);
+    metrics.memory_limit_bytes =
+        read_number(memory, v2 ? "memory.max" : "memory.limit_in_bytes", NULL);
+    metrics.oom_kills = (uint32_t)read_number(
+        memory, v2 ? "memory.events" : "memory.oom_control", "oom_kill");
+    uint64_t pids = read_number(fds[CGROUP_PIDS], "pids.current", NULL);
+    metrics.pids = pids > 0 ? (uint32_t)pids - 1 : 0;
+    *ret_metrics = metrics;
+}
+
+int cgroup_freeze(const struct cgroup *cgroup, const struct jail *jail, bool frozen,
+                  struct sbx_error *err)
+{
+    if (cgroup->v2 && fd_write_file(cgroup->fds[0], "cgroup.freeze", frozen ? "1" : "0") == 0)
+        return 0;
+    return err_set(err, SBX_ERR_UNSUPPORTED, "this machine has no cgroup freezer for the sandbox");
+}
+
+void cgroup_remove(struct cgroup *cgroup)
+{
+    // A group stays busy for a moment after its last process was reaped.
+    static const struct timespec pause = {.tv_nsec = 200000};
+    for (int i = 0; i < CGROUP_PARTS; i++) {
+        if (!cgroup->paths[i][0])
+            continue;
+        for (int tries = 0; rmdir(cgroup->paths[i]) < 0 && errno == EBUSY && tries < 500; tries++)
+            nanosleep(&pause, NULL);
+        cgroup->paths[i][0] = '\0';
+    }
+}

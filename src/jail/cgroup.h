@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Control groups of one sandbox: version 2 (one directory) or version 1 (one a controller). They hang
+ * beneath our own cgroup in a directory "sandboxes", so that limits around us hold for it too.
+ * Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/. Layer: jail.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "jail/jail.h"
+#include "wire/monitor_msg.h"
+
+enum cgroup_part { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CPUACCT, CGROUP_PARTS };
+
+struct cgroup {
+    bool v2;                  // all parts are one directory
+    int fds[CGROUP_PARTS];    // directories of this sandbox, -1 where there is none
+    char paths[CGROUP_PARTS][256];
+};
+
+void cgroup_init(struct cgroup *cgroup);
+
+/*
+ * Makes the groups, sets the limits and moves the process in. A limit that was asked for and can't be
+ * held is an error; where nothing was asked for, groups that this machine withholds are left out.
+ */
+int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err);
+void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_metrics);
+
+// Stops or continues every process; SETUP where there is no freezer.
+int cgroup_freeze(const struct cgroup *cgroup, const struct jail *jail, bool frozen,
+                  struct sbx_error *err);
+
+// Removes the groups, whose processes have ended. Their paths are also in the record `cgroups`.
+void cgroup_remove(struct cgroup *cgroup);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// User namespaces: which ids a sandbox gets, and mapping them. Layer: jail.
+#include "jail/ids.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+// Ids that neither people nor other container tools use: above systemd-nspawn's ranges, below 2^31.
+#define RANGE_FIRST 0x70000000u
+#define RANGE_SLOTS 4094u
+
+#define USER_ID 1000 // of `user` inside
+
+// FNV-1a: spreads names over the slots; a rare shared slot costs only per-user kernel accounting.
+static uint32_t hash_text(const char *text)
+{
+    uint32_t hash = 2166136261u;
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
+void ids_choose(struct jail *jail)
+{
+    struct jail_ids *ids = &jail->ids;
+    if (jail->privileged) {
+        uint32_t base = RANGE_FIRST + hash_text(jail->spec.id) % RANGE_SLOTS * JAIL_UID_COUNT;
+        *ids = (struct jail_ids){.base = base, .gid_base = base, .count = JAIL_UID_COUNT};
+        return;
+    }
+    bool root = jail->spec.flags & BOX_ROOT_USER;
+    *ids = (struct jail_ids){
+        .inside = root ? 0 : USER_ID, .base = getuid(), .gid_base = getgid(), .count = 1};
+}
+
+static int write_map(const char *process, const char *file, uint32_t inside, uint32_t outside,
+                     uint32_t count, struct sbx_error *err)
+{
+    char path[64], line[64];
+    snprintf(path, sizeof(path), "/proc/%s/%s", process, file);
+    snprintf(line, sizeof(line), "%u %u %u\n", inside, outside, count);
+    if (fd_write_file(AT_FDCWD, path, line) < 0)
+        return jail_fail(err, "user namespace", "cannot map ids (%s '%u %u %u')", file, inside,
+                         outside, count);
+    return 0;
+}
+
+static int write_maps(const struct jail_ids *ids, const char *process, struct sbx_error *err)
+{
+    int code = write_map(process, "uid_map", ids->inside, ids->base, ids->count, err);
+    return code < 0 ? code
+                    : write_map(process, "gid_map", ids->inside, ids->gid_base, ids->count, err);
+}
+
+int ids_map_process(const struct jail *jail, pid_t pid, struct sbx_error *err)
+{
+    char process[16];
+    snprintf(process, sizeof(process), "%d", pid);
+    return write_maps(&jail->ids, process, err);
+}
+
+int ids_map_self(const struct jail *jail, struct sbx_error *err)
+{
+    // An ordinary user may write gid_map only after giving up setgroups(2): user_namespaces(7).
+    if (fd_write_file(AT_FDCWD, "/proc/self/setgroups", "deny") < 0 && errno != ENOENT)
+        return jail_fail(err, "user namespace", "cannot write /proc/self/setgroups");
+    return write_maps(&jail->ids, "self", err);
+}
+
+// A process that only holds a user namespace until it is killed.
+static pid_t fork_holder(void)
+{
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid != 0)
+        return pid;
+    for (;;)
+        pause();
+}
+
+int ids_owner_namespace(const struct jail *jail, uint32_t uid, uint32_t gid, struct sbx_error *err)
+{
+    pid_t pid = fork_holder();
+    if (pid < 0)
+        return jail_fail(err, "user namespace", "cannot make a user namespace for a mount");
+    char process[16], path[64];
+    snprintf(process, sizeof(process), "%d", pid);
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+    uint32_t user = jail->spec.flags & BOX_ROOT_USER ? 0 : USER_ID;
+    int code = write_map(process, "uid_map", uid, jail->ids.base + user, 1, err);
+    if (code == 0)
+        code = write_map(process, "gid_map", gid, jail->ids.gid_base + user, 1, err);
+    if (code == 0)
+        code = open(path, O_RDONLY | O_CLOEXEC);
+    if (code == -1)
+        code = jail_fail(err, "user namespace", "cannot open %s", path);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return code;
+}

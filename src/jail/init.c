@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Process 1 of a sandbox from its first instruction to the agent's. Layer: jail.
+#include "jail/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/caps.h"
+#include "base/cleanup.h"
+#include "jail/ids.h"
+#include "jail/landlock.h"
+#include "jail/link.h"
+#include "jail/mounts.h"
+#include "jail/network.h"
+#include "jail/rlimits.h"
+#include "jail/seccomp.h"
+#include "wire/agent_msg.h"
+
+#define NAMESPACES                                                                                 \
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+// Became `id 0` (or the only id there is) of the sandbox. Clears the dumpable flag and any death signal.
+static int become_inside(const struct jail *jail, struct sbx_error *err)
+{
+    uint32_t id = jail->ids.inside;
+    if (jail->privileged && syscall(SYS_setgroups, 0, NULL) < 0)
+        return jail_fail(err, "user namespace", "cannot drop groups");
+    if (syscall(SYS_setresgid, id, id, id) < 0 || syscall(SYS_setresuid, id, id, id) < 0)
+        return jail_fail(err, "user namespace", "cannot become user %u of the sandbox", id);
+    return 0;
+}
+
+static int lost_monitor(struct sbx_error *err)
+{
+    return err_set(err, SBX_ERR_UNAVAILABLE, "the monitor ended while the sandbox was being built");
+}
+
+// With real root the monitor maps ids and sends the layers; else init has to do both itself.
+static int receive_layers(const struct jail *jail, int link_fd, int fds[LINK_FDS_MAX],
+                          size_t *ret_count, struct sbx_error *err)
+{
+    if (!jail->privileged) {
+        int code = ids_map_self(jail, err);
+        return code < 0 ? code : mounts_prepare(jail, -1, fds, ret_count, err);
+    }
+    return link_receive(link_fd, INIT_MAPPED, fds, ret_count) < 0 ? lost_monitor(err) : 0;
+}
+
+static int share_network(struct jail *jail, pid_t pid, int link_fd, struct sbx_error *err)
+{
+    int code = network_join(jail, pid, err);
+    if (code < 0)
+        return code;
+    int device = jail->shared->device_fd;
+    if (link_send(link_fd, INIT_NETWORK, &device, device >= 0) < 0)
+        return lost_monitor(err);
+    return 0;
+}
+
+static int enter_network(int netns_fd, struct sbx_error *err)
+{
+    if (setns(netns_fd, CLONE_NEWNET) < 0)
+        return jail_fail(err, "network namespace", "cannot enter the network namespace");
+    return 0;
+}
+
+// Places the agent's descriptors; everything else here is close-on-exec.
+static int place_fds(const int fds[2], int link_fd)
+{
+    const int sources[] = {fds[0], fds[1], link_fd};
+    const int targets[] = {AGENT_FD_LISTEN, AGENT_FD_FIRST, AGENT_FD_MONITOR};
+    int high[ARRAY_SIZE(targets)];
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        if ((high[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, 16)) < 0)
+            return -1;
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        if (dup2(high[i], targets[i]) < 0)
+            return -1;
+    return 0;
+}
+
+// No way back: privileges, system calls and files are limited to what a sandbox may have.
+static int confine(const struct jail *jail, struct sbx_error *err)
+{
+    int code = rlimits_set(jail->spec.max_open_files, 0, err);
+    if (code < 0)
+        return code;
+    if (caps_keep(CAPS_ROOT) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return jail_fail(err, "capabilities", "cannot drop privileges");
+    code = landlock_confine(err);
+    return code < 0 ? code : seccomp_install(err);
+}
+
+static int run_agent(int agent_fd, struct sbx_error *err)
+{
+    static const char *const argv[] = {"sandboxes-agent", NULL};
+    static const char *const envp[] = {NULL};
+    syscall(SYS_execveat, agent_fd, "", argv, envp, AT_EMPTY_PATH);
+    return jail_fail(err, "agent", "cannot start the agent");
+}
+
+static int build(struct jail *jail, int link_fd, struct sbx_error *err)
+{
+    int fds[LINK_FDS_MAX];
+    size_t count = 0;
+    pid_t net_pid = 0;
+    int code = receive_layers(jail, link_fd, fds, &count, err);
+    if (code == 0 && !jail->privileged && jail->spec.network != SBX_NETWORK_HOST)
+        code = net_pid = network_start(jail, err);
+    if (code >= 0)
+        code = mounts_open_disk(jail, err);
+    if (code == 0)
+        code = become_inside(jail, err);
+    if (code == 0)
+        code = mounts_build(jail, fds, count, err);
+    if (code == 0 && sethostname(jail->spec.hostname, strlen(jail->spec.hostname)) < 0)
+        code = jail_fail(err, "hostname", "cannot set the hostname '%s'", jail->spec.hostname);
+    if (code == 0 && net_pid > 0)
+        code = share_network(jail, net_pid, link_fd, err);
+    if (code < 0)
+        return code;
+    if (link_receive(link_fd, INIT_GO, fds, &count) < 0 || count < 2)
+        return lost_monitor(err);
+    int netns_fd = count > 2 ? fds[2] : net_pid > 0 ? jail->shared->netns_fd : -1;
+    code = netns_fd >= 0 ? enter_network(netns_fd, err) : 0;
+    if (code == 0)
+        code = mounts_enter(err);
+    if (code == 0 && place_fds(fds, link_fd) < 0)
+        code = jail_fail(err, "agent", "cannot place the agent's descriptors");
+    if (code == 0)
+        code = confine(jail, err);
+    return code < 0 ? code : run_agent(fcntl(jail->agent_fd, F_DUPFD_CLOEXEC, 16), err);
+}
+
+pid_t init_start(struct jail *jail, int link_fd, struct sbx_error *err)
+{
+    struct clone_args args = {
+        .flags = NAMESPACES | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&jail->init_pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid < 0)
+        return jail_fail(err, "user namespace", "cannot make the sandbox's namespaces");
+    if (pid > 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    _exit(build(jail, link_fd, &jail->shared->init_error) < 0);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The jail: a small static program that builds one sandbox and then stays as its monitor.
+ *
+ * Theory of operation. Up to four processes work at once, because the network namespace is half of the
+ * whole cost and the rest can be done beside it:
+ *   starter   spawned by the library; forks the monitor and ends, so that the sandbox has no parent to
+ *             disturb (no SIGCHLD, no zombie in the user's program)
+ *   monitor   maps ids, prepares mounts that need real root, cgroups, sockets and records; then watches
+ *   network   makes and configures the network namespace, then ends (forked by the monitor when it has
+ *             real root, else by init, which has the rights in its user namespace)
+ *   init      is process 1 of the new namespaces: mounts, limits, and at last becomes the agent
+ * Failures travel as struct sbx_error in a page shared by all four. Layer: jail.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "wire/box_msg.h"
+
+#define JAIL_LAYERS_MAX 32 // layers and mounts together, each one descriptor
+#define JAIL_UID_COUNT 65536
+
+// Which ids the sandbox has: a range of its own when we are really root, else only ours.
+struct jail_ids {
+    uint32_t inside; // first id inside
+    uint32_t base;   // first id here
+    uint32_t gid_base;
+    uint32_t count;
+};
+
+// What the processes of one jail share while it is built.
+struct jail_shared {
+    struct sbx_error init_error; // code 0 while all is well
+    struct sbx_error net_error;
+    int32_t netns_fd; // in the table of whoever forked the network process
+    int32_t device_fd; // layer-2 device, -1 if none
+};
+
+struct jail {
+    struct box_spec spec;
+    struct jail_shared *shared;
+    struct jail_ids ids;
+    bool privileged; // real root: id ranges, idmapped mounts, network made by the monitor
+    int dir_fd;      // the sandbox's directory, flock(2)ed
+    char dir[512];   // its path
+    int boot_fd;     // to the library; its end is the leash of a tied sandbox
+    int first_fd;    // agent's end of the first connection
+    int link_fd;     // monitor's end of the socket to init, later to the agent
+    int listen_fd;   // agent's listening socket
+    int control_fd;  // monitor's listening socket
+    int agent_fd;    // the agent's program
+    int device_fd;   // layer-2 device of the sandbox's network, -1 if none
+    int init_pidfd;
+    pid_t init_pid;
+};
+
+// Fills err with the failed stage as origin, from which the library finds the remedy for this machine.
+int jail_fail(struct sbx_error *err, const char *stage, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+// The jail's program: from the library's request to the end of the sandbox. See jail.h. Layer: jail.
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "jail/forward.h"
+#include "jail/ids.h"
+#include "jail/init.h"
+#include "jail/jail.h"
+#include "jail/link.h"
+#include "jail/monitor.h"
+#include "jail/mounts.h"
+#include "jail/network.h"
+#include "wire/agent_msg.h"
+#include "wire/frame.h"
+
+#define BOOT_FD 3
+
+int jail_fail(struct sbx_error *err, const char *stage, const char *format, ...)
+{
+    int saved = errno;
+    char text[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    int code = saved == ENOMEM ? SBX_ERR_NOMEM : saved == ENOSPC ? SBX_ERR_QUOTA : SBX_ERR_SETUP;
+    err_sys(err, code, saved, "%s", text);
+    err_origin(err, stage);
+    return code;
+}
+
+// Leaves the library's process group and family: the starter ends, its copy goes on in its own session.
+static int detach(void)
+{
+    pid_t pid = fork();
+    if (pid > 0)
+        _exit(0);
+    if (pid == 0)
+        setsid();
+    return pid;
+}
+
+static void quiet_stdio(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    for (int target = 0; target <= 2; target++)
+        if (fd >= 0 && fd != target)
+            dup2(fd, target);
+    if (fd > 2)
+        close(fd);
+}
+
+// The request: box_spec with the directory and the agent's end of the first connection.
+static int receive_request(struct jail *jail, struct frame_in *in, struct sbx_error *err)
+{
+    struct frame frame;
+    int code = frame_receive(BOOT_FD, in, deadline_in(10000), &frame, err);
+    if (code < 0)
+        return code;
+    if (frame.type != BOX_REQUEST || frame.fd_count != 2 || box_spec_get(frame.payload, frame.size, &jail->spec) < 0)
+        return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
+    jail->dir_fd = frame.fds[0];
+    jail->first_fd = frame.fds[1];
+    return 0;
+}
+
+// Full rights over this machine's mounts and ids, not just uid 0 in somebody's container.
+static bool really_root(void)
+{
+    char text[64];
+    if (geteuid() != 0 || fd_read_file(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) < 0)
+        return false;
+    unsigned inside, outside, count;
+    if (sscanf(text, "%u %u %u", &inside, &outside, &count) != 3 || count != 4294967295u)
+        return false;
+    return prctl(PR_CAPBSET_READ, 21 /* CAP_SYS_ADMIN */) == 1;
+}
+
+static int prepare(struct jail *jail, struct sbx_error *err)
+{
+    if (fchdir(jail->dir_fd) < 0 || !getcwd(jail->dir, sizeof(jail->dir)))
+        return jail_fail(err, "directory", "cannot enter the sandbox's directory");
+    void *shared = mmap(NULL, sizeof(*jail->shared), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return jail_fail(err, "memory", "cannot share memory");
+    jail->shared = shared;
+    jail->agent_fd = open(jail->spec.agent, O_RDONLY | O_CLOEXEC);
+    if (jail->agent_fd < 0)
+        return jail_fail(err, "agent", "cannot open '%s'", jail->spec.agent);
+    jail->privileged = really_root();
+    ids_choose(jail);
+    return 0;
+}
+
+static int listen_at(const char *name, int type, struct sbx_error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", name);
+    cleanup_fd int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 128) < 0)
+        return jail_fail(err, "directory", "cannot listen on '%s'", name);
+    return steal_fd(&fd);
+}
+
+static int write_record(const char *name, const void *data, size_t size, struct sbx_error *err)
+{
+    cleanup_fd int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || fd_write_full(fd, data, size) < 0)
+        return jail_fail(err, "directory", "cannot write the record '%s'", name);
+    return 0;
+}
+
+// Records of the sandbox's directory. `spec` comes last: who sees it sees a complete sandbox.
+static int write_records(struct jail *jail, const struct cgroup *cgroup, struct sbx_error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT(4096), spec = BUF_INIT(BOX_SPEC_MAX);
+    for (int i = 0; i < CGROUP_PARTS; i++)
+        if (cgroup->paths[i][0])
+            buf_printf(&text, "%s\n", cgroup->paths[i]);
+    int code = write_record("cgroups", text.data, text.size, err);
+    text.size = 0;
+    buf_printf(&text, "%u %u\n", jail->ids.base, jail->ids.count);
+    if (code == 0)
+        code = write_record("uids", text.data, text.size, err);
+    box_spec_put(&spec, &jail->spec);
+    if (spec.failed || text.failed)
+        return err_nomem(err);
+    return code < 0 ? code : write_record(BOX_FILE_SPEC, spec.data, spec.size, err);
+}
+
+static int send_layers(struct jail *jail, struct sbx_error *err)
+{
+    char path[64];
+    int fds[JAIL_LAYERS_MAX];
+    size_t count = 0;
+    int code = ids_map_process(jail, jail->init_pid, err);
+    if (code < 0)
+        return code;
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", jail->init_pid);
+    cleanup_fd int userns = open(path, O_RDONLY | O_CLOEXEC);
+    if (userns < 0)
+        return jail_fail(err, "user namespace", "cannot open %s", path);
+    code = mounts_prepare(jail, userns, fds, &count, err);
+    if (code < 0)
+        return code;
+    if (link_send(jail->link_fd, INIT_MAPPED, fds, count) < 0)
+        return jail_fail(err, "init", "the sandbox's first process is gone");
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
+    return 0;
+}
+
+static int send_config(struct jail *jail, struct sbx_error *err)
+{
+    const struct box_spec *spec = &jail->spec;
+    struct agent_config config = {.user = spec->user,
+                                  .workdir = spec->workdir,
+                                  .env = spec->env,
+                                  .env_count = spec->env_count};
+    cleanup_buf struct buf data = BUF_INIT(BOX_SPEC_MAX);
+    agent_config_put(&data, &config);
+    int size = BOX_SPEC_MAX * 2;
+    if (data.size > 65536)
+        setsockopt(jail->link_fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+    if (data.failed)
+        return err_nomem(err);
+    if (send(jail->link_fd, data.data, data.size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return jail_fail(err, "agent", "cannot configure the agent");
+    return 0;
+}
+
+// Without real root init makes the network itself and hands over the device.
+static int receive_device(struct jail *jail, struct sbx_error *err)
+{
+    int fds[LINK_FDS_MAX];
+    size_t count;
+    if (link_receive(jail->link_fd, INIT_NETWORK, fds, &count) < 0)
+        return err_set(err, SBX_ERR_SETUP, "the sandbox's first process ended early");
+    jail->device_fd = count > 0 ? fds[0] : -1;
+    return 0;
+}
+
+static int release_init(struct jail *jail, pid_t net_pid, struct sbx_error *err)
+{
+    int fds[3] = {jail->listen_fd, jail->first_fd, -1};
+    bool network = jail->spec.network != SBX_NETWORK_HOST;
+    int code = !network             ? 0
+               : jail->privileged   ? network_join(jail, net_pid, err)
+                                    : receive_device(jail, err);
+    if (code < 0)
+        return code;
+    if (network && jail->privileged) {
+        jail->device_fd = jail->shared->device_fd;
+        fds[2] = jail->shared->netns_fd;
+    }
+    if (link_send(jail->link_fd, INIT_GO, fds, fds[2] < 0 ? 2 : 3) < 0)
+        return jail_fail(err, "init", "the sandbox's first process is gone");
+    code = send_config(jail, err);
+    if (fds[2] >= 0)
+        close(fds[2]);
+    close(steal_fd(&jail->listen_fd));
+    close(steal_fd(&jail->first_fd));
+    close(steal_fd(&jail->agent_fd));
+    return code;
+}
+
+static int open_ports(struct monitor *monitor, struct sbx_error *err)
+{
+    const struct box_spec *spec = &monitor->jail->spec;
+    int code = 0;
+    for (size_t i = 0; i < spec->port_count && code >= 0; i++) {
+        unsigned port = 0, host_port = 0;
+        if (sscanf(spec->ports[i], "%u:%u", &port, &host_port) != 2 || port > 65535 ||
+            host_port > 65535)
+            return err_set(err, SBX_ERR_INVALID, "no such port: '%s'", spec->ports[i]);
+        code = forward_add(monitor, (uint16_t)port, (uint16_t)host_port, err);
+    }
+    if (code > 0)
+        monitor_save_state(monitor);
+    return code < 0 ? code : 0;
+}
+
+static int start_init(struct jail *jail, struct sbx_error *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return jail_fail(err, "init", "cannot make a socket pair");
+    jail->link_fd = ends[0];
+    pid_t pid = init_start(jail, ends[1], err);
+    close(ends[1]);
+    if (pid < 0)
+        return pid;
+    jail->init_pid = pid;
+    return jail->privileged ? send_layers(jail, err) : 0;
+}
+
+static int build(struct monitor *monitor, struct sbx_error *err)
+{
+    struct jail *jail = monitor->jail;
+    pid_t net_pid = 0;
+    int code = prepare(jail, err);
+    if (code == 0 && jail->privileged && jail->spec.network != SBX_NETWORK_HOST)
+        code = net_pid = network_start(jail, err);
+    if (code >= 0)
+        code = start_init(jail, err);
+    if (code == 0)
+        code = cgroup_create(&monitor->cgroup, jail, err);
+    if (code == 0)
+        code = jail->listen_fd = listen_at(BOX_FILE_AGENT, SOCK_STREAM, err);
+    if (code >= 0)
+        code = jail->control_fd = listen_at(BOX_FILE_CONTROL, SOCK_SEQPACKET, err);
+    if (code >= 0)
+        code = write_records(jail, &monitor->cgroup, err);
+    if (code == 0)
+        code = open_ports(monitor, err);
+    if (code == 0)
+        code = release_init(jail, net_pid, err);
+    if (code == 0 && monitor_set_ttl(monitor, jail->spec.ttl_ms) < 0)
+        code = jail_fail(err, "timer", "cannot set the time to live");
+    return code;
+}
+
+// Says why there is no sandbox, now that nothing of it is left. Init's own error is the deeper cause: the
+// monitor only saw it end.
+static void report_failure(struct jail *jail, struct sbx_error *err)
+{
+    if (jail->shared && jail->shared->init_error.code)
+        *err = jail->shared->init_error;
+    if (jail->boot_fd >= 0)
+        (void)frame_send(jail->boot_fd, BOX_FAILED, err, sizeof(*err), NULL, 0, deadline_in(5000),
+                         NULL);
+}
+
+int main(void)
+{
+    struct sbx_error err = {0};
+    struct jail jail = {.dir_fd = -1, .boot_fd = -1, .first_fd = -1, .link_fd = -1,
+                        .listen_fd = -1, .control_fd = -1, .agent_fd = -1, .device_fd = -1,
+                        .init_pidfd = -1};
+    struct monitor monitor;
+    struct frame_in in;
+    syscall(SYS_close_range, BOOT_FD + 1, ~0u, 0);
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
+    if (detach() < 0)
+        return 1;
+    quiet_stdio();
+    frame_in_init(&in);
+    monitor_init(&monitor, &jail);
+    jail.boot_fd = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 16);
+    if (receive_request(&jail, &in, &err) < 0)
+        return 1;
+    close(BOOT_FD);
+    prctl(PR_SET_NAME, "sandboxes-monit");
+    int code = build(&monitor, &err);
+    if (code == 0)
+        monitor_watch(&monitor);
+    monitor_clean(&monitor);
+    bool failed = code < 0 || (jail.shared && jail.shared->init_error.code);
+    if (failed)
+        report_failure(&jail, &err);
+    return failed;
+}

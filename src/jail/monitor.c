@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The monitor's watch over a living sandbox. Layer: jail.
+#include "jail/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "jail/control.h"
+#include "jail/netprocess.h"
+
+void monitor_init(struct monitor *monitor, struct jail *jail)
+{
+    *monitor = (struct monitor){.jail = jail,
+                                .state = {.state = SBX_STATE_RUNNING},
+                                .timer_fd = -1,
+                                .netstack_fd = -1,
+                                .netstack_pidfd = -1};
+    cgroup_init(&monitor->cgroup);
+    for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+        monitor->clients[i] = -1;
+    for (size_t i = 0; i < MONITOR_FORWARDS_MAX; i++)
+        monitor->forwards[i] = -1;
+}
+
+int monitor_set_ttl(struct monitor *monitor, int64_t ttl_ms)
+{
+    if (monitor->timer_fd < 0)
+        monitor->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (monitor->timer_fd < 0)
+        return -1;
+    struct itimerspec when = {0}; // all zero disarms it
+    if (ttl_ms > 0)
+        when.it_value = (struct timespec){ttl_ms / 1000, ttl_ms % 1000 * 1000000 + 1};
+    if (timerfd_settime(monitor->timer_fd, 0, &when, NULL) < 0)
+        return -1;
+    monitor->state.expires_ms = ttl_ms > 0 ? clock_unix_ms() + ttl_ms : 0;
+    return 0;
+}
+
+static int write_record(int dir_fd, const char *name, const struct buf *data)
+{
+    char temporary[32];
+    snprintf(temporary, sizeof(temporary), "%s.new", name);
+    cleanup_fd int fd =
+        openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || fd_write_full(fd, data->data, data->size) < 0 ||
+        renameat(dir_fd, temporary, dir_fd, name) < 0) {
+        unlinkat(dir_fd, temporary, 0);
+        return -1;
+    }
+    return 0;
+}
+
+void monitor_save_state(struct monitor *monitor)
+{
+    cleanup_buf struct buf data = BUF_INIT(4096);
+    monitor_state_put(&data, &monitor->state);
+    if (!data.failed)
+        (void)write_record(monitor->jail->dir_fd, BOX_FILE_STATE, &data);
+}
+
+enum watched { WATCH_INIT, WATCH_CONTROL, WATCH_BOOT, WATCH_TIMER, WATCH_DEVICE, WATCH_NETSTACK,
+               WATCH_FIXED };
+
+static void fill_polls(const struct monitor *monitor, struct pollfd *fds)
+{
+    const struct jail *jail = monitor->jail;
+    bool network_idle = monitor->netstack_pid == 0;
+    const int watched[WATCH_FIXED] = {
+        [WATCH_INIT] = jail->init_pidfd,
+        [WATCH_CONTROL] = jail->control_fd,
+        [WATCH_BOOT] = jail->boot_fd,
+        [WATCH_TIMER] = monitor->timer_fd,
+        [WATCH_DEVICE] = network_idle ? jail->device_fd : -1,
+        [WATCH_NETSTACK] = monitor->netstack_pidfd,
+    };
+    for (size_t i = 0; i < WATCH_FIXED; i++)
+        fds[i] = (struct pollfd){.fd = watched[i], .events = POLLIN};
+    for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+        fds[WATCH_FIXED + i] = (struct pollfd){.fd = monitor->clients[i], .events = POLLIN};
+}
+
+// The library is gone from the boot socket: the end of a tied sandbox, of no interest to a detached one.
+static void boot_closed(struct monitor *monitor)
+{
+    close(steal_fd(&monitor->jail->boot_fd));
+    if (monitor->jail->spec.lifetime == SBX_LIFETIME_TIED)
+        monitor->ending = true;
+}
+
+static void handle(struct monitor *monitor, const struct pollfd *fds)
+{
+    if (fds[WATCH_INIT].revents || fds[WATCH_TIMER].revents)
+        monitor->ending = true;
+    if (fds[WATCH_BOOT].revents)
+        boot_closed(monitor);
+    if (fds[WATCH_NETSTACK].revents)
+        netprocess_reap(monitor);
+    if (fds[WATCH_DEVICE].revents)
+        netprocess_start(monitor);
+    for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+        if (fds[WATCH_FIXED + i].revents)
+            control_serve(monitor, i);
+    if (fds[WATCH_CONTROL].revents)
+        control_accept(monitor);
+}
+
+void monitor_watch(struct monitor *monitor)
+{
+    while (!monitor->ending) {
+        struct pollfd fds[WATCH_FIXED + MONITOR_CLIENTS_MAX];
+        fill_polls(monitor, fds);
+        if (poll(fds, ARRAY_SIZE(fds), -1) > 0)
+            handle(monitor, fds);
+    }
+}
+
+// Killing process 1 of a pid namespace kills all of it; waiting for it waits for all: pid_namespaces(7).
+static void kill_all(struct jail *jail)
+{
+    if (jail->init_pid <= 0)
+        return;
+    kill(jail->init_pid, SIGKILL);
+    while (waitpid(jail->init_pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    jail->init_pid = 0;
+}
+
+static void remove_directory(struct jail *jail)
+{
+    static const char *const names[] = {BOX_FILE_AGENT, BOX_FILE_CONTROL, BOX_FILE_STATE,
+                                        BOX_FILE_STATE ".new", "uids", "cgroups", BOX_FILE_SPEC};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        unlinkat(jail->dir_fd, names[i], 0);
+    rmdir(jail->dir); // stays if it holds files that are not ours: those are never deleted
+}
+
+void monitor_clean(struct monitor *monitor)
+{
+    for (size_t i = 0; i < MONITOR_FORWARDS_MAX; i++)
+        if (monitor->forwards[i] >= 0)
+            close(monitor->forwards[i]);
+    netprocess_stop(monitor);
+    kill_all(monitor->jail);
+    cgroup_remove(&monitor->cgroup);
+    remove_directory(monitor->jail);
+}

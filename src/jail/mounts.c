@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+// The root file system of a sandbox. Layer: jail.
+#include "jail/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/cleanup.h"
+#include "jail/ids.h"
+#include "jail/mount_api.h"
+
+#define ROOT "root"
+#define OVERLAY_OPTIONS_MAX 4096
+
+static int do_mount(const char *what, const char *source, const char *target, const char *type,
+                    unsigned long flags, const char *data, struct sbx_error *err)
+{
+    if (mount(source, target, type, flags, data) < 0)
+        return jail_fail(err, what, "cannot mount %s on '%s'", what, target);
+    return 0;
+}
+
+// The sandbox's own memory-backed disk: every writable place is on it, so its size is the quota.
+int mounts_open_disk(const struct jail *jail, struct sbx_error *err)
+{
+    char options[128];
+    // Nothing mounted here may travel back, and host mounts made later have no business here.
+    int code = do_mount("private mounts", NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL, err);
+    if (code < 0)
+        return code;
+    // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
+    snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0755,uid=%u,gid=%u",
+             (unsigned long long)jail->spec.disk_bytes,
+             (unsigned long long)(jail->spec.disk_bytes / 4096 + 1024), jail->ids.inside,
+             jail->ids.inside);
+    code = do_mount("tmpfs", "tmpfs", jail->dir, "tmpfs", MS_NOSUID | MS_NODEV, options, err);
+    if (code == 0 && chdir(jail->dir) < 0)
+        return jail_fail(err, "tmpfs", "cannot enter '%s'", jail->dir);
+    return code;
+}
+
+struct node {
+    const char *path;
+    mode_t mode; // of a directory; 0: an empty file to mount on
+    const char *link;
+};
+
+// Made directly in the overlay's upper layer, which saves a mount and a copy-up for each.
+static const struct node nodes[] = {
+    {ROOT, 0755, NULL},
+    {"up0", 0755, NULL},
+    {"work0", 0700, NULL},
+    {"up0/proc", 0555, NULL},
+    {"up0/sys", 0555, NULL},
+    {"up0/tmp", 01777, NULL},
+    {"up0/dev", 0755, NULL},
+    {"up0/dev/shm", 01777, NULL},
+    {"up0/dev/pts", 0755, NULL},
+    {"up0/dev/null", 0, NULL},
+    {"up0/dev/zero", 0, NULL},
+    {"up0/dev/full", 0, NULL},
+    {"up0/dev/random", 0, NULL},
+    {"up0/dev/urandom", 0, NULL},
+    {"up0/dev/tty", 0, NULL},
+    {"up0/dev/fd", 0, "/proc/self/fd"},
+    {"up0/dev/stdin", 0, "/proc/self/fd/0"},
+    {"up0/dev/stdout", 0, "/proc/self/fd/1"},
+    {"up0/dev/stderr", 0, "/proc/self/fd/2"},
+    {"up0/dev/ptmx", 0, "pts/ptmx"},
+};
+
+static int make_node(const struct node *node)
+{
+    if (node->link)
+        return symlink(node->link, node->path);
+    if (node->mode)
+        return mkdir(node->path, node->mode);
+    int fd = open(node->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int make_nodes(struct sbx_error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
+        if (make_node(&nodes[i]) < 0)
+            return jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
+    return 0;
+}
+
+// Text of a path inside an option list of overlayfs: ',', ':' and '\' need a backslash.
+static int add_escaped(char *out, size_t size, size_t *at, const char *path)
+{
+    for (; *path; path++) {
+        if (strchr(",:\\", *path) && *at + 1 < size)
+            out[(*at)++] = '\\';
+        if (*at + 1 >= size)
+            return -1;
+        out[(*at)++] = *path;
+    }
+    out[*at] = '\0';
+    return 0;
+}
+
+// Layer i as a path: the detached copy put on lI, or the directory itself.
+static int layer_path(const struct jail *jail, size_t i, int fd, char *path, size_t size,
+                      struct sbx_error *err)
+{
+    if (fd < 0) {
+        snprintf(path, size, "%s", jail->spec.layers[i].value);
+        return 0;
+    }
+    snprintf(path, size, "l%zu", i);
+    if (mkdir(path, 0755) < 0 || mount_move(fd, path) < 0)
+        return jail_fail(err, "overlay", "cannot use the image directory '%s'",
+                         jail->spec.layers[i].value);
+    return 0;
+}
+
+struct overlay {
+    size_t first, count; // layers
+    unsigned number;     // of its upN and workN
+};
+
+static int overlay_options(const struct jail *jail, const struct overlay *overlay, const int *fds,
+                           char *out, size_t size, struct sbx_error *err)
+{
+    size_t at = (size_t)snprintf(out, size, "upperdir=up%u,workdir=work%u%s,lowerdir=",
+                                 overlay->number, overlay->number,
+                                 ",userxattr");
+    for (size_t i = overlay->first; i < overlay->first + overlay->count; i++) {
+        char path[1024];
+        int code = layer_path(jail, i, fds[i], path, sizeof(path), err);
+        if (code < 0)
+            return code;
+        if (i > overlay->first && at + 1 < size)
+            out[at++] = ':';
+        if (add_escaped(out, size, &at, path) < 0)
+            return err_set(err, SBX_ERR_INVALID, "the image's paths are too long");
+    }
+    return 0;
+}
+
+static int mount_overlay(const struct jail *jail, const struct overlay *overlay, const int *fds,
+                         struct sbx_error *err)
+{
+    char options[OVERLAY_OPTIONS_MAX], target[1024], name[32];
+    const char *inside = jail->spec.layers[overlay->first].name;
+    snprintf(target, sizeof(target), "%s%s", ROOT, inside);
+    if (overlay->number > 0) {
+        snprintf(name, sizeof(name), "up%u", overlay->number);
+        if (mkdir(name, 0755) < 0)
+            return jail_fail(err, "tmpfs", "cannot make '%s'", name);
+        snprintf(name, sizeof(name), "work%u", overlay->number);
+        if (mkdir(name, 0700) < 0)
+            return jail_fail(err, "tmpfs", "cannot make '%s'", name);
+    }
+    int code = overlay_options(jail, overlay, fds, options, sizeof(options), err);
+    return code < 0 ? code
+                    : do_mount("overlay", "overlay", target, "overlay", MS_NOSUID | MS_NODEV,
+                               options, err);
+}
+
+// Neighbouring layers of one target are one overlay.
+static int mount_layers(const struct jail *jail, const int *fds, struct sbx_error *err)
+{
+    const struct sbx_pair *layers = jail->spec.layers;
+    size_t total = jail->spec.layer_count;
+    unsigned number = 0;
+    for (size_t first = 0, end; first < total; first = end) {
+        for (end = first + 1; end < total && strcmp(layers[end].name, layers[first].name) == 0;)
+            end++;
+        struct overlay overlay = {.first = first, .count = end - first, .number = number++};
+        int code = mount_overlay(jail, &overlay, fds, err);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static const char *const devices[] = {"null", "zero", "full", "random", "urandom", "tty"};
+
+static int mount_devices(struct sbx_error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        char source[32], target[48];
+        snprintf(source, sizeof(source), "/dev/%s", devices[i]);
+        snprintf(target, sizeof(target), ROOT "/dev/%s", devices[i]);
+        int code = do_mount("device", source, target, NULL, MS_BIND, NULL, err);
+        if (code < 0)
+            return code;
+    }
+    return do_mount("devpts", "devpts", ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                    "newinstance,ptmxmode=0666,mode=0620", err);
+}
+
+// What /proc tells about the whole machine, or lets root of a machine do. Absent ones are skipped.
+static const char *const masked_files[] = {
+    "kcore",        "keys",    "key-users", "kmsg",          "kallsyms",      "timer_list",
+    "sched_debug",  "latency_stats", "config.gz", "interrupts", "softirqs",   "sysrq-trigger",
+    "slabinfo",     "vmallocinfo", "pagetypeinfo", "modules", "iomem", "ioports",
+};
+static const char *const masked_directories[] = {"acpi", "scsi", "asound", "irq", "bus", "fs",
+                                                 "driver", "dynamic_debug", "firmware"};
+
+static int mask(const char *name, bool directory, struct sbx_error *err)
+{
+    char target[64];
+    snprintf(target, sizeof(target), ROOT "/proc/%s", name);
+    int failed = directory ? mount("tmpfs", target, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV,
+                                   "size=0,nr_inodes=1,mode=0555")
+                           : mount("/dev/null", target, NULL, MS_BIND, NULL);
+    if (failed && errno != ENOENT)
+        return jail_fail(err, "proc", "cannot mask '%s'", target);
+    return 0;
+}
+
+static int mask_proc(struct sbx_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(masked_files) && code == 0; i++)
+        code = mask(masked_files[i], false, err);
+    for (size_t i = 0; i < ARRAY_SIZE(masked_directories) && code == 0; i++)
+        code = mask(masked_directories[i], true, err);
+    return code;
+}
+
+static int protect_sysctls(struct sbx_error *err)
+{
+    const char *path = ROOT "/proc/sys";
+    int code = do_mount("proc", path, path, NULL, MS_BIND | MS_REC, NULL, err);
+    return code < 0 ? code
+                    : do_mount("proc", NULL, path, NULL,
+                               MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                               NULL, err);
+}
+
+// No namespaces in the namespace: seccomp refuses them too, this holds even without it.
+static void forbid_user_namespaces(void)
+{
+    int fd = open(ROOT "/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t put = write(fd, "0", 1);
+    (void)put; // absent or refused: seccomp's rule stands
+    close(fd);
+}
+
+static int mount_proc(struct sbx_error *err)
+{
+    int code = do_mount("proc", "proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                        NULL, err);
+    if (code < 0)
+        return code;
+    forbid_user_namespaces();
+    code = mask_proc(err);
+    return code < 0 ? code : protect_sysctls(err);
+}
+
+// The place of a user's mount: an existing directory or file, or a new one made through the overlay.
+// `path` is below the sandbox's root and was checked for ".." by the library; links are not followed.
+static int make_target(char *path, bool directory, struct sbx_error *err)
+{
+    struct stat info;
+    for (char *at = path + strlen(ROOT) + 1; (at = strchr(at, '/')); at++) {
+        *at = '\0';
+        int failed = mkdir(path, 0755) < 0 && errno != EEXIST;
+        if (!failed && lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+            errno = ELOOP;
+            failed = 1;
+        }
+        *at = '/';
+        if (failed)
+            return jail_fail(err, "mount", "cannot make the mount point '%s'", path + strlen(ROOT));
+    }
+    struct node node = {.path = path, .mode = directory ? 0755 : 0};
+    if (make_node(&node) < 0 && errno != EEXIST)
+        return jail_fail(err, "mount", "cannot make the mount point '%s'", path + strlen(ROOT));
+    return 0;
+}
+
+static int mount_user(const struct sbx_pair *mount, int fd, struct sbx_error *err)
+{
+    char target[1024];
+    struct stat info;
+    snprintf(target, sizeof(target), "%s%s", ROOT, mount->name);
+    if (fstat(fd, &info) < 0)
+        return jail_fail(err, "mount", "cannot look at '%s'", mount->value + 1);
+    int code = make_target(target, S_ISDIR(info.st_mode), err);
+    if (code < 0)
+        return code;
+    if (mount_move(fd, target) < 0)
+        return jail_fail(err, "mount", "cannot mount '%s' on '%s'", mount->value + 1, mount->name);
+    return 0;
+}
+
+static int mount_users(const struct jail *jail, const int *fds, struct sbx_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < jail->spec.mount_count && code == 0; i++)
+        code = mount_user(&jail->spec.mounts[i], fds[jail->spec.layer_count + i], err);
+    return code;
+}
+
+int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err)
+{
+    if (fd_count != jail->spec.layer_count + jail->spec.mount_count)
+        return err_set(err, SBX_ERR_BUG, "the jail lost a descriptor of a layer");
+    int code = make_nodes(err);
+    if (code == 0)
+        code = mount_layers(jail, fds, err);
+    if (code == 0)
+        code = mount_proc(err);
+    if (code == 0)
+        code = mount_devices(err);
+    return code < 0 ? code : mount_users(jail, fds, err);
+}
+
+int mounts_enter(struct sbx_error *err)
+{
+    // pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one until it is detached.
+    if (chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+        chdir("/") < 0)
+        return jail_fail(err, "pivot_root", "cannot enter the new root");
+    return 0;
+}
+
+static int prepare_layer(const struct jail *jail, const char *path, int userns_fd,
+                         struct sbx_error *err)
+{
+    if (!jail->privileged)
+        return MOUNT_BY_PATH;
+    cleanup_fd int fd = mount_clone(path, false);
+    if (fd < 0)
+        return jail_fail(err, "overlay", "cannot use the image directory '%s'", path);
+    // A file system that can't be idmapped (overlayfs, say) shows foreign owners: readable all the same.
+    if (mount_idmap(fd, userns_fd) < 0 && errno != EINVAL && errno != EPERM && errno != ENOSYS)
+        return jail_fail(err, "idmapped mount", "cannot map the owners of '%s'", path);
+    return steal_fd(&fd);
+}
+
+// The user's own directory: its owner is the sandbox's user inside, nobody else's files are writable.
+static int map_owner(const struct jail *jail, int fd, const char *path, struct sbx_error *err)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return jail_fail(err, "mount", "cannot look at '%s'", path);
+    int userns = ids_owner_namespace(jail, info.st_uid, info.st_gid, err);
+    if (userns < 0)
+        return userns;
+    int failed = mount_idmap(fd, userns);
+    close(userns);
+    if (failed && errno != EINVAL && errno != EPERM && errno != ENOSYS)
+        return jail_fail(err, "idmapped mount", "cannot map the owner of '%s'", path);
+    return 0;
+}
+
+static int prepare_mount(const struct jail *jail, const struct sbx_pair *mount,
+                         struct sbx_error *err)
+{
+    const char *path = mount->value + 1;
+    cleanup_fd int fd = mount_clone(path, true);
+    if (fd < 0)
+        return jail_fail(err, "mount", "cannot use '%s' as a mount", path);
+    int code = jail->privileged ? map_owner(jail, fd, path, err) : 0;
+    if (code < 0)
+        return code;
+    if (mount_restrict(fd, mount->value[0] != 'w') < 0)
+        return jail_fail(err, "mount", "cannot restrict the mount '%s'", path);
+    return steal_fd(&fd);
+}
+
+int mounts_prepare(const struct jail *jail, int userns_fd, int ret_fds[JAIL_LAYERS_MAX],
+                   size_t *ret_count, struct sbx_error *err)
+{
+    const struct box_spec *spec = &jail->spec;
+    if (spec->layer_count + spec->mount_count > JAIL_LAYERS_MAX)
+        return err_set(err, SBX_ERR_INVALID, "more than %d layers and mounts", JAIL_LAYERS_MAX);
+    for (size_t i = 0; i < spec->layer_count; i++) {
+        ret_fds[i] = prepare_layer(jail, spec->layers[i].value, userns_fd, err);
+        if (ret_fds[i] < 0 && ret_fds[i] != MOUNT_BY_PATH)
+            return ret_fds[i];
+    }
+    for (size_t i = 0; i < spec->mount_count; i++) {
+        int fd = prepare_mount(jail, &spec->mounts[i], err);
+        if (fd < 0)
+            return fd;
+        ret_fds[spec->layer_count + i] = fd;
+    }
+    *ret_count = spec->layer_count + spec->mount_count;
+    return 0;
+}

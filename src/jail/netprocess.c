@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The user-space network's process. Layer: jail.
+#include "jail/netprocess.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define DEVICE_FD 3
+#define LEASH_FD 4
+
+static void run_netstack(const struct jail *jail, int leash_fd)
+{
+    const struct box_spec *spec = &jail->spec;
+    const char *argv[BOX_LISTS_MAX + 8] = {"sandboxes-netstack"};
+    char uid[16];
+    size_t count = 1;
+    if (jail->privileged) {
+        snprintf(uid, sizeof(uid), "%u", jail->ids.base + 65534);
+        argv[count++] = "--uid";
+        argv[count++] = uid;
+    }
+    argv[count++] = spec->network == SBX_NETWORK_ALLOW ? "allow" : "internet";
+    for (size_t i = 0; i < spec->allow_count; i++)
+        argv[count++] = spec->allow[i];
+    int device = fcntl(jail->device_fd, F_DUPFD_CLOEXEC, 16);
+    int leash = fcntl(leash_fd, F_DUPFD_CLOEXEC, 16);
+    if (device < 0 || leash < 0 || dup2(device, DEVICE_FD) < 0 || dup2(leash, LEASH_FD) < 0)
+        _exit(1);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    static const char *const envp[] = {NULL};
+    execve(spec->netstack, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
+    _exit(1);
+}
+
+void netprocess_start(struct monitor *monitor)
+{
+    struct jail *jail = monitor->jail;
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return;
+    pid_t pid = fork();
+    if (pid == 0)
+        run_netstack(jail, ends[0]);
+    close(ends[0]);
+    if (pid < 0) {
+        close(ends[1]);
+        return;
+    }
+    monitor->netstack_pid = pid;
+    monitor->netstack_fd = ends[1];
+    monitor->netstack_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+void netprocess_stop(struct monitor *monitor)
+{
+    if (monitor->netstack_pid <= 0)
+        return;
+    kill(monitor->netstack_pid, SIGKILL);
+    while (waitpid(monitor->netstack_pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    monitor->netstack_pid = 0;
+    close(monitor->netstack_fd);
+    close(monitor->netstack_pidfd);
+    monitor->netstack_fd = monitor->netstack_pidfd = -1;
+}
+
+void netprocess_reap(struct monitor *monitor)
+{
+    // A netstack that dies at once must not be restarted in a busy loop by a chatty sandbox.
+    static const struct timespec pause = {.tv_nsec = 100000000};
+    netprocess_stop(monitor);
+    nanosleep(&pause, NULL);
+}

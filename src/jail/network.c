@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network namespace of a sandbox. Layer: jail.
+#include "jail/network.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/netplan.h"
+#include "jail/veth.h"
+
+#define STAGE "network namespace"
+
+static int set_flags(int fd, const char *name, short flags, struct sbx_error *err)
+{
+    struct ifreq request = {.ifr_flags = flags};
+    memcpy(request.ifr_name, name, strlen(name) + 1);
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        return jail_fail(err, STAGE, "cannot bring up the interface %s", name);
+    return 0;
+}
+
+static void put_address(struct sockaddr *target, const char *text)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    inet_pton(AF_INET, text, &address.sin_addr);
+    memcpy(target, &address, sizeof(address));
+}
+
+static int set_address(int fd, unsigned long request_code, const char *text, struct sbx_error *err)
+{
+    struct ifreq request = {.ifr_name = NETPLAN_DEVICE};
+    put_address(&request.ifr_addr, text);
+    if (ioctl(fd, request_code, &request) < 0)
+        return jail_fail(err, STAGE, "cannot set the address %s", text);
+    return 0;
+}
+
+static int add_default_route(int fd, struct sbx_error *err)
+{
+    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
+    put_address(&route.rt_gateway, NETPLAN_GATEWAY);
+    put_address(&route.rt_dst, "0.0.0.0");
+    put_address(&route.rt_genmask, "0.0.0.0");
+    if (ioctl(fd, SIOCADDRT, &route) < 0)
+        return jail_fail(err, STAGE, "cannot add the default route");
+    return 0;
+}
+
+// A tap device; -1 with errno EACCES, EPERM or ENOENT where this machine keeps /dev/net/tun from us.
+static int open_tap(void)
+{
+    cleanup_fd int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    struct ifreq request = {.ifr_name = NETPLAN_DEVICE, .ifr_flags = IFF_TAP | IFF_NO_PI};
+    if (ioctl(fd, TUNSETIFF, &request) < 0)
+        return -1;
+    return steal_fd(&fd);
+}
+
+static int open_device(struct sbx_error *err)
+{
+    int fd = open_tap();
+    if (fd >= 0)
+        return fd;
+    if (errno != EACCES && errno != EPERM && errno != ENOENT && errno != ENODEV)
+        return jail_fail(err, "tun", "cannot make a network device with /dev/net/tun");
+    return veth_open(err);
+}
+
+// No IPv6 on the device to come: the user-space network has none, and its solicitations would wake it.
+static void disable_ipv6(void)
+{
+    (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+}
+
+static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
+{
+    disable_ipv6();
+    int device = open_device(err);
+    if (device < 0)
+        return device;
+    shared->device_fd = device;
+    int code = set_address(fd, SIOCSIFADDR, NETPLAN_GUEST, err);
+    if (code == 0)
+        code = set_address(fd, SIOCSIFNETMASK, NETPLAN_NETMASK, err);
+    if (code == 0)
+        code = set_flags(fd, NETPLAN_DEVICE, IFF_UP | IFF_RUNNING, err);
+    return code < 0 ? code : add_default_route(fd, err);
+}
+
+// Low ports and ping sockets for everybody inside: nobody there holds a capability over this namespace.
+static void open_sysctls(void)
+{
+    (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+}
+
+static int build(struct jail *jail, struct sbx_error *err)
+{
+    if (unshare(CLONE_NEWNET) < 0)
+        return jail_fail(err, STAGE, "cannot make a network namespace");
+    cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return jail_fail(err, STAGE, "cannot make a socket");
+    int code = set_flags(fd, "lo", IFF_UP | IFF_RUNNING, err);
+    if (code == 0 && jail->spec.network != SBX_NETWORK_NONE)
+        code = add_device(jail->shared, fd, err);
+    if (code < 0)
+        return code;
+    open_sysctls();
+    jail->shared->netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (jail->shared->netns_fd < 0)
+        return jail_fail(err, STAGE, "cannot open /proc/self/ns/net");
+    return 0;
+}
+
+pid_t network_start(struct jail *jail, struct sbx_error *err)
+{
+    jail->shared->netns_fd = -1;
+    jail->shared->device_fd = -1;
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid < 0)
+        return jail_fail(err, STAGE, "cannot start the network process");
+    if (pid == 0)
+        _exit(build(jail, &jail->shared->net_error) < 0);
+    return pid;
+}
+
+int network_join(struct jail *jail, pid_t pid, struct sbx_error *err)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return jail_fail(err, STAGE, "cannot wait for the network process");
+    if (status == 0)
+        return 0;
+    if (jail->shared->net_error.code == 0)
+        return err_set(err, SBX_ERR_IO, "the network process was killed (status %d)", status);
+    *err = jail->shared->net_error;
+    return err->code;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network namespace of a sandbox: loopback, and a layer-2 device whose other end the monitor holds.
+// network_namespaces(7), netdevice(7), Documentation/networking/tuntap.rst. Layer: jail.
+#pragma once
+
+#include "jail/jail.h"
+
+// Forks the network process, which shares the caller's descriptors: when it has ended well,
+// shared->netns_fd and device_fd are open here. Not for SBX_NETWORK_HOST. Returns its pid or a code.
+pid_t network_start(struct jail *jail, struct sbx_error *err);
+
+// Waits for it. 0, or the code of its error.
+int network_join(struct jail *jail, pid_t pid, struct sbx_error *err);
