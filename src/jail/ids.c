@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -61,11 +62,20 @@ static int write_maps(const struct jail_ids *ids, const char *process, struct sb
                     : write_map(process, "gid_map", ids->inside, ids->gid_base, ids->count, err);
 }
 
-int ids_map_process(const struct jail *jail, pid_t pid, struct sbx_error *err)
+static int open_namespace(pid_t pid, struct sbx_error *err)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : jail_fail(err, "user namespace", "cannot open %s", path);
+}
+
+int ids_open_namespace(const struct jail *jail, pid_t pid, struct sbx_error *err)
 {
     char process[16];
     snprintf(process, sizeof(process), "%d", pid);
-    return write_maps(&jail->ids, process, err);
+    int code = write_maps(&jail->ids, process, err);
+    return code < 0 ? code : open_namespace(pid, err);
 }
 
 int ids_map_self(const struct jail *jail, struct sbx_error *err)
@@ -76,33 +86,35 @@ int ids_map_self(const struct jail *jail, struct sbx_error *err)
     return write_maps(&jail->ids, "self", err);
 }
 
-// A process that only holds a user namespace until it is killed.
-static pid_t fork_holder(void)
+pid_t ids_fork_holder(void)
 {
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid != 0)
         return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (;;)
         pause();
 }
 
+void ids_kill_holder(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 int ids_owner_namespace(const struct jail *jail, uint32_t uid, uint32_t gid, struct sbx_error *err)
 {
-    pid_t pid = fork_holder();
+    pid_t pid = ids_fork_holder();
     if (pid < 0)
         return jail_fail(err, "user namespace", "cannot make a user namespace for a mount");
-    char process[16], path[64];
+    char process[16];
     snprintf(process, sizeof(process), "%d", pid);
-    snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
     uint32_t user = jail->spec.flags & BOX_ROOT_USER ? 0 : USER_ID;
     int code = write_map(process, "uid_map", uid, jail->ids.base + user, 1, err);
     if (code == 0)
         code = write_map(process, "gid_map", gid, jail->ids.gid_base + user, 1, err);
     if (code == 0)
-        code = open(path, O_RDONLY | O_CLOEXEC);
-    if (code == -1)
-        code = jail_fail(err, "user namespace", "cannot open %s", path);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+        code = open_namespace(pid, err);
+    ids_kill_holder(pid);
     return code;
 }

@@ -7,9 +7,16 @@
 // Chooses the ids for this sandbox: a range derived from its name, or the only one we own.
 void ids_choose(struct jail *jail);
 
-// Writes uid_map and gid_map of a process in a new user namespace (privileged), or of the caller itself.
-int ids_map_process(const struct jail *jail, pid_t pid, struct sbx_error *err);
+// Maps the ids of a process that is in a new user namespace, and opens that. A descriptor or a code.
+// Needs real root.
+int ids_open_namespace(const struct jail *jail, pid_t pid, struct sbx_error *err);
+
+// Maps the ids of the caller's own new user namespace.
 int ids_map_self(const struct jail *jail, struct sbx_error *err);
+
+// Forks a process that only holds a new user namespace until it is killed. -1 and errno on failure.
+pid_t ids_fork_holder(void);
+void ids_kill_holder(pid_t pid);
 
 // A user namespace in which host owner `uid`:`gid` stands for the sandbox's user, for idmapped mounts of the
 // user's own directories. Returns its descriptor or a negative code. Needs real root.

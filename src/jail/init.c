@@ -23,34 +23,25 @@
 #include "jail/seccomp.h"
 #include "wire/agent_msg.h"
 
-#define NAMESPACES                                                                                 \
-    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+#define NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
-// Became `id 0` (or the only id there is) of the sandbox. Clears the dumpable flag and any death signal.
+// Takes on the first id of the sandbox, in its user namespace. Clears the dumpable flag and any death signal.
 static int become_inside(const struct jail *jail, struct sbx_error *err)
 {
     uint32_t id = jail->ids.inside;
+    if (jail->privileged && setns(jail->userns_fd, CLONE_NEWUSER) < 0)
+        return jail_fail(err, "user namespace", "cannot enter the sandbox's user namespace");
     if (jail->privileged && syscall(SYS_setgroups, 0, NULL) < 0)
         return jail_fail(err, "user namespace", "cannot drop groups");
     if (syscall(SYS_setresgid, id, id, id) < 0 || syscall(SYS_setresuid, id, id, id) < 0)
         return jail_fail(err, "user namespace", "cannot become user %u of the sandbox", id);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     return 0;
 }
 
 static int lost_monitor(struct sbx_error *err)
 {
     return err_set(err, SBX_ERR_UNAVAILABLE, "the monitor ended while the sandbox was being built");
-}
-
-// With real root the monitor maps ids and sends the layers; else init has to do both itself.
-static int receive_layers(const struct jail *jail, int link_fd, int fds[LINK_FDS_MAX],
-                          size_t *ret_count, struct sbx_error *err)
-{
-    if (!jail->privileged) {
-        int code = ids_map_self(jail, err);
-        return code < 0 ? code : mounts_prepare(jail, -1, fds, ret_count, err);
-    }
-    return link_receive(link_fd, INIT_MAPPED, fds, ret_count) < 0 ? lost_monitor(err) : 0;
 }
 
 static int share_network(struct jail *jail, pid_t pid, int link_fd, struct sbx_error *err)
@@ -89,13 +80,14 @@ static int place_fds(const int fds[2], int link_fd)
 // No way back: privileges, system calls and files are limited to what a sandbox may have.
 static int confine(const struct jail *jail, struct sbx_error *err)
 {
-    int code = rlimits_set(jail->spec.max_open_files, 0, err);
+    struct rlimits limits = {.open_files = jail->spec.max_open_files};
+    int code = rlimits_apply(&limits, err);
     if (code < 0)
         return code;
     if (caps_keep(CAPS_ROOT) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return jail_fail(err, "capabilities", "cannot drop privileges");
     code = landlock_confine(err);
-    return code < 0 ? code : seccomp_install(err);
+    return code < 0 ? code : seccomp_install(0, err);
 }
 
 static int run_agent(int agent_fd, struct sbx_error *err)
@@ -106,43 +98,65 @@ static int run_agent(int agent_fd, struct sbx_error *err)
     return jail_fail(err, "agent", "cannot start the agent");
 }
 
-static int build(struct jail *jail, int link_fd, struct sbx_error *err)
+static int build_root(struct jail *jail, struct sbx_error *err)
 {
-    int fds[LINK_FDS_MAX];
+    int fds[JAIL_LAYERS_MAX];
     size_t count = 0;
-    pid_t net_pid = 0;
-    int code = receive_layers(jail, link_fd, fds, &count, err);
-    if (code == 0 && !jail->privileged && jail->spec.network != SBX_NETWORK_HOST)
-        code = net_pid = network_start(jail, err);
-    if (code >= 0)
-        code = mounts_open_disk(jail, err);
+    int code = mounts_prepare(jail, fds, &count, err);
     if (code == 0)
-        code = become_inside(jail, err);
+        code = mounts_open_disk(jail, err);
     if (code == 0)
         code = mounts_build(jail, fds, count, err);
     if (code == 0 && sethostname(jail->spec.hostname, strlen(jail->spec.hostname)) < 0)
         code = jail_fail(err, "hostname", "cannot set the hostname '%s'", jail->spec.hostname);
-    if (code == 0 && net_pid > 0)
-        code = share_network(jail, net_pid, link_fd, err);
-    if (code < 0)
-        return code;
+    return code;
+}
+
+// Without real root: ids, and the network process beside the mounts.
+static int build_unprivileged(struct jail *jail, int link_fd, struct sbx_error *err)
+{
+    int code = ids_map_self(jail, err);
+    if (code < 0 || jail->spec.network == SBX_NETWORK_HOST)
+        return code < 0 ? code : build_root(jail, err);
+    pid_t net_pid = network_start(jail, err);
+    if (net_pid < 0)
+        return net_pid;
+    code = build_root(jail, err);
+    return code < 0 ? code : share_network(jail, net_pid, link_fd, err);
+}
+
+static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
+{
+    int fds[LINK_FDS_MAX];
+    size_t count = 0;
     if (link_receive(link_fd, INIT_GO, fds, &count) < 0 || count < 2)
         return lost_monitor(err);
-    int netns_fd = count > 2 ? fds[2] : net_pid > 0 ? jail->shared->netns_fd : -1;
-    code = netns_fd >= 0 ? enter_network(netns_fd, err) : 0;
+    int netns_fd = count > 2 ? fds[2] : jail->shared->netns_fd;
+    int code = netns_fd >= 0 ? enter_network(netns_fd, err) : 0;
     if (code == 0)
         code = mounts_enter(err);
+    if (code == 0)
+        code = become_inside(jail, err);
     if (code == 0 && place_fds(fds, link_fd) < 0)
         code = jail_fail(err, "agent", "cannot place the agent's descriptors");
+    return code;
+}
+
+static int run(struct jail *jail, int link_fd, struct sbx_error *err)
+{
+    cleanup_fd int agent_fd = fcntl(jail->agent_fd, F_DUPFD_CLOEXEC, 16);
+    int code = jail->privileged ? build_root(jail, err) : build_unprivileged(jail, link_fd, err);
+    if (code == 0)
+        code = enter_sandbox(jail, link_fd, err);
     if (code == 0)
         code = confine(jail, err);
-    return code < 0 ? code : run_agent(fcntl(jail->agent_fd, F_DUPFD_CLOEXEC, 16), err);
+    return code < 0 ? code : run_agent(agent_fd, err);
 }
 
 pid_t init_start(struct jail *jail, int link_fd, struct sbx_error *err)
 {
     struct clone_args args = {
-        .flags = NAMESPACES | CLONE_PIDFD,
+        .flags = NAMESPACES | CLONE_PIDFD | (jail->privileged ? 0 : CLONE_NEWUSER),
         .pidfd = (uint64_t)(uintptr_t)&jail->init_pidfd,
         .exit_signal = SIGCHLD,
     };
@@ -152,5 +166,5 @@ pid_t init_start(struct jail *jail, int link_fd, struct sbx_error *err)
     if (pid > 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    _exit(build(jail, link_fd, &jail->shared->init_error) < 0);
+    _exit(run(jail, link_fd, &jail->shared->init_error) < 0);
 }

@@ -9,8 +9,7 @@ pid_t init_start(struct jail *jail, int link_fd, struct sbx_error *err);
 
 // What the monitor sends over the link, each a datagram whose first byte is this, descriptors attached.
 enum init_msg {
-    INIT_MAPPED = 'M', // ids are mapped; descriptors of layers and mounts
-    INIT_GO = 'G'      // limits hold; listening socket, first connection, network namespace (if any)
+    INIT_GO = 'G' // limits hold; listening socket, first connection, network namespace (if any)
 };
 // And back, when init has made the network itself: 'N' with the layer-2 device, if there is one.
 #define INIT_NETWORK 'N'

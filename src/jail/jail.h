@@ -7,10 +7,15 @@
  *   starter   spawned by the library; forks the monitor and ends, so that the sandbox has no parent to
  *             disturb (no SIGCHLD, no zombie in the user's program)
  *   monitor   maps ids, prepares mounts that need real root, cgroups, sockets and records; then watches
- *   network   makes and configures the network namespace, then ends (forked by the monitor when it has
- *             real root, else by init, which has the rights in its user namespace)
+ *   network   makes and configures the network namespace, then ends
  *   init      is process 1 of the new namespaces: mounts, limits, and at last becomes the agent
- * Failures travel as struct sbx_error in a page shared by all four. Layer: jail.
+ * Failures travel as struct sbx_error in a page shared by all four.
+ *
+ * With real root, the network process also makes the user namespace, which the monitor maps to a range of
+ * ids of its own; init builds everything outside of it and enters it last. So its namespaces and mounts
+ * belong to the machine's root: root of the sandbox has no rights over them, and layers can be idmapped.
+ * Without, init is made in a user namespace of its own and forks the network process there.
+ * Layer: jail.
  */
 #pragma once
 
@@ -53,6 +58,7 @@ struct jail {
     int listen_fd;   // agent's listening socket
     int control_fd;  // monitor's listening socket
     int agent_fd;    // the agent's program
+    int userns_fd;   // the sandbox's user namespace, with real root only
     int device_fd;   // layer-2 device of the sandbox's network, -1 if none
     int init_pidfd;
     pid_t init_pid;

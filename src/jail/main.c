@@ -101,6 +101,7 @@ static int prepare(struct jail *jail, struct sbx_error *err)
     if (shared == MAP_FAILED)
         return jail_fail(err, "memory", "cannot share memory");
     jail->shared = shared;
+    jail->shared->netns_fd = jail->shared->device_fd = -1;
     jail->agent_fd = open(jail->spec.agent, O_RDONLY | O_CLOEXEC);
     if (jail->agent_fd < 0)
         return jail_fail(err, "agent", "cannot open '%s'", jail->spec.agent);
@@ -143,28 +144,6 @@ static int write_records(struct jail *jail, const struct cgroup *cgroup, struct 
     if (spec.failed || text.failed)
         return err_nomem(err);
     return code < 0 ? code : write_record(BOX_FILE_SPEC, spec.data, spec.size, err);
-}
-
-static int send_layers(struct jail *jail, struct sbx_error *err)
-{
-    char path[64];
-    int fds[JAIL_LAYERS_MAX];
-    size_t count = 0;
-    int code = ids_map_process(jail, jail->init_pid, err);
-    if (code < 0)
-        return code;
-    snprintf(path, sizeof(path), "/proc/%d/ns/user", jail->init_pid);
-    cleanup_fd int userns = open(path, O_RDONLY | O_CLOEXEC);
-    if (userns < 0)
-        return jail_fail(err, "user namespace", "cannot open %s", path);
-    code = mounts_prepare(jail, userns, fds, &count, err);
-    if (code < 0)
-        return code;
-    if (link_send(jail->link_fd, INIT_MAPPED, fds, count) < 0)
-        return jail_fail(err, "init", "the sandbox's first process is gone");
-    for (size_t i = 0; i < count; i++)
-        close(fds[i]);
-    return 0;
 }
 
 static int send_config(struct jail *jail, struct sbx_error *err)
@@ -218,6 +197,8 @@ static int release_init(struct jail *jail, pid_t net_pid, struct sbx_error *err)
     close(steal_fd(&jail->listen_fd));
     close(steal_fd(&jail->first_fd));
     close(steal_fd(&jail->agent_fd));
+    if (jail->userns_fd >= 0)
+        close(steal_fd(&jail->userns_fd));
     return code;
 }
 
@@ -248,7 +229,22 @@ static int start_init(struct jail *jail, struct sbx_error *err)
     if (pid < 0)
         return pid;
     jail->init_pid = pid;
-    return jail->privileged ? send_layers(jail, err) : 0;
+    return 0;
+}
+
+// With real root: the sandbox's user namespace, in which the network process (if any) is at work.
+static int start_namespace(struct jail *jail, pid_t *ret_net_pid, struct sbx_error *err)
+{
+    bool network = jail->spec.network != SBX_NETWORK_HOST;
+    pid_t pid = network ? network_start(jail, err) : ids_fork_holder();
+    if (pid < 0)
+        return network ? pid : jail_fail(err, "user namespace", "cannot make a user namespace");
+    int code = jail->userns_fd = ids_open_namespace(jail, pid, err);
+    if (network)
+        *ret_net_pid = pid;
+    else
+        ids_kill_holder(pid);
+    return code < 0 ? code : 0;
 }
 
 static int build(struct monitor *monitor, struct sbx_error *err)
@@ -256,9 +252,9 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     struct jail *jail = monitor->jail;
     pid_t net_pid = 0;
     int code = prepare(jail, err);
-    if (code == 0 && jail->privileged && jail->spec.network != SBX_NETWORK_HOST)
-        code = net_pid = network_start(jail, err);
-    if (code >= 0)
+    if (code == 0 && jail->privileged)
+        code = start_namespace(jail, &net_pid, err);
+    if (code == 0)
         code = start_init(jail, err);
     if (code == 0)
         code = cgroup_create(&monitor->cgroup, jail, err);
@@ -292,7 +288,7 @@ int main(void)
 {
     struct sbx_error err = {0};
     struct jail jail = {.dir_fd = -1, .boot_fd = -1, .first_fd = -1, .link_fd = -1,
-                        .listen_fd = -1, .control_fd = -1, .agent_fd = -1, .device_fd = -1,
+                        .listen_fd = -1, .control_fd = -1, .agent_fd = -1, .userns_fd = -1, .device_fd = -1,
                         .init_pidfd = -1};
     struct monitor monitor;
     struct frame_in in;

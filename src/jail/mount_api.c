@@ -18,6 +18,12 @@ int mount_move(int mount_fd, const char *target)
     return (int)syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
+int mount_move_onto(int mount_fd, int target_fd)
+{
+    return (int)syscall(SYS_move_mount, mount_fd, "", target_fd, "",
+                        MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
 static int set_attributes(int mount_fd, unsigned flags, struct mount_attr *attributes)
 {
     return (int)syscall(SYS_mount_setattr, mount_fd, "", AT_EMPTY_PATH | flags, attributes,

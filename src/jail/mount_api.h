@@ -7,5 +7,6 @@
 
 int mount_clone(const char *path, bool recursive); // a detached copy of the mount at path
 int mount_move(int mount_fd, const char *target);
+int mount_move_onto(int mount_fd, int target_fd);
 int mount_idmap(int mount_fd, int userns_fd);
 int mount_restrict(int mount_fd, bool read_only); // nosuid and nodev always; the whole tree of it

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -25,6 +26,12 @@ static int do_mount(const char *what, const char *source, const char *target, co
     return 0;
 }
 
+// First id of the sandbox as the process that mounts sees it.
+static unsigned owner(const struct jail *jail)
+{
+    return jail->privileged ? jail->ids.base : jail->ids.inside;
+}
+
 // The sandbox's own memory-backed disk: every writable place is on it, so its size is the quota.
 int mounts_open_disk(const struct jail *jail, struct sbx_error *err)
 {
@@ -36,8 +43,7 @@ int mounts_open_disk(const struct jail *jail, struct sbx_error *err)
     // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
     snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0755,uid=%u,gid=%u",
              (unsigned long long)jail->spec.disk_bytes,
-             (unsigned long long)(jail->spec.disk_bytes / 4096 + 1024), jail->ids.inside,
-             jail->ids.inside);
+             (unsigned long long)(jail->spec.disk_bytes / 4096 + 1024), owner(jail), owner(jail));
     code = do_mount("tmpfs", "tmpfs", jail->dir, "tmpfs", MS_NOSUID | MS_NODEV, options, err);
     if (code == 0 && chdir(jail->dir) < 0)
         return jail_fail(err, "tmpfs", "cannot enter '%s'", jail->dir);
@@ -86,10 +92,20 @@ static int make_node(const struct node *node)
 
 static int make_nodes(struct sbx_error *err)
 {
+    mode_t saved = umask(0);
+    int code = 0;
     for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-        if (make_node(&nodes[i]) < 0)
-            return jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
-    return 0;
+        if (code == 0 && make_node(&nodes[i]) < 0)
+            code = jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
+    umask(saved);
+    return code;
+}
+
+// New files belong to the sandbox's root while this holds (setfsuid(2)), and again to us after.
+static void create_as(uint32_t id)
+{
+    syscall(SYS_setfsgid, id);
+    syscall(SYS_setfsuid, id);
 }
 
 // Text of a path inside an option list of overlayfs: ',', ':' and '\' need a backslash.
@@ -131,7 +147,7 @@ static int overlay_options(const struct jail *jail, const struct overlay *overla
 {
     size_t at = (size_t)snprintf(out, size, "upperdir=up%u,workdir=work%u%s,lowerdir=",
                                  overlay->number, overlay->number,
-                                 ",userxattr");
+                                 jail->privileged ? "" : ",userxattr");
     for (size_t i = overlay->first; i < overlay->first + overlay->count; i++) {
         char path[1024];
         int code = layer_path(jail, i, fds[i], path, sizeof(path), err);
@@ -145,20 +161,27 @@ static int overlay_options(const struct jail *jail, const struct overlay *overla
     return 0;
 }
 
+static int make_upper(const struct jail *jail, unsigned number)
+{
+    char upper[16], work[16];
+    snprintf(upper, sizeof(upper), "up%u", number);
+    snprintf(work, sizeof(work), "work%u", number);
+    if (jail->privileged)
+        create_as(jail->ids.base);
+    int failed = mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0;
+    if (jail->privileged)
+        create_as(0);
+    return failed ? -1 : 0;
+}
+
 static int mount_overlay(const struct jail *jail, const struct overlay *overlay, const int *fds,
                          struct sbx_error *err)
 {
-    char options[OVERLAY_OPTIONS_MAX], target[1024], name[32];
+    char options[OVERLAY_OPTIONS_MAX], target[1024];
     const char *inside = jail->spec.layers[overlay->first].name;
     snprintf(target, sizeof(target), "%s%s", ROOT, inside);
-    if (overlay->number > 0) {
-        snprintf(name, sizeof(name), "up%u", overlay->number);
-        if (mkdir(name, 0755) < 0)
-            return jail_fail(err, "tmpfs", "cannot make '%s'", name);
-        snprintf(name, sizeof(name), "work%u", overlay->number);
-        if (mkdir(name, 0700) < 0)
-            return jail_fail(err, "tmpfs", "cannot make '%s'", name);
-    }
+    if (overlay->number > 0 && make_upper(jail, overlay->number) < 0)
+        return jail_fail(err, "tmpfs", "cannot make the writable layer of '%s'", inside);
     int code = overlay_options(jail, overlay, fds, options, sizeof(options), err);
     return code < 0 ? code
                     : do_mount("overlay", "overlay", target, "overlay", MS_NOSUID | MS_NODEV,
@@ -239,61 +262,69 @@ static int protect_sysctls(struct sbx_error *err)
                                NULL, err);
 }
 
-// No namespaces in the namespace: seccomp refuses them too, this holds even without it.
-static void forbid_user_namespaces(void)
-{
-    int fd = open(ROOT "/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    ssize_t put = write(fd, "0", 1);
-    (void)put; // absent or refused: seccomp's rule stands
-    close(fd);
-}
-
 static int mount_proc(struct sbx_error *err)
 {
     int code = do_mount("proc", "proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
                         NULL, err);
     if (code < 0)
         return code;
-    forbid_user_namespaces();
     code = mask_proc(err);
     return code < 0 ? code : protect_sysctls(err);
 }
 
-// The place of a user's mount: an existing directory or file, or a new one made through the overlay.
-// `path` is below the sandbox's root and was checked for ".." by the library; links are not followed.
-static int make_target(char *path, bool directory, struct sbx_error *err)
+// Opens a path of the new root as the sandbox would see it: links in the image can't lead out of it.
+static int open_inside(int root_fd, const char *path)
 {
-    struct stat info;
-    for (char *at = path + strlen(ROOT) + 1; (at = strchr(at, '/')); at++) {
-        *at = '\0';
-        int failed = mkdir(path, 0755) < 0 && errno != EEXIST;
-        if (!failed && lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
-            errno = ELOOP;
-            failed = 1;
-        }
-        *at = '/';
-        if (failed)
-            return jail_fail(err, "mount", "cannot make the mount point '%s'", path + strlen(ROOT));
-    }
-    struct node node = {.path = path, .mode = directory ? 0755 : 0};
-    if (make_node(&node) < 0 && errno != EEXIST)
-        return jail_fail(err, "mount", "cannot make the mount point '%s'", path + strlen(ROOT));
-    return 0;
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 
-static int mount_user(const struct sbx_pair *mount, int fd, struct sbx_error *err)
+// One missing component of a mount point, made by the sandbox's root.
+static int make_inside(const struct jail *jail, int parent_fd, const char *name, bool directory)
 {
-    char target[1024];
+    if (jail->privileged)
+        create_as(jail->ids.base);
+    int fd = directory ? mkdirat(parent_fd, name, 0755)
+                       : openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (jail->privileged)
+        create_as(0);
+    if (fd > 0)
+        close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
+// The place of a user's mount: an existing directory or file, or a new one made through the overlay. The
+// library has checked that the path is absolute and clean.
+static int open_target(const struct jail *jail, const char *path, bool directory)
+{
+    char part[1024];
+    cleanup_fd int root_fd = open(ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    cleanup_fd int parent_fd = open_inside(root_fd, "/");
+    for (size_t length = 1; parent_fd >= 0; length++) {
+        size_t start = length;
+        length += strcspn(path + length, "/");
+        bool last = !path[length];
+        snprintf(part, sizeof(part), "%.*s", (int)length, path);
+        int fd = open_inside(root_fd, part);
+        if (fd < 0 && errno == ENOENT &&
+            make_inside(jail, parent_fd, part + start, !last || directory) == 0)
+            fd = open_inside(root_fd, part);
+        close(parent_fd);
+        parent_fd = fd;
+        if (last)
+            break;
+    }
+    return steal_fd(&parent_fd);
+}
+
+static int mount_user(const struct jail *jail, const struct sbx_pair *mount, int fd,
+                      struct sbx_error *err)
+{
     struct stat info;
-    snprintf(target, sizeof(target), "%s%s", ROOT, mount->name);
     if (fstat(fd, &info) < 0)
         return jail_fail(err, "mount", "cannot look at '%s'", mount->value + 1);
-    int code = make_target(target, S_ISDIR(info.st_mode), err);
-    if (code < 0)
-        return code;
-    if (mount_move(fd, target) < 0)
+    cleanup_fd int target = open_target(jail, mount->name, S_ISDIR(info.st_mode));
+    if (target < 0 || mount_move_onto(fd, target) < 0)
         return jail_fail(err, "mount", "cannot mount '%s' on '%s'", mount->value + 1, mount->name);
     return 0;
 }
@@ -302,7 +333,7 @@ static int mount_users(const struct jail *jail, const int *fds, struct sbx_error
 {
     int code = 0;
     for (size_t i = 0; i < jail->spec.mount_count && code == 0; i++)
-        code = mount_user(&jail->spec.mounts[i], fds[jail->spec.layer_count + i], err);
+        code = mount_user(jail, &jail->spec.mounts[i], fds[jail->spec.layer_count + i], err);
     return code;
 }
 
@@ -310,7 +341,11 @@ int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struc
 {
     if (fd_count != jail->spec.layer_count + jail->spec.mount_count)
         return err_set(err, SBX_ERR_BUG, "the jail lost a descriptor of a layer");
+    if (jail->privileged)
+        create_as(jail->ids.base);
     int code = make_nodes(err);
+    if (jail->privileged)
+        create_as(0);
     if (code == 0)
         code = mount_layers(jail, fds, err);
     if (code == 0)
@@ -329,8 +364,7 @@ int mounts_enter(struct sbx_error *err)
     return 0;
 }
 
-static int prepare_layer(const struct jail *jail, const char *path, int userns_fd,
-                         struct sbx_error *err)
+static int prepare_layer(const struct jail *jail, const char *path, struct sbx_error *err)
 {
     if (!jail->privileged)
         return MOUNT_BY_PATH;
@@ -338,7 +372,7 @@ static int prepare_layer(const struct jail *jail, const char *path, int userns_f
     if (fd < 0)
         return jail_fail(err, "overlay", "cannot use the image directory '%s'", path);
     // A file system that can't be idmapped (overlayfs, say) shows foreign owners: readable all the same.
-    if (mount_idmap(fd, userns_fd) < 0 && errno != EINVAL && errno != EPERM && errno != ENOSYS)
+    if (mount_idmap(fd, jail->userns_fd) < 0 && errno != EINVAL && errno != EPERM && errno != ENOSYS)
         return jail_fail(err, "idmapped mount", "cannot map the owners of '%s'", path);
     return steal_fd(&fd);
 }
@@ -374,14 +408,14 @@ static int prepare_mount(const struct jail *jail, const struct sbx_pair *mount,
     return steal_fd(&fd);
 }
 
-int mounts_prepare(const struct jail *jail, int userns_fd, int ret_fds[JAIL_LAYERS_MAX],
+int mounts_prepare(const struct jail *jail, int ret_fds[JAIL_LAYERS_MAX],
                    size_t *ret_count, struct sbx_error *err)
 {
     const struct box_spec *spec = &jail->spec;
     if (spec->layer_count + spec->mount_count > JAIL_LAYERS_MAX)
         return err_set(err, SBX_ERR_INVALID, "more than %d layers and mounts", JAIL_LAYERS_MAX);
     for (size_t i = 0; i < spec->layer_count; i++) {
-        ret_fds[i] = prepare_layer(jail, spec->layers[i].value, userns_fd, err);
+        ret_fds[i] = prepare_layer(jail, spec->layers[i].value, err);
         if (ret_fds[i] < 0 && ret_fds[i] != MOUNT_BY_PATH)
             return ret_fds[i];
     }

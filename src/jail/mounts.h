@@ -6,21 +6,19 @@
 #include "jail/jail.h"
 
 /*
- * Detached copies of the layers and of the user's mounts, made with the rights of whoever started the
- * sandbox (and idmapped when really root), for init to put in place: one descriptor each, layers first.
- * MOUNT_BY_PATH stands for "open it by path". Without real root it is called in init, which then has the rights.
+ * All of it runs in init. Detached copies of the layers (idmapped when we are really root) and of the
+ * user's mounts, to be put in place later: one descriptor each, layers first.
+ * MOUNT_BY_PATH stands for "open it by path".
  */
 #define MOUNT_BY_PATH (SBX_ERR_LAST - 1)
+int mounts_prepare(const struct jail *jail, int ret_fds[JAIL_LAYERS_MAX], size_t *ret_count,
+                   struct sbx_error *err);
 
-int mounts_prepare(const struct jail *jail, int userns_fd, int ret_fds[JAIL_LAYERS_MAX],
-                   size_t *ret_count, struct sbx_error *err);
-
-// In init, before it takes on the sandbox's ids (which may not enter the directory): covers the sandbox's
-// directory with its disk, a tmpfs of its size, and makes that the working directory.
+// Covers the sandbox's directory with its disk, a tmpfs of its size, and makes that the working directory.
 int mounts_open_disk(const struct jail *jail, struct sbx_error *err);
 
-// In init: builds the whole tree there.
+// Builds the whole tree there.
 int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err);
 
-// In init: makes it the root; nothing of the old one stays reachable.
+// Makes it the root; nothing of the old one stays reachable.
 int mounts_enter(struct sbx_error *err);

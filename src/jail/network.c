@@ -109,8 +109,16 @@ static void open_sysctls(void)
     (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 }
 
+// No namespaces in the namespace: seccomp refuses them too, this holds even without it. Acts on the
+// user namespace of the caller, so never call it outside of the sandbox's.
+static void forbid_user_namespaces(void)
+{
+    (void)fd_write_file(AT_FDCWD, "/proc/sys/user/max_user_namespaces", "0");
+}
+
 static int build(struct jail *jail, struct sbx_error *err)
 {
+    forbid_user_namespaces();
     if (unshare(CLONE_NEWNET) < 0)
         return jail_fail(err, STAGE, "cannot make a network namespace");
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -130,9 +138,8 @@ static int build(struct jail *jail, struct sbx_error *err)
 
 pid_t network_start(struct jail *jail, struct sbx_error *err)
 {
-    jail->shared->netns_fd = -1;
-    jail->shared->device_fd = -1;
-    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+    unsigned long flags = CLONE_FILES | SIGCHLD | (jail->privileged ? CLONE_NEWUSER : 0);
+    pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
     if (pid < 0)
         return jail_fail(err, STAGE, "cannot start the network process");
     if (pid == 0)

@@ -2,6 +2,7 @@
 // A veth pair instead of a tap device. Layer: jail.
 #include "jail/veth.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if_ether.h>
