@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The image `host`: a curated view of this machine. Layer: engine.
+#pragma once
+
+#include "engine/cachedir.h"
+#include "engine/image.h"
+
+/*
+ * Layers and environment of the view, built if what it was made from has changed. host is the path
+ * of the machine's root as a prefix: "" but in tests.
+ */
+int hostview_open(const char *host, const struct cachedir *cache, struct deadline deadline,
+                  struct image *ret_image, struct sbx_error *err);
+
+/*
+ * Removes views that are no longer made, but the three used last and those used in the last month;
+ * and what killed builders left, other than `building`. The lock of the views is held.
+ */
+void hostview_prune(const struct cachedir *cache, const char *building);
