@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// Many sandboxes: created at once, living side by side, made and ended in a row.
+// usage: scale at-once COUNT none|internet | living COUNT | row COUNT
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "ours.h"
+
+struct at_once {
+    struct ours *ours;
+    const char *root;
+    uint32_t network;
+    pthread_barrier_t start;
+    struct sbx_sandbox **sandboxes;
+    uint64_t *ended; // when its first output was there
+};
+
+struct job {
+    struct at_once *all;
+    size_t index;
+};
+
+static void *create_one(void *payload)
+{
+    struct job *job = payload;
+    struct at_once *all = job->all;
+    pthread_barrier_wait(&all->start);
+    all->sandboxes[job->index] = ours_create(all->ours, all->root, all->network);
+    ours_hello(all->sandboxes[job->index], false);
+    all->ended[job->index] = bench_now();
+    return NULL;
+}
+
+static pthread_t start_thread(void *(*body)(void *), void *payload)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, (size_t)256 * 1024);
+    if (pthread_create(&thread, &attributes, body, payload) != 0)
+        bench_die("thread");
+    pthread_attr_destroy(&attributes);
+    return thread;
+}
+
+static void at_once_report(struct at_once *all, size_t count, uint64_t begin, double cpu,
+                           const char *network)
+{
+    char name[64];
+    uint64_t last = begin;
+    for (size_t i = 0; i < count; i++)
+        if (all->ended[i] > last)
+            last = all->ended[i];
+    snprintf(name, sizeof(name), "%zu at once %s", count, network);
+    bench_value("at once", name, "per second", (double)count * 1e9 / (double)(last - begin));
+    snprintf(name, sizeof(name), "%zu at once %s, cpu each", count, network);
+    bench_value("at once", name, "ms", cpu / (double)count);
+}
+
+static void at_once(size_t count, const char *network)
+{
+    struct at_once all = {.ours = ours_open(), .root = bench_env("BENCH_ROOT")};
+    all.network = strcmp(network, "none") == 0 ? SBX_NETWORK_NONE : SBX_NETWORK_INTERNET;
+    struct job *jobs = calloc(count, sizeof(*jobs));
+    pthread_t *threads = calloc(count, sizeof(*threads));
+    all.sandboxes = calloc(count, sizeof(*all.sandboxes));
+    all.ended = calloc(count, sizeof(*all.ended));
+    if (!jobs || !threads || !all.sandboxes || !all.ended)
+        bench_die("out of memory");
+    ours_destroy(ours_create(all.ours, all.root, all.network));
+    pthread_barrier_init(&all.start, NULL, (unsigned int)count + 1);
+    for (size_t i = 0; i < count; i++) {
+        jobs[i] = (struct job){&all, i};
+        threads[i] = start_thread(create_one, &jobs[i]);
+    }
+    double cpu = bench_machine_cpu_ms();
+    uint64_t begin = bench_now();
+    pthread_barrier_wait(&all.start);
+    for (size_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    at_once_report(&all, count, begin, bench_machine_cpu_ms() - cpu, network);
+    begin = bench_now();
+    for (size_t i = 0; i < count; i++)
+        ours_destroy(all.sandboxes[i]);
+    char name[64];
+    snprintf(name, sizeof(name), "%zu destroyed one by one %s", count, network);
+    bench_value("at once", name, "ms each", (double)(bench_now() - begin) / 1e6 / (double)count);
+    pthread_barrier_destroy(&all.start);
+    ours_close(all.ours);
+    free(jobs);
+    free(threads);
+    free(all.sandboxes);
+    free(all.ended);
+}
+
+// Sum of a field of smaps_rollup in kB over our helper programs; counts them too.
+static double helpers_kb(const char *field, size_t *ret_count)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    double sum = 0;
+    *ret_count = 0;
+    while (proc && (entry = readdir(proc))) {
+        char path[300], line[256] = "";
+        snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            continue;
+        bool ours = fgets(line, sizeof(line), file) && strncmp(line, "sandboxes-", 10) == 0;
+        fclose(file);
+        snprintf(path, sizeof(path), "/proc/%s/smaps_rollup", entry->d_name);
+        if (!ours || !(file = fopen(path, "re")))
+            continue;
+        while (fgets(line, sizeof(line), file))
+            if (strncmp(line, field, strlen(field)) == 0 && line[strlen(field)] == ':')
+                sum += strtod(line + strlen(field) + 1, NULL);
+        fclose(file);
+        (*ret_count)++;
+    }
+    if (proc)
+        closedir(proc);
+    return sum;
+}
+
+struct memory {
+    double available, slab, kernel_stack, page_tables, per_cpu;
+};
+
+static struct memory measure_memory(void)
+{
+    return (struct memory){bench_meminfo_kb("MemAvailable"), bench_meminfo_kb("Slab"),
+                           bench_meminfo_kb("KernelStack"), bench_meminfo_kb("PageTables"),
+                           bench_meminfo_kb("Percpu")};
+}
+
+static void report_memory(const struct memory *before, size_t count)
+{
+    size_t processes;
+    struct memory now = measure_memory();
+    double pss = helpers_kb("Pss", &processes), private = helpers_kb("Private_Dirty", &processes);
+    double many = (double)count;
+    bench_value("living", "memory each, all of it (MemAvailable)", "kB",
+                (before->available - now.available) / many);
+    bench_value("living", "memory each, processes (Pss)", "kB", pss / many);
+    bench_value("living", "memory each, processes (private dirty)", "kB", private / many);
+    bench_value("living", "memory each, kernel slab", "kB", (now.slab - before->slab) / many);
+    bench_value("living", "memory each, stacks and page tables", "kB",
+                (now.kernel_stack + now.page_tables - before->kernel_stack - before->page_tables) /
+                    many);
+    bench_value("living", "memory each, per-cpu", "kB", (now.per_cpu - before->per_cpu) / many);
+    bench_value("living", "processes each", "", (double)processes / many);
+}
+
+#define OPERATIONS 21
+
+static void measure_costs(struct ours *ours, const char *root, struct sbx_sandbox *one,
+                          size_t living)
+{
+    double create[OPERATIONS], exec[OPERATIONS], list[OPERATIONS];
+    char name[64];
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        create[i] = ours_first(ours, root, SBX_NETWORK_INTERNET);
+        uint64_t begin = bench_now();
+        ours_hello(one, false);
+        exec[i] = (double)(bench_now() - begin) / 1e6;
+        struct sbx_list found;
+        struct sbx_error err = {0};
+        begin = bench_now();
+        ours_check(sbx_sandbox_list(ours_client(ours), NULL, NULL, 0, NULL, &found, &err), &err,
+                   "list");
+        list[i] = (double)(bench_now() - begin) / 1e6 / (double)living;
+        if (found.count < living)
+            bench_die("list shows %zu of %zu", found.count, living);
+        sbx_list_free(&found);
+    }
+    snprintf(name, sizeof(name), "create with %zu living", living);
+    bench_samples("living", name, "ms", create, OPERATIONS);
+    snprintf(name, sizeof(name), "exec with %zu living", living);
+    bench_samples("living", name, "ms", exec, OPERATIONS);
+    snprintf(name, sizeof(name), "list with %zu living, each", living);
+    bench_samples("living", name, "ms", list, OPERATIONS);
+}
+
+static void living(size_t count)
+{
+    struct ours *ours = ours_open();
+    const char *root = bench_env("BENCH_ROOT");
+    struct sbx_sandbox **sandboxes = calloc(count, sizeof(struct sbx_sandbox *));
+    if (!sandboxes)
+        bench_die("out of memory");
+    ours_destroy(ours_create(ours, root, SBX_NETWORK_INTERNET));
+    sleep(1); // namespaces of the one before are freed a little later
+    struct memory before = measure_memory();
+    for (size_t i = 0; i < count; i++) {
+        sandboxes[i] = ours_create(ours, root, SBX_NETWORK_INTERNET);
+        if (i + 1 == count) {
+            sleep(1);
+            report_memory(&before, count);
+        }
+        if (i + 1 == 1 || i + 1 == 100 || i + 1 == count)
+            measure_costs(ours, root, sandboxes[0], i + 1);
+    }
+    for (size_t i = 0; i < count; i++)
+        ours_destroy(sandboxes[i]);
+    free(sandboxes);
+    ours_close(ours);
+}
+
+static size_t count_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    size_t count = 0;
+    while (dir && readdir(dir))
+        count++;
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+static size_t count_lines(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    size_t count = 0;
+    for (int c; file && (c = getc(file)) != EOF;)
+        count += c == '\n';
+    if (file)
+        fclose(file);
+    return count;
+}
+
+// Created, used and destroyed one after another; the first and last tenth are told apart.
+static void row(size_t count)
+{
+    struct ours *ours = ours_open();
+    const char *root = bench_env("BENCH_ROOT");
+    double *samples = calloc(count, sizeof(*samples));
+    size_t tenth = count / 10 ? count / 10 : 1;
+    if (!samples)
+        bench_die("out of memory");
+    ours_whole(ours, root, SBX_NETWORK_INTERNET);
+    size_t fds = count_entries("/proc/self/fd"), mounts = count_lines("/proc/self/mountinfo");
+    double memory = bench_meminfo_kb("MemAvailable");
+    uint64_t begin = bench_now();
+    for (size_t i = 0; i < count; i++)
+        samples[i] = ours_whole(ours, root, SBX_NETWORK_INTERNET);
+    double seconds = (double)(bench_now() - begin) / 1e9;
+    sleep(2);
+    bench_value("row", "rate", "per second", (double)count / seconds);
+    bench_samples("row", "first tenth", "ms", samples, tenth);
+    bench_samples("row", "last tenth", "ms", samples + count - tenth, tenth);
+    bench_value("row", "more descriptors", "",
+                (double)count_entries("/proc/self/fd") - (double)fds);
+    bench_value("row", "more mounts", "",
+                (double)count_lines("/proc/self/mountinfo") - (double)mounts);
+    bench_value("row", "less memory available", "kB", memory - bench_meminfo_kb("MemAvailable"));
+    free(samples);
+    ours_close(ours);
+}
+
+int main(int argc, char **argv)
+{
+    size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    if (argc == 4 && strcmp(argv[1], "at-once") == 0)
+        at_once(count, argv[3]);
+    else if (argc == 3 && strcmp(argv[1], "living") == 0)
+        living(count);
+    else if (argc == 3 && strcmp(argv[1], "row") == 0)
+        row(count);
+    else
+        bench_die("usage: scale at-once COUNT none|internet | living COUNT | row COUNT");
+    return 0;
+}

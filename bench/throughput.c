@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes per second: standard output and files of a sandbox, against cat through a pipe and cp.
+// usage: throughput MEBIBYTES ROUNDS
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "ours.h"
+
+struct throughput {
+    struct sbx_sandbox *sandbox;
+    const char *file, *copy; // on a memory file system
+    uint64_t size;
+};
+
+typedef double (*case_fn)(struct throughput *); // GB/s
+
+static double rate(uint64_t bytes, uint64_t begin)
+{
+    return (double)bytes / (double)(bench_now() - begin);
+}
+
+static double pipe_cat(struct throughput *all)
+{
+    char program[512];
+    snprintf(program, sizeof(program), "%s/bin/cat", bench_env("BENCH_ROOT"));
+    const char *argv[] = {program, all->file, NULL};
+    int out, status;
+    uint64_t begin = bench_now();
+    pid_t pid = bench_spawn(argv, &out);
+    if (bench_drain(out, NULL, 0) != all->size || waitpid(pid, &status, 0) != pid)
+        bench_die("cat");
+    close(out);
+    return rate(all->size, begin);
+}
+
+static double plain_cp(struct throughput *all)
+{
+    const char *argv[] = {"cp", all->file, all->copy, NULL};
+    unlink(all->copy);
+    uint64_t begin = bench_now();
+    bench_run(argv, "");
+    return rate(all->size, begin);
+}
+
+static int count_bytes(void *payload, int stream, const void *data, size_t size)
+{
+    (void)stream;
+    (void)data;
+    *(uint64_t *)payload += size;
+    return 0;
+}
+
+static double our_output(struct throughput *all)
+{
+    static const char *const argv[] = {"/bin/cat", "/tmp/big"};
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct sbx_outcome outcome;
+    struct sbx_error err = {0};
+    uint64_t total = 0;
+    exec.argv = argv;
+    exec.argc = 2;
+    uint64_t begin = bench_now();
+    ours_check(sbx_stream_run(all->sandbox, &exec, count_bytes, &total, NULL, &outcome, &err), &err,
+               "output");
+    if (total != all->size || outcome.exit_code != 0)
+        bench_die("output: %llu bytes", (unsigned long long)total);
+    return rate(total, begin);
+}
+
+static double our_upload(struct throughput *all)
+{
+    struct sbx_error err = {0};
+    uint64_t begin = bench_now();
+    ours_check(sbx_file_upload(all->sandbox, all->file, "/tmp/big", NULL, NULL, &err), &err,
+               "upload");
+    return rate(all->size, begin);
+}
+
+static double our_download(struct throughput *all)
+{
+    struct sbx_error err = {0};
+    unlink(all->copy);
+    uint64_t begin = bench_now();
+    ours_check(sbx_file_download(all->sandbox, "/tmp/big", all->copy, NULL, NULL, &err), &err,
+               "download");
+    return rate(all->size, begin);
+}
+
+static const struct {
+    const char *name;
+    case_fn run;
+} cases[] = {
+    {"cat through a pipe", pipe_cat}, {"cp", plain_cp},
+    {"our upload", our_upload},       {"our stdout", our_output},
+    {"our download", our_download},
+};
+#define CASES (sizeof(cases) / sizeof(cases[0]))
+
+// Random contents: nothing on the way may profit from zeroes.
+static void make_file(const char *path, uint64_t size)
+{
+    static uint64_t block[1 << 15];
+    FILE *file = fopen(path, "we");
+    if (!file)
+        bench_die("%s can't be written", path);
+    uint64_t state = 88172645463325252u;
+    for (uint64_t done = 0; done < size; done += sizeof(block)) {
+        for (size_t i = 0; i < sizeof(block) / sizeof(block[0]); i++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            block[i] = state;
+        }
+        if (fwrite(block, sizeof(block), 1, file) != 1)
+            bench_die("%s can't be written", path);
+    }
+    fclose(file);
+}
+
+static struct sbx_sandbox *create_large(struct ours *ours, uint64_t size)
+{
+    struct sbx_spec spec = SBX_SPEC_INIT;
+    struct sbx_error err = {0};
+    struct sbx_sandbox *sandbox = NULL;
+    spec.image = bench_env("BENCH_ROOT");
+    spec.network = SBX_NETWORK_NONE;
+    spec.lifetime = SBX_LIFETIME_TIED;
+    spec.memory_bytes = size * 4 + (1u << 30);
+    spec.disk_bytes = size * 3;
+    ours_check(sbx_sandbox_create(ours_client(ours), &spec, NULL, &sandbox, &err), &err, "create");
+    return sandbox;
+}
+
+static void check_copy(const struct throughput *all)
+{
+    const char *argv[] = {"cmp", all->file, all->copy, NULL};
+    bench_run(argv, "");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        bench_die("usage: throughput MEBIBYTES ROUNDS");
+    char file[256], copy[256];
+    const char *memory = bench_env("BENCH_MEMORY");
+    size_t rounds = strtoul(argv[2], NULL, 10);
+    snprintf(file, sizeof(file), "%s/big", memory);
+    snprintf(copy, sizeof(copy), "%s/copy", memory);
+    struct ours *ours = ours_open();
+    struct throughput all = {.file = file, .copy = copy, .size = strtoul(argv[1], NULL, 10) << 20};
+    double *samples = calloc(CASES * rounds, sizeof(*samples));
+    if (!samples)
+        bench_die("out of memory");
+    make_file(file, all.size);
+    all.sandbox = create_large(ours, all.size);
+    for (size_t round = 0; round < rounds; round++)
+        for (size_t i = 0; i < CASES; i++)
+            samples[i * rounds + round] = cases[i].run(&all);
+    check_copy(&all);
+    for (size_t i = 0; i < CASES; i++)
+        bench_samples("throughput", cases[i].name, "GB/s", samples + i * rounds, rounds);
+    ours_destroy(all.sandbox);
+    ours_close(ours);
+    free(samples);
+    return 0;
+}
