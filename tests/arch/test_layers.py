@@ -59,9 +59,9 @@ class Layers(unittest.TestCase):
         for name, path in sources():
             for included in includes(path):
                 if name.startswith("provider/") and included.startswith("provider/"):
-                    own = os.path.splitext(os.path.basename(name))[0]
-                    other = os.path.splitext(os.path.basename(included))[0]
-                    if own.split("_")[0] != other.split("_")[0]:
+                    # provider/NAME.c, provider/NAME_part.c or provider/NAME/part.c
+                    own, other = (re.split(r"[/._]", n)[1] for n in (name, included))
+                    if own != other:
                         wrong.append(f"{name} includes {included}")
         self.assertEqual([], wrong)
 

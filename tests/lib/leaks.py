@@ -73,10 +73,12 @@ def mounts(directories=()):
 
 
 def cgroups():
-    """Our cgroups that hold no process: a living one belongs to a living sandbox."""
+    """Our cgroups that hold no process: a living one belongs to a living sandbox. Their common parent,
+    named sandboxes, is kept on purpose."""
     found = set()
     for folder, _, files in os.walk("/sys/fs/cgroup"):
-        if not _ours(folder, ()) or "cgroup.procs" not in files:
+        kept = os.path.basename(folder) in OUR_NAMES
+        if kept or not _ours(folder, ()) or "cgroup.procs" not in files:
             continue
         try:
             with open(os.path.join(folder, "cgroup.procs"), encoding="ascii") as file:
