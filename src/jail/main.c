@@ -45,17 +45,6 @@ int jail_fail(struct sbx_error *err, const char *stage, const char *format, ...)
     return code;
 }
 
-// Leaves the library's process group and family: the starter ends, its copy goes on in its own session.
-static int detach(void)
-{
-    pid_t pid = fork();
-    if (pid > 0)
-        _exit(0);
-    if (pid == 0)
-        setsid();
-    return pid;
-}
-
 static void quiet_stdio(void)
 {
     int fd = open("/dev/null", O_RDWR);
@@ -284,19 +273,15 @@ static void report_failure(struct jail *jail, struct sbx_error *err)
                          NULL);
 }
 
-int main(void)
+static int run_monitor(void *unused)
 {
     struct sbx_error err = {0};
     struct jail jail = {.dir_fd = -1, .boot_fd = -1, .first_fd = -1, .link_fd = -1,
-                        .listen_fd = -1, .control_fd = -1, .agent_fd = -1, .userns_fd = -1, .device_fd = -1,
-                        .init_pidfd = -1};
+                        .listen_fd = -1, .control_fd = -1, .agent_fd = -1, .userns_fd = -1,
+                        .device_fd = -1, .init_pidfd = -1};
     struct monitor monitor;
     struct frame_in in;
-    syscall(SYS_close_range, BOOT_FD + 1, ~0u, 0);
-    umask(022);
-    signal(SIGPIPE, SIG_IGN);
-    if (detach() < 0)
-        return 1;
+    setsid();
     quiet_stdio();
     frame_in_init(&in);
     monitor_init(&monitor, &jail);
@@ -313,4 +298,16 @@ int main(void)
     if (failed)
         report_failure(&jail, &err);
     return failed;
+}
+
+// Leaves the library's family: the starter ends at once, the monitor goes on in its memory, which spares
+// copying it. The starter must not touch that memory any more.
+int main(void)
+{
+    static char stack[256 * 1024] __attribute__((aligned(16)));
+    syscall(SYS_close_range, BOOT_FD + 1, ~0u, 0);
+    umask(022);
+    signal(SIGPIPE, SIG_IGN);
+    int pid = clone(run_monitor, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+    _exit(pid < 0);
 }

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "jail/ids.h"
@@ -44,7 +45,7 @@ int mounts_open_disk(const struct jail *jail, struct sbx_error *err)
     snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0755,uid=%u,gid=%u",
              (unsigned long long)jail->spec.disk_bytes,
              (unsigned long long)(jail->spec.disk_bytes / 4096 + 1024), owner(jail), owner(jail));
-    code = do_mount("tmpfs", "tmpfs", jail->dir, "tmpfs", MS_NOSUID | MS_NODEV, options, err);
+    code = do_mount("tmpfs", "tmpfs", jail->dir, "tmpfs", MS_NOSUID, options, err);
     if (code == 0 && chdir(jail->dir) < 0)
         return jail_fail(err, "tmpfs", "cannot enter '%s'", jail->dir);
     return code;
@@ -52,60 +53,68 @@ int mounts_open_disk(const struct jail *jail, struct sbx_error *err)
 
 struct node {
     const char *path;
-    mode_t mode; // of a directory; 0: an empty file to mount on
+    mode_t mode; // with the type, as for mknod(2)
     const char *link;
+    unsigned minor; // of a device, whose major is `major`
+    unsigned major;
 };
 
 // Made directly in the overlay's upper layer, which saves a mount and a copy-up for each.
 static const struct node nodes[] = {
-    {ROOT, 0755, NULL},
-    {"up0", 0755, NULL},
-    {"work0", 0700, NULL},
-    {"up0/proc", 0555, NULL},
-    {"up0/sys", 0555, NULL},
-    {"up0/tmp", 01777, NULL},
-    {"up0/dev", 0755, NULL},
-    {"up0/dev/shm", 01777, NULL},
-    {"up0/dev/pts", 0755, NULL},
-    {"up0/dev/null", 0, NULL},
-    {"up0/dev/zero", 0, NULL},
-    {"up0/dev/full", 0, NULL},
-    {"up0/dev/random", 0, NULL},
-    {"up0/dev/urandom", 0, NULL},
-    {"up0/dev/tty", 0, NULL},
-    {"up0/dev/fd", 0, "/proc/self/fd"},
-    {"up0/dev/stdin", 0, "/proc/self/fd/0"},
-    {"up0/dev/stdout", 0, "/proc/self/fd/1"},
-    {"up0/dev/stderr", 0, "/proc/self/fd/2"},
-    {"up0/dev/ptmx", 0, "pts/ptmx"},
+    {ROOT, S_IFDIR | 0755, NULL, 0, 0},
+    {"up0", S_IFDIR | 0755, NULL, 0, 0},
+    {"work0", S_IFDIR | 0700, NULL, 0, 0},
+    {"up0/proc", S_IFDIR | 0555, NULL, 0, 0},
+    {"up0/sys", S_IFDIR | 0555, NULL, 0, 0},
+    {"up0/dev", S_IFDIR | 0755, NULL, 0, 0},
+    {"up0/tmp", S_IFDIR | 01777, NULL, 0, 0},
+    {"dev", S_IFDIR | 0755, NULL, 0, 0},
+    {"dev/shm", S_IFDIR | 01777, NULL, 0, 0},
+    {"dev/pts", S_IFDIR | 0755, NULL, 0, 0},
+    {"dev/fd", S_IFLNK, "/proc/self/fd", 0, 0},
+    {"dev/stdin", S_IFLNK, "/proc/self/fd/0", 0, 0},
+    {"dev/stdout", S_IFLNK, "/proc/self/fd/1", 0, 0},
+    {"dev/stderr", S_IFLNK, "/proc/self/fd/2", 0, 0},
+    {"dev/ptmx", S_IFLNK, "pts/ptmx", 0, 0},
+};
+
+// Numbers: Documentation/admin-guide/devices.txt.
+static const struct node devices[] = {
+    {"dev/null", S_IFCHR | 0666, NULL, 3, 1},   {"dev/zero", S_IFCHR | 0666, NULL, 5, 1},
+    {"dev/full", S_IFCHR | 0666, NULL, 7, 1},   {"dev/random", S_IFCHR | 0666, NULL, 8, 1},
+    {"dev/urandom", S_IFCHR | 0666, NULL, 9, 1}, {"dev/tty", S_IFCHR | 0666, NULL, 0, 5},
 };
 
 static int make_node(const struct node *node)
 {
     if (node->link)
         return symlink(node->link, node->path);
-    if (node->mode)
-        return mkdir(node->path, node->mode);
-    int fd = open(node->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    return fd < 0 ? -1 : close(fd);
-}
-
-static int make_nodes(struct sbx_error *err)
-{
-    mode_t saved = umask(0);
-    int code = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-        if (code == 0 && make_node(&nodes[i]) < 0)
-            code = jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
-    umask(saved);
-    return code;
+    if (S_ISDIR(node->mode))
+        return mkdir(node->path, node->mode & 07777);
+    return mknod(node->path, node->mode, makedev(node->major, node->minor));
 }
 
 // New files belong to the sandbox's root while this holds (setfsuid(2)), and again to us after.
-static void create_as(uint32_t id)
+static void create_as(const struct jail *jail, bool sandbox)
 {
+    if (!jail->privileged)
+        return;
+    uint32_t id = sandbox ? jail->ids.base : 0;
     syscall(SYS_setfsgid, id);
     syscall(SYS_setfsuid, id);
+}
+
+static int make_nodes(const struct jail *jail, struct sbx_error *err)
+{
+    mode_t saved = umask(0);
+    int code = 0;
+    create_as(jail, true);
+    for (size_t i = 0; i < ARRAY_SIZE(nodes) && code == 0; i++)
+        if (make_node(&nodes[i]) < 0)
+            code = jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
+    create_as(jail, false);
+    umask(saved);
+    return code;
 }
 
 // Text of a path inside an option list of overlayfs: ',', ':' and '\' need a backslash.
@@ -166,11 +175,9 @@ static int make_upper(const struct jail *jail, unsigned number)
     char upper[16], work[16];
     snprintf(upper, sizeof(upper), "up%u", number);
     snprintf(work, sizeof(work), "work%u", number);
-    if (jail->privileged)
-        create_as(jail->ids.base);
+    create_as(jail, true);
     int failed = mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0;
-    if (jail->privileged)
-        create_as(0);
+    create_as(jail, false);
     return failed ? -1 : 0;
 }
 
@@ -205,39 +212,43 @@ static int mount_layers(const struct jail *jail, const int *fds, struct sbx_erro
     return 0;
 }
 
-static const char *const devices[] = {"null", "zero", "full", "random", "urandom", "tty"};
-
-static int mount_devices(struct sbx_error *err)
+// Without real root a device can only be borrowed from this machine's /dev.
+static int bind_device(const struct node *device)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-        char source[32], target[48];
-        snprintf(source, sizeof(source), "/dev/%s", devices[i]);
-        snprintf(target, sizeof(target), ROOT "/dev/%s", devices[i]);
-        int code = do_mount("device", source, target, NULL, MS_BIND, NULL, err);
-        if (code < 0)
-            return code;
-    }
-    return do_mount("devpts", "devpts", ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                    "newinstance,ptmxmode=0666,mode=0620", err);
+    char source[32];
+    int fd = open(device->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    snprintf(source, sizeof(source), "/%s", device->path);
+    return fd < 0 || close(fd) < 0 ? -1 : mount(source, device->path, NULL, MS_BIND, NULL);
 }
 
-// What /proc tells about the whole machine, or lets root of a machine do. Absent ones are skipped.
-static const char *const masked_files[] = {
-    "kcore",        "keys",    "key-users", "kmsg",          "kallsyms",      "timer_list",
-    "sched_debug",  "latency_stats", "config.gz", "interrupts", "softirqs",   "sysrq-trigger",
-    "slabinfo",     "vmallocinfo", "pagetypeinfo", "modules", "iomem", "ioports",
-};
-static const char *const masked_directories[] = {"acpi", "scsi", "asound", "irq", "bus", "fs",
-                                                 "driver", "dynamic_debug", "firmware"};
+// A directory of the disk that, unlike the root, honours the few device nodes that we put there.
+static int mount_devices(const struct jail *jail, struct sbx_error *err)
+{
+    mode_t saved = umask(0);
+    int failed = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(devices) && !failed; i++)
+        failed = jail->privileged ? make_node(&devices[i]) : bind_device(&devices[i]);
+    umask(saved);
+    if (failed)
+        return jail_fail(err, "device", "cannot make the devices of the sandbox");
+    int code = do_mount("device", "dev", ROOT "/dev", NULL, MS_BIND | MS_REC, NULL, err);
+    return code < 0 ? code
+                    : do_mount("devpts", "devpts", ROOT "/dev/pts", "devpts",
+                               MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620", err);
+}
 
-static int mask(const char *name, bool directory, struct sbx_error *err)
+// What /proc tells everybody about the whole machine. What only the machine's root may read or write there
+// (kcore, kmsg, sysrq-trigger, ...) needs no mask: nobody inside is that. Absent ones are skipped.
+static const char *const masked_files[] = {"keys",        "key-users",     "kallsyms", "config.gz",
+                                           "interrupts",  "sched_debug",   "timer_list", "modules",
+                                           "latency_stats"};
+static const char *const masked_directories[] = {"acpi", "scsi", "asound", "irq", "bus", "driver"};
+
+static int mask(const char *source, const char *name, struct sbx_error *err)
 {
     char target[64];
     snprintf(target, sizeof(target), ROOT "/proc/%s", name);
-    int failed = directory ? mount("tmpfs", target, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV,
-                                   "size=0,nr_inodes=1,mode=0555")
-                           : mount("/dev/null", target, NULL, MS_BIND, NULL);
-    if (failed && errno != ENOENT)
+    if (mount(source, target, NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
         return jail_fail(err, "proc", "cannot mask '%s'", target);
     return 0;
 }
@@ -245,10 +256,13 @@ static int mask(const char *name, bool directory, struct sbx_error *err)
 static int mask_proc(struct sbx_error *err)
 {
     int code = 0;
+    // Not the sandbox's own directory: nobody inside can write to it.
+    if (mkdir("void", 0555) < 0)
+        return jail_fail(err, "tmpfs", "cannot make an empty directory");
     for (size_t i = 0; i < ARRAY_SIZE(masked_files) && code == 0; i++)
-        code = mask(masked_files[i], false, err);
+        code = mask("/dev/null", masked_files[i], err);
     for (size_t i = 0; i < ARRAY_SIZE(masked_directories) && code == 0; i++)
-        code = mask(masked_directories[i], true, err);
+        code = mask("void", masked_directories[i], err);
     return code;
 }
 
@@ -282,12 +296,10 @@ static int open_inside(int root_fd, const char *path)
 // One missing component of a mount point, made by the sandbox's root.
 static int make_inside(const struct jail *jail, int parent_fd, const char *name, bool directory)
 {
-    if (jail->privileged)
-        create_as(jail->ids.base);
+    create_as(jail, true);
     int fd = directory ? mkdirat(parent_fd, name, 0755)
                        : openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (jail->privileged)
-        create_as(0);
+    create_as(jail, false);
     if (fd > 0)
         close(fd);
     return fd < 0 ? -1 : 0;
@@ -341,17 +353,13 @@ int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struc
 {
     if (fd_count != jail->spec.layer_count + jail->spec.mount_count)
         return err_set(err, SBX_ERR_BUG, "the jail lost a descriptor of a layer");
-    if (jail->privileged)
-        create_as(jail->ids.base);
-    int code = make_nodes(err);
-    if (jail->privileged)
-        create_as(0);
+    int code = make_nodes(jail, err);
     if (code == 0)
         code = mount_layers(jail, fds, err);
     if (code == 0)
         code = mount_proc(err);
     if (code == 0)
-        code = mount_devices(err);
+        code = mount_devices(jail, err);
     return code < 0 ? code : mount_users(jail, fds, err);
 }
 
