@@ -68,7 +68,7 @@ static int own_path(const char *text, const char *controller, char *out, size_t 
     return -1;
 }
 
-static bool is_v2(void)
+bool cgroup_is_v2(void)
 {
     struct statfs info;
     return statfs(MOUNT, &info) == 0 && (unsigned long)info.f_type == CGROUP2_MAGIC;
@@ -216,14 +216,19 @@ static void forbid_swap(const struct cgroup *cgroup, const struct jail *jail)
         (void)fd_write_file(fd, "memory.memsw.limit_in_bytes", value);
 }
 
-static int attach(const struct cgroup *cgroup, pid_t pid, struct sbx_error *err)
+int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_PARTS],
+                        struct sbx_error *err)
 {
-    char text[16];
-    snprintf(text, sizeof(text), "%d", pid);
-    for (int i = 0; i < (cgroup->v2 ? 1 : CGROUP_PARTS); i++)
-        if (cgroup->fds[i] >= 0 && fd_write_file(cgroup->fds[i], "cgroup.procs", text) < 0)
-            return jail_fail(err, "cgroup", "cannot move the sandbox into '%s'", cgroup->paths[i]);
-    return 0;
+    int count = 0;
+    for (int i = 0; i < CGROUP_PARTS && !cgroup->v2; i++) {
+        if (cgroup->fds[i] < 0)
+            continue;
+        ret_fds[count] = openat(cgroup->fds[i], "tasks", O_WRONLY | O_CLOEXEC);
+        if (ret_fds[count] < 0)
+            return jail_fail(err, "cgroup", "cannot open the tasks of '%s'", cgroup->paths[i]);
+        count++;
+    }
+    return count;
 }
 
 int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err)
@@ -231,7 +236,7 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
     char self[4096];
     if (fd_read_file(AT_FDCWD, "/proc/self/cgroup", self, sizeof(self)) < 0)
         self[0] = '\0';
-    if (is_v2())
+    if (cgroup_is_v2())
         (void)open_v2(cgroup, self, jail->spec.id);
     else
         open_v1(cgroup, self, jail->spec.id);
@@ -239,7 +244,7 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
     if (code < 0)
         return code;
     forbid_swap(cgroup, jail);
-    return attach(cgroup, jail->init_pid, err);
+    return 0;
 }
 
 static uint64_t read_number(int fd, const char *file, const char *key)

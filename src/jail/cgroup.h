@@ -21,11 +21,22 @@ struct cgroup {
 
 void cgroup_init(struct cgroup *cgroup);
 
+// Does this machine have version 2 only? (A hybrid machine has its controllers in version 1.)
+bool cgroup_is_v2(void);
+
 /*
- * Makes the groups, sets the limits and moves the process in. A limit that was asked for and can't be
- * held is an error; where nothing was asked for, groups that this machine withholds are left out.
+ * Makes the groups and sets the limits. A limit that was asked for and can't be held is an error; where
+ * nothing was asked for, groups that this machine withholds are left out.
  */
 int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err);
+/*
+ * Where a process moves itself in by writing "0": version 1's `tasks` files. Moving another one, or a
+ * whole process, waits for a grace period of RCU (some 15 ms on an idle machine); a thread that moves
+ * itself does not. Version 2 has CLONE_INTO_CGROUP instead: none are returned. Count or a code.
+ */
+int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_PARTS],
+                        struct sbx_error *err);
+
 void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_metrics);
 
 // Stops or continues every process; SETUP where there is no freezer.

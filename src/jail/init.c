@@ -125,14 +125,24 @@ static int build_unprivileged(struct jail *jail, int link_fd, struct sbx_error *
     return code < 0 ? code : share_network(jail, net_pid, link_fd, err);
 }
 
+static int enter_cgroups(const int *fds, size_t count, struct sbx_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (write(fds[i], "0", 1) != 1)
+            return jail_fail(err, "cgroup", "cannot enter the sandbox's cgroups");
+    return 0;
+}
+
 static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
 {
     int fds[LINK_FDS_MAX];
     size_t count = 0;
-    if (link_receive(link_fd, INIT_GO, fds, &count) < 0 || count < 2)
+    if (link_receive(link_fd, INIT_GO, fds, &count) < 0 || count < GO_ENTRIES)
         return lost_monitor(err);
-    int netns_fd = count > 2 ? fds[2] : jail->shared->netns_fd;
-    int code = netns_fd >= 0 ? enter_network(netns_fd, err) : 0;
+    int netns_fd = jail->privileged ? fds[GO_NETNS] : jail->shared->netns_fd;
+    int code = enter_cgroups(fds + GO_ENTRIES, count - GO_ENTRIES, err);
+    if (code == 0 && jail->spec.network != SBX_NETWORK_HOST)
+        code = enter_network(netns_fd, err);
     if (code == 0)
         code = mounts_enter(err);
     if (code == 0)
@@ -153,10 +163,12 @@ static int run(struct jail *jail, int link_fd, struct sbx_error *err)
     return code < 0 ? code : run_agent(agent_fd, err);
 }
 
-pid_t init_start(struct jail *jail, int link_fd, struct sbx_error *err)
+pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error *err)
 {
     struct clone_args args = {
-        .flags = NAMESPACES | CLONE_PIDFD | (jail->privileged ? 0 : CLONE_NEWUSER),
+        .flags = NAMESPACES | CLONE_PIDFD | (jail->privileged ? 0 : CLONE_NEWUSER) |
+                 (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+        .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
         .pidfd = (uint64_t)(uintptr_t)&jail->init_pidfd,
         .exit_signal = SIGCHLD,
     };

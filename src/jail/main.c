@@ -165,29 +165,39 @@ static int receive_device(struct jail *jail, struct sbx_error *err)
     return 0;
 }
 
-static int release_init(struct jail *jail, pid_t net_pid, struct sbx_error *err)
+static int join_network(struct jail *jail, pid_t net_pid, struct sbx_error *err)
 {
-    int fds[3] = {jail->listen_fd, jail->first_fd, -1};
-    bool network = jail->spec.network != SBX_NETWORK_HOST;
-    int code = !network             ? 0
-               : jail->privileged   ? network_join(jail, net_pid, err)
-                                    : receive_device(jail, err);
-    if (code < 0)
-        return code;
-    if (network && jail->privileged) {
-        jail->device_fd = jail->shared->device_fd;
-        fds[2] = jail->shared->netns_fd;
-    }
-    if (link_send(jail->link_fd, INIT_GO, fds, fds[2] < 0 ? 2 : 3) < 0)
+    if (jail->spec.network == SBX_NETWORK_HOST)
+        return 0;
+    if (!jail->privileged)
+        return receive_device(jail, err);
+    int code = network_join(jail, net_pid, err);
+    jail->device_fd = jail->shared->device_fd;
+    return code;
+}
+
+// Everything outside is ready: init may enter and become the agent.
+static int release_init(struct jail *jail, const struct cgroup *cgroup, struct sbx_error *err)
+{
+    int netns_fd = jail->shared->netns_fd;
+    bool ours = jail->privileged && netns_fd >= 0; // else the number is one of init's own table
+    int fds[GO_ENTRIES + CGROUP_PARTS] = {jail->listen_fd, jail->first_fd,
+                                          ours ? netns_fd : jail->listen_fd};
+    int count = cgroup_open_entries(cgroup, fds + GO_ENTRIES, err);
+    if (count < 0)
+        return count;
+    int failed = link_send(jail->link_fd, INIT_GO, fds, GO_ENTRIES + (size_t)count);
+    for (int i = 0; i < count; i++)
+        close(fds[GO_ENTRIES + i]);
+    if (failed)
         return jail_fail(err, "init", "the sandbox's first process is gone");
-    code = send_config(jail, err);
-    if (fds[2] >= 0)
-        close(fds[2]);
-    close(steal_fd(&jail->listen_fd));
-    close(steal_fd(&jail->first_fd));
-    close(steal_fd(&jail->agent_fd));
-    if (jail->userns_fd >= 0)
-        close(steal_fd(&jail->userns_fd));
+    int code = send_config(jail, err);
+    int *const done[] = {&jail->listen_fd, &jail->first_fd, &jail->agent_fd, &jail->userns_fd};
+    for (size_t i = 0; i < ARRAY_SIZE(done); i++)
+        if (*done[i] >= 0)
+            close(steal_fd(done[i]));
+    if (ours)
+        close(netns_fd);
     return code;
 }
 
@@ -207,13 +217,13 @@ static int open_ports(struct monitor *monitor, struct sbx_error *err)
     return code < 0 ? code : 0;
 }
 
-static int start_init(struct jail *jail, struct sbx_error *err)
+static int start_init(struct jail *jail, const struct cgroup *cgroup, struct sbx_error *err)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return jail_fail(err, "init", "cannot make a socket pair");
     jail->link_fd = ends[0];
-    pid_t pid = init_start(jail, ends[1], err);
+    pid_t pid = init_start(jail, ends[1], cgroup->v2 ? cgroup->fds[CGROUP_MEMORY] : -1, err);
     close(ends[1]);
     if (pid < 0)
         return pid;
@@ -243,9 +253,12 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     int code = prepare(jail, err);
     if (code == 0 && jail->privileged)
         code = start_namespace(jail, &net_pid, err);
+    bool v2 = cgroup_is_v2();
+    if (code == 0 && v2) // init is born in it; version 1's groups can be made beside init's work
+        code = cgroup_create(&monitor->cgroup, jail, err);
     if (code == 0)
-        code = start_init(jail, err);
-    if (code == 0)
+        code = start_init(jail, &monitor->cgroup, err);
+    if (code == 0 && !v2)
         code = cgroup_create(&monitor->cgroup, jail, err);
     if (code == 0)
         code = jail->listen_fd = listen_at(BOX_FILE_AGENT, SOCK_STREAM, err);
@@ -256,7 +269,9 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     if (code == 0)
         code = open_ports(monitor, err);
     if (code == 0)
-        code = release_init(jail, net_pid, err);
+        code = join_network(jail, net_pid, err);
+    if (code == 0)
+        code = release_init(jail, &monitor->cgroup, err);
     if (code == 0 && monitor_set_ttl(monitor, jail->spec.ttl_ms) < 0)
         code = jail_fail(err, "timer", "cannot set the time to live");
     return code;
