@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,4 +70,18 @@ int beneath_open(int root_fd, const char *path, int flags, mode_t mode)
     if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
         return fd;
     return open_stepwise(root_fd, path, flags, mode);
+}
+
+const char *beneath_text(int root_fd, const char *path, struct buf *out)
+{
+    cleanup_fd int fd = beneath_open(root_fd, path, O_RDONLY | O_NONBLOCK, 0);
+    struct stat info;
+    if (fd < 0 || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode))
+        return "";
+    char *room;
+    ssize_t got = -1;
+    while ((room = buf_reserve(out, 16384)) && (got = read(fd, room, 16384)) > 0)
+        buf_commit(out, (size_t)got);
+    const char *text = got == 0 ? buf_text(out) : NULL;
+    return text ? text : "";
 }

@@ -20,10 +20,9 @@
 #include "engine/accounts.h"
 #include "engine/hostetc.h"
 #include "engine/madeup.h"
+#include "engine/view.h"
 
 #define ACCOUNTS_BYTES_MAX (4u << 20)
-#define DEFAULT_PATH                                                                               \
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin%s:" ACCOUNTS_HOME "/.local/bin"
 
 struct tree {
     int new_fd;
@@ -91,15 +90,6 @@ static int make_top_links(struct tree *tree)
     return 0;
 }
 
-static void read_host_file(const struct tree *tree, const char *path, struct buf *out)
-{
-    cleanup_fd int fd = beneath_open(tree->host_fd, path, O_RDONLY | O_NONBLOCK, 0);
-    char *room;
-    ssize_t got = -1;
-    while (fd >= 0 && (room = buf_reserve(out, 65536)) && (got = read(fd, room, 65536)) > 0)
-        buf_commit(out, (size_t)got);
-}
-
 static int write_accounts(struct tree *tree)
 {
     cleanup_buf struct buf host_passwd = BUF_INIT(ACCOUNTS_BYTES_MAX);
@@ -107,10 +97,8 @@ static int write_accounts(struct tree *tree)
     cleanup_buf struct buf passwd = BUF_INIT(ACCOUNTS_BYTES_MAX);
     cleanup_buf struct buf group = BUF_INIT(ACCOUNTS_BYTES_MAX);
     cleanup_buf struct buf shadow = BUF_INIT(ACCOUNTS_BYTES_MAX);
-    read_host_file(tree, "etc/passwd", &host_passwd);
-    read_host_file(tree, "etc/group", &host_group);
-    const char *from_passwd = buf_text(&host_passwd), *from_group = buf_text(&host_group);
-    accounts_curate(from_passwd ? from_passwd : "", from_group ? from_group : "",
+    accounts_curate(beneath_text(tree->host_fd, "etc/passwd", &host_passwd),
+                    beneath_text(tree->host_fd, "etc/group", &host_group),
                     host_has(tree, "bin/bash") ? "/bin/bash" : "/bin/sh", &passwd, &group);
     if (!buf_text(&passwd) || !buf_text(&group))
         return err_nomem(tree->err);
@@ -357,7 +345,7 @@ static void put_lang(struct tree *tree)
 
 static int write_manifest(struct tree *tree)
 {
-    buf_printf(&tree->manifest, "env\tPATH\t" DEFAULT_PATH "\n",
+    buf_printf(&tree->manifest, "env\tPATH\t" VIEW_PATH "\n",
                host_has(tree, "usr/local/go/bin") ? ":/usr/local/go/bin" : "");
     put_lang(tree);
     if (tree->manifest.failed)

@@ -11,9 +11,3 @@
  */
 int hostview_open(const char *host, const struct cachedir *cache, struct deadline deadline,
                   struct image *ret_image, struct sbx_error *err);
-
-/*
- * Removes views that are no longer made, but the three used last and those used in the last month;
- * and what killed builders left, other than `building`. The lock of the views is held.
- */
-void hostview_prune(const struct cachedir *cache, const char *building);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/netplan.h"
 #include "engine/accounts.h"
 #include "engine/redact.h"
 
@@ -88,7 +89,7 @@ struct text_file {
 };
 
 static const struct text_file name_files[] = {
-    {"etc/resolv.conf", 0644, "nameserver 10.0.2.3\n"},
+    {"etc/resolv.conf", 0644, "nameserver " NETPLAN_DNS "\n"},
     {"etc/hostname", 0644, "sandbox\n"},
     {"etc/hosts", 0644,
      "127.0.0.1\tlocalhost\n"

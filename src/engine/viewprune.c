@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/tree.h"
-#include "engine/hostview.h"
+#include "engine/view.h"
 
 #define KEEP_NEWEST 3
 #define KEEP_SECONDS ((time_t)30 * 24 * 3600)
@@ -31,7 +31,8 @@ static void close_dir(DIR **dir)
 }
 
 // Lists finished views; removes what killed builders left (the lock is held: nobody builds now).
-static size_t list_views(int cache_fd, struct view views[VIEWS_MAX], const char *building)
+static size_t list_views(int cache_fd, const char *kind, const char *building,
+                         struct view views[VIEWS_MAX])
 {
     int fd = openat(cache_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cleanup(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -40,7 +41,8 @@ static size_t list_views(int cache_fd, struct view views[VIEWS_MAX], const char 
     size_t count = 0;
     for (struct dirent *entry; dir && count < VIEWS_MAX && (entry = readdir(dir));) {
         size_t length = strlen(entry->d_name);
-        if (strncmp(entry->d_name, "host-", 5) != 0 || length >= sizeof(views[0].name) - 16)
+        if (strncmp(entry->d_name, kind, strlen(kind)) != 0 || entry->d_name[strlen(kind)] != '-' ||
+            length >= sizeof(views[0].name) - 16)
             continue;
         if (length > 4 && strcmp(entry->d_name + length - 4, ".new") == 0) {
             if (strcmp(entry->d_name, building) != 0)
@@ -64,12 +66,12 @@ static int newest_first(const void *a, const void *b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
-void hostview_prune(const struct cachedir *cache, const char *building)
+void view_prune(const struct cachedir *cache, const char *kind, const char *building)
 {
     cleanup_free struct view *views = calloc(VIEWS_MAX, sizeof(*views));
     if (!views)
         return;
-    size_t count = list_views(cache->fd, views, building);
+    size_t count = list_views(cache->fd, kind, building, views);
     qsort(views, count, sizeof(*views), newest_first);
     for (size_t i = KEEP_NEWEST; i < count; i++) {
         char gone[96];
