@@ -26,6 +26,7 @@ static const struct {
     [CGROUP_PIDS] = {"pids", MOUNT "/pids"},
     [CGROUP_CPU] = {"cpu", MOUNT "/cpu"},
     [CGROUP_CPUACCT] = {"cpuacct", MOUNT "/cpuacct"},
+    [CGROUP_FREEZER] = {"freezer", MOUNT "/freezer"},
 };
 
 void cgroup_init(struct cgroup *cgroup)
@@ -143,21 +144,35 @@ static int open_v2(struct cgroup *cgroup, const char *self, const char *id)
             return -1;
         slash[slash == own] = '\0';
     }
-    for (int i = CGROUP_PIDS; i < CGROUP_PARTS; i++)
+    for (int i = CGROUP_PIDS; i < CGROUP_LIMITS; i++)
         cgroup->fds[i] = cgroup->fds[CGROUP_MEMORY];
     cgroup->v2 = true;
     return 0;
 }
 
-static void open_v1(struct cgroup *cgroup, const char *self, const char *id)
+static int open_v1_part(struct cgroup *cgroup, enum cgroup_part part, const char *self,
+                        const char *id)
 {
-    for (int i = 0; i < CGROUP_PARTS; i++) {
-        char own[200], base[256];
-        if (own_path(self, parts[i].controller, own, sizeof(own)) < 0)
-            continue;
-        snprintf(base, sizeof(base), "%s%s", parts[i].mount, strcmp(own, "/") == 0 ? "" : own);
-        (void)open_group(cgroup, i, base, id); // cpu and cpuacct may be one mount: the second one fails
+    char own[200], base[256];
+    if (own_path(self, parts[part].controller, own, sizeof(own)) < 0) {
+        errno = ENOENT;
+        return -1;
     }
+    snprintf(base, sizeof(base), "%s%s", parts[part].mount, strcmp(own, "/") == 0 ? "" : own);
+    return open_group(cgroup, part, base, id);
+}
+
+static void read_self(char *text, size_t size)
+{
+    if (fd_read_file(AT_FDCWD, "/proc/self/cgroup", text, size) < 0)
+        text[0] = '\0';
+}
+
+int cgroup_open_part(struct cgroup *cgroup, enum cgroup_part part, const char *id)
+{
+    char self[4096];
+    read_self(self, sizeof(self));
+    return open_v1_part(cgroup, part, self, id);
 }
 
 struct limit {
@@ -216,11 +231,11 @@ static void forbid_swap(const struct cgroup *cgroup, const struct jail *jail)
         (void)fd_write_file(fd, "memory.memsw.limit_in_bytes", value);
 }
 
-int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_PARTS],
+int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_LIMITS],
                         struct sbx_error *err)
 {
     int count = 0;
-    for (int i = 0; i < CGROUP_PARTS && !cgroup->v2; i++) {
+    for (int i = 0; i < CGROUP_LIMITS && !cgroup->v2; i++) {
         if (cgroup->fds[i] < 0)
             continue;
         ret_fds[count] = openat(cgroup->fds[i], "tasks", O_WRONLY | O_CLOEXEC);
@@ -234,12 +249,11 @@ int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_PARTS],
 int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err)
 {
     char self[4096];
-    if (fd_read_file(AT_FDCWD, "/proc/self/cgroup", self, sizeof(self)) < 0)
-        self[0] = '\0';
+    read_self(self, sizeof(self));
     if (cgroup_is_v2())
         (void)open_v2(cgroup, self, jail->spec.id);
-    else
-        open_v1(cgroup, self, jail->spec.id);
+    for (int i = 0; i < CGROUP_LIMITS && !cgroup->v2; i++)
+        (void)open_v1_part(cgroup, i, self, jail->spec.id); // cpu and cpuacct may be one mount
     int code = set_limits(cgroup, jail, err);
     if (code < 0)
         return code;
@@ -284,14 +298,6 @@ void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_met
     uint64_t pids = read_number(fds[CGROUP_PIDS], "pids.current", NULL);
     metrics.pids = pids > 0 ? (uint32_t)pids - 1 : 0;
     *ret_metrics = metrics;
-}
-
-int cgroup_freeze(const struct cgroup *cgroup, const struct jail *jail, bool frozen,
-                  struct sbx_error *err)
-{
-    if (cgroup->v2 && fd_write_file(cgroup->fds[0], "cgroup.freeze", frozen ? "1" : "0") == 0)
-        return 0;
-    return err_set(err, SBX_ERR_UNSUPPORTED, "this machine has no cgroup freezer for the sandbox");
 }
 
 void cgroup_remove(struct cgroup *cgroup)

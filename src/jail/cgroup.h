@@ -11,7 +11,16 @@
 #include "jail/jail.h"
 #include "wire/monitor_msg.h"
 
-enum cgroup_part { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CPUACCT, CGROUP_PARTS };
+// The first four are made with the sandbox, the freezer when it is first paused.
+enum cgroup_part {
+    CGROUP_MEMORY,
+    CGROUP_PIDS,
+    CGROUP_CPU,
+    CGROUP_CPUACCT,
+    CGROUP_LIMITS, // count of those
+    CGROUP_FREEZER = CGROUP_LIMITS,
+    CGROUP_PARTS
+};
 
 struct cgroup {
     bool v2;                  // all parts are one directory
@@ -34,14 +43,14 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
  * whole process, waits for a grace period of RCU (some 15 ms on an idle machine); a thread that moves
  * itself does not. Version 2 has CLONE_INTO_CGROUP instead: none are returned. Count or a code.
  */
-int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_PARTS],
+int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_LIMITS],
                         struct sbx_error *err);
 
 void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_metrics);
 
-// Stops or continues every process; SETUP where there is no freezer.
-int cgroup_freeze(const struct cgroup *cgroup, const struct jail *jail, bool frozen,
-                  struct sbx_error *err);
+// Opens (and makes) this sandbox's directory of one part. 0, or -1 and errno.
+int cgroup_open_part(struct cgroup *cgroup, enum cgroup_part part, const char *id);
+
 
 // Removes the groups, whose processes have ended. Their paths are also in the record `cgroups`.
 void cgroup_remove(struct cgroup *cgroup);

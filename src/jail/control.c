@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "jail/forward.h"
+#include "jail/freezer.h"
 #include "wire/agent_msg.h"
 
 void control_accept(struct monitor *monitor)
@@ -71,7 +72,7 @@ static int do_metrics(struct monitor *monitor, struct wire_reader *in, struct bu
 
 static int freeze(struct monitor *monitor, bool frozen, struct buf *out, struct sbx_error *err)
 {
-    int code = cgroup_freeze(&monitor->cgroup, monitor->jail, frozen, err);
+    int code = freezer_set(&monitor->cgroup, monitor->jail, frozen, err);
     if (code < 0)
         return code;
     monitor->state.state = frozen ? SBX_STATE_PAUSED : SBX_STATE_RUNNING;

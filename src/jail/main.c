@@ -181,7 +181,7 @@ static int release_init(struct jail *jail, const struct cgroup *cgroup, struct s
 {
     int netns_fd = jail->shared->netns_fd;
     bool ours = jail->privileged && netns_fd >= 0; // else the number is one of init's own table
-    int fds[GO_ENTRIES + CGROUP_PARTS] = {jail->listen_fd, jail->first_fd,
+    int fds[GO_ENTRIES + CGROUP_LIMITS] = {jail->listen_fd, jail->first_fd,
                                           ours ? netns_fd : jail->listen_fd};
     int count = cgroup_open_entries(cgroup, fds + GO_ENTRIES, err);
     if (count < 0)
