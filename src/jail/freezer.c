@@ -91,3 +91,9 @@ int freezer_set(struct cgroup *cgroup, const struct jail *jail, bool frozen, str
         return no_freezer(err);
     return 0;
 }
+
+void freezer_thaw(const struct cgroup *cgroup)
+{
+    if (cgroup->fds[CGROUP_FREEZER] >= 0)
+        (void)fd_write_file(cgroup->fds[CGROUP_FREEZER], "freezer.state", "THAWED");
+}

@@ -6,3 +6,6 @@
 
 // Stops or continues all processes. UNSUPPORTED where this machine has no freezer for us.
 int freezer_set(struct cgroup *cgroup, const struct jail *jail, bool frozen, struct sbx_error *err);
+
+// Lets processes run again that are about to be killed.
+void freezer_thaw(const struct cgroup *cgroup);

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "jail/control.h"
+#include "jail/freezer.h"
 #include "jail/netprocess.h"
 
 void monitor_init(struct monitor *monitor, struct jail *jail)
@@ -127,10 +128,12 @@ void monitor_watch(struct monitor *monitor)
 }
 
 // Killing process 1 of a pid namespace kills all of it; waiting for it waits for all: pid_namespaces(7).
-static void kill_all(struct jail *jail)
+static void kill_all(struct monitor *monitor)
 {
+    struct jail *jail = monitor->jail;
     if (jail->init_pid <= 0)
         return;
+    freezer_thaw(&monitor->cgroup); // the frozen don't die: cgroup-v1/freezer-subsystem.rst
     kill(jail->init_pid, SIGKILL);
     while (waitpid(jail->init_pid, NULL, 0) < 0 && errno == EINTR)
         ;
@@ -152,7 +155,7 @@ void monitor_clean(struct monitor *monitor)
         if (monitor->forwards[i] >= 0)
             close(monitor->forwards[i]);
     netprocess_stop(monitor);
-    kill_all(monitor->jail);
+    kill_all(monitor);
     cgroup_remove(&monitor->cgroup);
     remove_directory(monitor->jail);
 }
