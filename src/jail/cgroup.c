@@ -25,7 +25,6 @@ static const struct {
     [CGROUP_MEMORY] = {"memory", MOUNT "/memory"},
     [CGROUP_PIDS] = {"pids", MOUNT "/pids"},
     [CGROUP_CPU] = {"cpu", MOUNT "/cpu"},
-    [CGROUP_CPUACCT] = {"cpuacct", MOUNT "/cpuacct"},
     [CGROUP_FREEZER] = {"freezer", MOUNT "/freezer"},
 };
 
@@ -75,26 +74,25 @@ bool cgroup_is_v2(void)
     return statfs(MOUNT, &info) == 0 && (unsigned long)info.f_type == CGROUP2_MAGIC;
 }
 
-// Opens (and makes) BASE/sandboxes/ID. The base is kept when it exists already.
+// Makes and opens BASE/sandboxes/ID; BASE/sandboxes is there but for the very first time.
 static int open_group(struct cgroup *cgroup, int part, const char *base, const char *id)
 {
-    char *path = cgroup->paths[part];
-    size_t size = sizeof(cgroup->paths[part]);
-    if ((size_t)snprintf(path, size, "%s/sandboxes", base) >= size - 80) {
+    char path[sizeof(cgroup->paths[part])];
+    int length = snprintf(path, sizeof(path), "%s/sandboxes", base);
+    if (length >= (int)sizeof(path) - 80) {
         errno = ENAMETOOLONG;
-        path[0] = '\0';
         return -1;
     }
-    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-        path[0] = '\0';
-        return -1;
-    }
-    size_t used = strlen(path);
-    snprintf(path + used, size - used, "/%s", id);
+    snprintf(path + length, sizeof(path) - (size_t)length, "/%s", id);
     if (mkdir(path, 0755) < 0) {
-        path[0] = '\0';
-        return -1;
+        path[length] = '\0';
+        if (errno != ENOENT || (mkdir(path, 0755) < 0 && errno != EEXIST))
+            return -1;
+        path[length] = '/';
+        if (mkdir(path, 0755) < 0)
+            return -1;
     }
+    memcpy(cgroup->paths[part], path, sizeof(path));
     cgroup->fds[part] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return cgroup->fds[part] < 0 ? -1 : 0;
 }
@@ -253,7 +251,7 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
     if (cgroup_is_v2())
         (void)open_v2(cgroup, self, jail->spec.id);
     for (int i = 0; i < CGROUP_LIMITS && !cgroup->v2; i++)
-        (void)open_v1_part(cgroup, i, self, jail->spec.id); // cpu and cpuacct may be one mount
+        (void)open_v1_part(cgroup, i, self, jail->spec.id);
     int code = set_limits(cgroup, jail, err);
     if (code < 0)
         return code;
@@ -278,14 +276,14 @@ static uint64_t read_number(int fd, const char *file, const char *key)
     return strtoull(at, NULL, 10);
 }
 
-// The files of each figure; a divisor brings version 1's nanoseconds to microseconds.
+// Version 1 counts processor time in a hierarchy of its own, which is not worth one more group a sandbox: 0
+// there, and the library asks the agent instead.
 void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_metrics)
 {
     const int *fds = cgroup->fds;
     bool v2 = cgroup->v2;
     struct monitor_metrics metrics = {.has_cgroup = fds[CGROUP_MEMORY] >= 0};
-    metrics.cpu_usec = v2 ? read_number(fds[CGROUP_CPU], "cpu.stat", "usage_usec")
-                          : read_number(fds[CGROUP_CPUACCT], "cpuacct.usage", NULL) / 1000;
+    metrics.cpu_usec = v2 ? read_number(fds[CGROUP_CPU], "cpu.stat", "usage_usec") : 0;
     int memory = fds[CGROUP_MEMORY];
     metrics.memory_bytes =
         read_number(memory, v2 ? "memory.current" : "memory.usage_in_bytes", NULL);

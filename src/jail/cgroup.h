@@ -11,12 +11,11 @@
 #include "jail/jail.h"
 #include "wire/monitor_msg.h"
 
-// The first four are made with the sandbox, the freezer when it is first paused.
+// The first three are made with the sandbox, the freezer when it is first paused.
 enum cgroup_part {
     CGROUP_MEMORY,
     CGROUP_PIDS,
-    CGROUP_CPU,
-    CGROUP_CPUACCT,
+    CGROUP_CPU, // without a quota it still gives each sandbox its fair share
     CGROUP_LIMITS, // count of those
     CGROUP_FREEZER = CGROUP_LIMITS,
     CGROUP_PARTS

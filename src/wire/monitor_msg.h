@@ -38,7 +38,7 @@ enum monitor_msg {
 
 struct monitor_metrics { // from the cgroup; all zero (has_cgroup 0) where there is none
     uint32_t has_cgroup;
-    uint64_t cpu_usec;
+    uint64_t cpu_usec; // 0 where the cgroup does not count it: ask the agent
     uint64_t memory_bytes, memory_peak_bytes, memory_limit_bytes;
     uint32_t pids; // our own agent not counted
     uint32_t oom_kills;
