@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/statfs.h>
+#endif
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -98,5 +101,78 @@ int dirs_cache(char *ret_path, size_t size, struct sbx_error *err)
     if (strlen(path) >= size)
         return err_set(err, SBX_ERR_INVALID, "the path of the cache directory is too long");
     memcpy(ret_path, path, strlen(path) + 1);
+    return 0;
+}
+
+static bool owned_dir(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == geteuid();
+}
+
+static bool is_tmpfs(const char *path)
+{
+#ifdef __linux__
+    struct statfs info;
+    return statfs(path, &info) == 0 && info.f_type == 0x01021994; // TMPFS_MAGIC, statfs(2)
+#else
+    (void)path;
+    return false;
+#endif
+}
+
+// Somebody else's XDG_RUNTIME_DIR (kept by sudo -E) is passed over: its owner could swap our
+// directory.
+static void pick_runtime(char *ret_path, size_t size)
+{
+    unsigned uid = (unsigned)geteuid();
+    char user_dir[64];
+    snprintf(user_dir, sizeof(user_dir), "/run/user/%u", uid);
+    const char *chosen = getenv("SANDBOXES_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+    if (chosen && chosen[0])
+        snprintf(ret_path, size, "%s", chosen);
+    else if (xdg && xdg[0] == '/' && owned_dir(xdg))
+        snprintf(ret_path, size, "%s/sandboxes", xdg);
+    else if (owned_dir(user_dir))
+        snprintf(ret_path, size, "%s/sandboxes", user_dir);
+    else
+        snprintf(ret_path, size, "%s/sandboxes-%u", is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp",
+                 uid);
+}
+
+// What is wrong with a directory that must be ours alone, or NULL.
+static const char *fault_of(int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return "cannot be looked at";
+    if (info.st_uid != geteuid())
+        return "belongs to another user";
+    return info.st_mode & 077 ? "can be entered by other users" : NULL;
+}
+
+#define RUNTIME_HINT                                                                               \
+    "remove %s or make it yours alone (chmod 700), or set SANDBOXES_RUNTIME_DIR to such a "        \
+    "directory"
+
+int dirs_open_runtime(char *ret_path, size_t size, int *ret_fd, struct sbx_error *err)
+{
+    pick_runtime(ret_path, size);
+    if (ret_path[0] != '/' || strlen(ret_path) + 1 >= size)
+        return err_set(err, SBX_ERR_INVALID,
+                       "SANDBOXES_RUNTIME_DIR is not a usable absolute path: '%s'", ret_path);
+    cleanup_fd int fd = open(ret_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && make_parents(ret_path) == 0)
+        fd = open(ret_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        err_sys(err, SBX_ERR_SETUP, errno, "cannot open the runtime directory %s", ret_path);
+        return err_hint(err, RUNTIME_HINT, ret_path), SBX_ERR_SETUP;
+    }
+    const char *fault = fault_of(fd);
+    if (fault) {
+        err_set(err, SBX_ERR_SETUP, "the runtime directory %s %s", ret_path, fault);
+        return err_hint(err, RUNTIME_HINT, ret_path), SBX_ERR_SETUP;
+    }
+    *ret_fd = steal_fd(&fd);
     return 0;
 }

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The records of a sandbox's directory, `spec` and `state`, as facts about the sandbox. Layer:
+// engine.
+#pragma once
+
+#include "wire/box_msg.h"
+#include "wire/monitor_msg.h"
+
+struct record {
+    char *data; // owned; the strings of spec point into it
+    struct box_spec spec;
+    struct monitor_state state;
+    struct sbx_port *ports; // owned
+    size_t port_count;
+};
+
+#define cleanup_record cleanup(record_deinit)
+void record_deinit(struct record *record);
+
+enum record_result { RECORD_OK = 0, RECORD_ABSENT = 1, RECORD_BAD = -1, RECORD_NOMEM = -2 };
+
+// Reads spec and state of the open directory (O_PATH is enough) of sandbox `id`. Bad is whatever is
+// not a record of this version about this sandbox: the caller skips it.
+enum record_result record_read(int dir_fd, const char *id, struct record *ret_record);
+
+// Reads `state` anew.
+void record_refresh(int dir_fd, struct record *record);
+
+// Strings and arrays are the record's.
+struct sbx_info record_info(const struct record *record);
