@@ -46,13 +46,32 @@ static size_t own_directory(char *path, size_t size)
     return slash ? (size_t)(slash - path) : 0;
 }
 
-// Where helpers lie relative to us: installed beside, in a wheel, in a build tree (one folder each).
-static const char *const places[] = {"", "/libexec", "/../libexec/sandboxes", "/sandboxes",
-                                     "/jail", "/agent", "/netstack", "/engine",
-                                     "/../jail", "/../agent", "/../netstack", "/../engine",
-                                     "/src/jail", "/src/agent", "/src/netstack", "/src/engine",
-                                     "/../src/jail", "/../src/agent", "/../src/netstack", "/../src/engine",
-                                     "/../../src/jail", "/../../src/agent", "/../../src/netstack", "/../../src/engine"};
+// Where helpers lie relative to us: installed beside, in a wheel, in a build tree (one folder
+// each).
+static const char *const places[] = {"",
+                                     "/libexec",
+                                     "/../libexec/sandboxes",
+                                     "/sandboxes",
+                                     "/jail",
+                                     "/agent",
+                                     "/netstack",
+                                     "/engine",
+                                     "/../jail",
+                                     "/../agent",
+                                     "/../netstack",
+                                     "/../engine",
+                                     "/src/jail",
+                                     "/src/agent",
+                                     "/src/netstack",
+                                     "/src/engine",
+                                     "/../src/jail",
+                                     "/../src/agent",
+                                     "/../src/netstack",
+                                     "/../src/engine",
+                                     "/../../src/jail",
+                                     "/../../src/agent",
+                                     "/../../src/netstack",
+                                     "/../../src/engine"};
 
 int launch_find_program(const char *name, char *ret_path, size_t size, struct sbx_error *err)
 {
@@ -70,8 +89,9 @@ int launch_find_program(const char *name, char *ret_path, size_t size, struct sb
     if (try_program(SBX_LIBEXEC_DIR, strlen(SBX_LIBEXEC_DIR), name, ret_path, size))
         return 0;
     err_set(err, SBX_ERR_SETUP, "the helper program '%s' is not installed", name);
-    return err_hint(err, "install sandboxes again, or set SANDBOXES_LIBEXEC to the directory of its "
-                         "helper programs");
+    return err_hint(err,
+                    "install sandboxes again, or set SANDBOXES_LIBEXEC to the directory of its "
+                    "helper programs");
 }
 
 struct pair {
@@ -100,7 +120,7 @@ static int make_pair(struct pair *pair, struct sbx_error *err)
 static int spawn_jail(const char *path, int boot_fd, pid_t *ret_pid, struct sbx_error *err)
 {
     static char *const envp[] = {NULL};
-    char *argv[] = {(char *)(uintptr_t)"sandboxes-jail", NULL};
+    char *argv[] = {(char *)(uintptr_t) "sandboxes-jail", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
@@ -127,7 +147,8 @@ static int send_request(const struct box_spec *spec, int boot_fd, int dir_fd, in
     const int fds[] = {dir_fd, first_fd};
     box_spec_put(&request, spec);
     if (request.failed && request.size > BOX_SPEC_MAX / 2)
-        return err_set(err, SBX_ERR_INVALID, "the specification is over %d KiB", BOX_SPEC_MAX / 1024);
+        return err_set(err, SBX_ERR_INVALID, "the specification is over %d KiB",
+                       BOX_SPEC_MAX / 1024);
     if (request.failed)
         return err_nomem(err);
     return frame_send(boot_fd, BOX_REQUEST, request.data, request.size, fds, 2, deadline, err);

@@ -6,15 +6,15 @@
 #include "wire/box_msg.h"
 
 /*
- * Builds the sandbox. dir_fd is its empty directory, flock(2)ed by the caller: the monitor inherits the
- * lock, writes `spec` and the sockets there, and removes the directory at the end. On success:
+ * Builds the sandbox. dir_fd is its empty directory, flock(2)ed by the caller: the monitor inherits
+ * the lock, writes `spec` and the sockets there, and removes the directory at the end. On success:
  * *ret_conn is the first connection to the agent (READY already read), owned by the caller;
- * *ret_leash (only for SBX_LIFETIME_TIED, else -1) is held by the caller: closing it ends the sandbox.
- * On failure nothing of the sandbox is left, the directory included.
+ * *ret_leash (only for SBX_LIFETIME_TIED, else -1) is held by the caller: closing it ends the
+ * sandbox. On failure nothing of the sandbox is left, the directory included.
  */
 int launch_box(const struct box_spec *spec, int dir_fd, struct deadline deadline, int *ret_conn,
                int *ret_leash, struct sbx_error *err);
 
-// Path of one of our helper programs ("sandboxes-jail", ...): $SANDBOXES_LIBEXEC, beside the library or
-// command (build tree, wheel), then the installed place. 0 or SETUP.
+// Path of one of our helper programs ("sandboxes-jail", ...): $SANDBOXES_LIBEXEC, beside the
+// library or command (build tree, wheel), then the installed place. 0 or SETUP.
 int launch_find_program(const char *name, char *ret_path, size_t size, struct sbx_error *err);

@@ -49,7 +49,8 @@ static bool list_has(const char *list, size_t size, const char *word)
     return false;
 }
 
-// Our own path in the hierarchy of `controller` ("" for version 2), from /proc/self/cgroup: cgroups(7).
+// Our own path in the hierarchy of `controller` ("" for version 2), from /proc/self/cgroup:
+// cgroups(7).
 static int own_path(const char *text, const char *controller, char *out, size_t size)
 {
     for (const char *line = text; line && *line;) {
@@ -116,8 +117,8 @@ static int delegate(const char *directory)
 }
 
 /*
- * Version 2 has processes only in leaves, so the group we live in may not pass controllers on. Then the
- * group above it is tried: there a sibling of ours can be made if it was delegated to us.
+ * Version 2 has processes only in leaves, so the group we live in may not pass controllers on. Then
+ * the group above it is tried: there a sibling of ours can be made if it was delegated to us.
  */
 static int open_v2_at(struct cgroup *cgroup, const char *base, const char *id)
 {
@@ -276,8 +277,8 @@ static uint64_t read_number(int fd, const char *file, const char *key)
     return strtoull(at, NULL, 10);
 }
 
-// Version 1 counts processor time in a hierarchy of its own, which is not worth one more group a sandbox: 0
-// there, and the library asks the agent instead.
+// Version 1 counts processor time in a hierarchy of its own, which is not worth one more group a
+// sandbox: 0 there, and the library asks the agent instead.
 void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_metrics)
 {
     const int *fds = cgroup->fds;
@@ -291,8 +292,8 @@ void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_met
         read_number(memory, v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL);
     metrics.memory_limit_bytes =
         read_number(memory, v2 ? "memory.max" : "memory.limit_in_bytes", NULL);
-    metrics.oom_kills = (uint32_t)read_number(
-        memory, v2 ? "memory.events" : "memory.oom_control", "oom_kill");
+    metrics.oom_kills =
+        (uint32_t)read_number(memory, v2 ? "memory.events" : "memory.oom_control", "oom_kill");
     uint64_t pids = read_number(fds[CGROUP_PIDS], "pids.current", NULL);
     metrics.pids = pids > 0 ? (uint32_t)pids - 1 : 0;
     *ret_metrics = metrics;

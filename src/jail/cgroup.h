@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Control groups of one sandbox: version 2 (one directory) or version 1 (one a controller). They hang
- * beneath our own cgroup in a directory "sandboxes", so that limits around us hold for it too.
+ * Control groups of one sandbox: version 2 (one directory) or version 1 (one a controller). They
+ * hang beneath our own cgroup in a directory "sandboxes", so that limits around us hold for it too.
  * Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/. Layer: jail.
  */
 #pragma once
@@ -15,15 +15,15 @@
 enum cgroup_part {
     CGROUP_MEMORY,
     CGROUP_PIDS,
-    CGROUP_CPU, // without a quota it still gives each sandbox its fair share
+    CGROUP_CPU,    // without a quota it still gives each sandbox its fair share
     CGROUP_LIMITS, // count of those
     CGROUP_FREEZER = CGROUP_LIMITS,
     CGROUP_PARTS
 };
 
 struct cgroup {
-    bool v2;                  // all parts are one directory
-    int fds[CGROUP_PARTS];    // directories of this sandbox, -1 where there is none
+    bool v2;               // all parts are one directory
+    int fds[CGROUP_PARTS]; // directories of this sandbox, -1 where there is none
     char paths[CGROUP_PARTS][256];
 };
 
@@ -33,14 +33,15 @@ void cgroup_init(struct cgroup *cgroup);
 bool cgroup_is_v2(void);
 
 /*
- * Makes the groups and sets the limits. A limit that was asked for and can't be held is an error; where
- * nothing was asked for, groups that this machine withholds are left out.
+ * Makes the groups and sets the limits. A limit that was asked for and can't be held is an error;
+ * where nothing was asked for, groups that this machine withholds are left out.
  */
 int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err);
 /*
- * Where a process moves itself in by writing "0": version 1's `tasks` files. Moving another one, or a
- * whole process, waits for a grace period of RCU (some 15 ms on an idle machine); a thread that moves
- * itself does not. Version 2 has CLONE_INTO_CGROUP instead: none are returned. Count or a code.
+ * Where a process moves itself in by writing "0": version 1's `tasks` files. Moving another one, or
+ * a whole process, waits for a grace period of RCU (some 15 ms on an idle machine); a thread that
+ * moves itself does not. Version 2 has CLONE_INTO_CGROUP instead: none are returned. Count or a
+ * code.
  */
 int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_LIMITS],
                         struct sbx_error *err);
@@ -49,7 +50,6 @@ void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_met
 
 // Opens (and makes) this sandbox's directory of one part. 0, or -1 and errno.
 int cgroup_open_part(struct cgroup *cgroup, enum cgroup_part part, const char *id);
-
 
 // Removes the groups, whose processes have ended. Their paths are also in the record `cgroups`.
 void cgroup_remove(struct cgroup *cgroup);

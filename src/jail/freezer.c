@@ -20,7 +20,8 @@ static int no_freezer(struct sbx_error *err)
                          "systemd-run --user --scope -p Delegate=yes sandboxes ...");
 }
 
-// One pass over the sandbox's processes; true if there was one to move. Those that end meanwhile are fine.
+// One pass over the sandbox's processes; true if there was one to move. Those that end meanwhile
+// are fine.
 static bool move_some(const struct cgroup *cgroup, char *text)
 {
     bool moved = false;
@@ -37,8 +38,8 @@ static bool move_some(const struct cgroup *cgroup, char *text)
     return moved;
 }
 
-// Version 1 keeps the freezer in a hierarchy of its own, which a sandbox joins when it is first paused.
-// Processes that fork meanwhile leave children outside: passes go on until none is.
+// Version 1 keeps the freezer in a hierarchy of its own, which a sandbox joins when it is first
+// paused. Processes that fork meanwhile leave children outside: passes go on until none is.
 static int join_v1(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err)
 {
     if (cgroup->fds[CGROUP_FREEZER] >= 0)

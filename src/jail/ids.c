@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,9 @@
 
 #define USER_ID 1000 // of `user` inside
 
+#define NEWUIDMAP "/usr/bin/newuidmap"
+#define NEWGIDMAP "/usr/bin/newgidmap"
+
 // FNV-1a: spreads names over the slots; a rare shared slot costs only per-user kernel accounting.
 static uint32_t hash_text(const char *text)
 {
@@ -28,6 +32,44 @@ static uint32_t hash_text(const char *text)
     for (; *text; text++)
         hash = (hash ^ (unsigned char)*text) * 16777619u;
     return hash;
+}
+
+#define SUB_COUNT_MAX 65535u
+
+// The first range that the file grants to this user, by name or number. False if there is none.
+static bool find_subordinate(const char *file, uint32_t *ret_first, uint32_t *ret_count)
+{
+    char text[16384], number[16];
+    const struct passwd *account = getpwuid(getuid());
+    snprintf(number, sizeof(number), "%u", getuid());
+    if (fd_read_file(AT_FDCWD, file, text, sizeof(text)) < 0)
+        return false;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        char name[64];
+        unsigned first, count;
+        if (sscanf(line, "%63[^:]:%u:%u", name, &first, &count) != 3 || count == 0 ||
+            (strcmp(name, number) != 0 && (!account || strcmp(name, account->pw_name) != 0)))
+            continue;
+        *ret_first = first;
+        *ret_count = count < SUB_COUNT_MAX ? count : SUB_COUNT_MAX;
+        return true;
+    }
+    return false;
+}
+
+static void choose_subordinate(struct jail_ids *ids)
+{
+    uint32_t uids, gids;
+    if (access(NEWUIDMAP, X_OK) < 0 || access(NEWGIDMAP, X_OK) < 0 ||
+        !find_subordinate("/etc/subuid", &ids->sub_uid, &uids) ||
+        !find_subordinate("/etc/subgid", &ids->sub_gid, &gids))
+        return;
+    ids->sub_count = uids < gids ? uids : gids;
+}
+
+void ids_forbid_nesting(void)
+{
+    (void)fd_write_file(AT_FDCWD, "/proc/sys/user/max_user_namespaces", "0");
 }
 
 void ids_choose(struct jail *jail)
@@ -41,6 +83,39 @@ void ids_choose(struct jail *jail)
     bool root = jail->spec.flags & BOX_ROOT_USER;
     *ids = (struct jail_ids){
         .inside = root ? 0 : USER_ID, .base = getuid(), .gid_base = getgid(), .count = 1};
+    if (root)
+        choose_subordinate(ids);
+}
+
+static int run_mapper(const char *program, pid_t pid, uint32_t own, uint32_t first, uint32_t count,
+                      struct sbx_error *err)
+{
+    char numbers[4][16];
+    const uint32_t values[4] = {(uint32_t)pid, own, first, count};
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+        snprintf(numbers[i], sizeof(numbers[i]), "%u", values[i]);
+    const char *argv[] = {program, numbers[0], "0",        numbers[1], "1",
+                          "1",     numbers[2], numbers[3], NULL};
+    static const char *const envp[] = {NULL};
+    int status = -1;
+    pid_t mapper = fork();
+    if (mapper == 0) {
+        execve(program, (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
+        _exit(1);
+    }
+    if (mapper > 0 && waitpid(mapper, &status, 0) == mapper && status == 0)
+        return 0;
+    errno = EPERM;
+    return jail_fail(err, "user namespace", "%s refused the subordinate ids %u and above", program,
+                     first);
+}
+
+int ids_map_subordinate(const struct jail *jail, pid_t pid, struct sbx_error *err)
+{
+    const struct jail_ids *ids = &jail->ids;
+    int code = run_mapper(NEWUIDMAP, pid, ids->base, ids->sub_uid, ids->sub_count, err);
+    return code < 0 ? code
+                    : run_mapper(NEWGIDMAP, pid, ids->gid_base, ids->sub_gid, ids->sub_count, err);
 }
 
 static int write_map(const char *process, const char *file, uint32_t inside, uint32_t outside,
@@ -92,6 +167,7 @@ pid_t ids_fork_holder(void)
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ids_forbid_nesting();
     for (;;)
         pause();
 }

@@ -7,17 +7,24 @@
 // Chooses the ids for this sandbox: a range derived from its name, or the only one we own.
 void ids_choose(struct jail *jail);
 
-// Maps the ids of a process that is in a new user namespace, and opens that. A descriptor or a code.
-// Needs real root.
+// Maps the ids of a process that is in a new user namespace, and opens that. A descriptor or a
+// code. Needs real root.
 int ids_open_namespace(const struct jail *jail, pid_t pid, struct sbx_error *err);
 
 // Maps the ids of the caller's own new user namespace.
 int ids_map_self(const struct jail *jail, struct sbx_error *err);
 
+// Maps our own and the subordinate ids of another process, through newuidmap(1) and newgidmap(1).
+int ids_map_subordinate(const struct jail *jail, pid_t pid, struct sbx_error *err);
+
+// No user namespaces in the caller's, which must be the sandbox's: seccomp refuses them too, this
+// holds even without it.
+void ids_forbid_nesting(void);
+
 // Forks a process that only holds a new user namespace until it is killed. -1 and errno on failure.
 pid_t ids_fork_holder(void);
 void ids_kill_holder(pid_t pid);
 
-// A user namespace in which host owner `uid`:`gid` stands for the sandbox's user, for idmapped mounts of the
-// user's own directories. Returns its descriptor or a negative code. Needs real root.
+// A user namespace in which host owner `uid`:`gid` stands for the sandbox's user, for idmapped
+// mounts of the user's own directories. Returns its descriptor or a negative code. Needs real root.
 int ids_owner_namespace(const struct jail *jail, uint32_t uid, uint32_t gid, struct sbx_error *err);

@@ -25,13 +25,14 @@
 
 #define NAMESPACES (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
-// Takes on the first id of the sandbox, in its user namespace. Clears the dumpable flag and any death signal.
+// Takes on the first id of the sandbox, in its user namespace. Clears the dumpable flag and any
+// death signal.
 static int become_inside(const struct jail *jail, struct sbx_error *err)
 {
     uint32_t id = jail->ids.inside;
     if (jail->privileged && setns(jail->userns_fd, CLONE_NEWUSER) < 0)
         return jail_fail(err, "user namespace", "cannot enter the sandbox's user namespace");
-    if (jail->privileged && syscall(SYS_setgroups, 0, NULL) < 0)
+    if ((jail->privileged || jail->ids.sub_count) && syscall(SYS_setgroups, 0, NULL) < 0)
         return jail_fail(err, "user namespace", "cannot drop groups");
     if (syscall(SYS_setresgid, id, id, id) < 0 || syscall(SYS_setresuid, id, id, id) < 0)
         return jail_fail(err, "user namespace", "cannot become user %u of the sandbox", id);
@@ -80,7 +81,8 @@ static int place_fds(const int fds[2], int link_fd)
 // No way back: privileges, system calls and files are limited to what a sandbox may have.
 static int confine(const struct jail *jail, struct sbx_error *err)
 {
-    struct rlimits limits = {.open_files = jail->spec.max_open_files};
+    struct rlimits limits = {.open_files = jail->spec.max_open_files,
+                             .processes = jail->has_cgroup ? 0 : jail->spec.max_pids};
     int code = rlimits_apply(&limits, err);
     if (code < 0)
         return code;
@@ -115,7 +117,11 @@ static int build_root(struct jail *jail, struct sbx_error *err)
 // Without real root: ids, and the network process beside the mounts.
 static int build_unprivileged(struct jail *jail, int link_fd, struct sbx_error *err)
 {
-    int code = ids_map_self(jail, err);
+    int fds[LINK_FDS_MAX];
+    size_t count;
+    if (jail->ids.sub_count && link_receive(link_fd, INIT_MAPPED, fds, &count) < 0)
+        return lost_monitor(err);
+    int code = jail->ids.sub_count ? 0 : ids_map_self(jail, err);
     if (code < 0 || jail->spec.network == SBX_NETWORK_HOST)
         return code < 0 ? code : build_root(jail, err);
     pid_t net_pid = network_start(jail, err);
@@ -140,6 +146,7 @@ static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
     if (link_receive(link_fd, INIT_GO, fds, &count) < 0 || count < GO_ENTRIES)
         return lost_monitor(err);
     int netns_fd = jail->privileged ? fds[GO_NETNS] : jail->shared->netns_fd;
+    jail->has_cgroup |= count > GO_ENTRIES;
     int code = enter_cgroups(fds + GO_ENTRIES, count - GO_ENTRIES, err);
     if (code == 0 && jail->spec.network != SBX_NETWORK_HOST)
         code = enter_network(netns_fd, err);
@@ -178,5 +185,6 @@ pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error
     if (pid > 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    jail->has_cgroup = cgroup_fd >= 0;
     _exit(run(jail, link_fd, &jail->shared->init_error) < 0);
 }

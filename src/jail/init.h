@@ -8,15 +8,17 @@
 // cgroup_fd: version 2 directory that it is born in, or -1.
 pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error *err);
 
-// What the monitor sends over the link, each a datagram whose first byte is this, descriptors attached.
+// What the monitor sends over the link, each a datagram whose first byte is this, descriptors
+// attached.
 enum init_msg {
-    INIT_GO = 'G' // cgroups are there; descriptors as in enum go_fd
+    INIT_MAPPED = 'M', // subordinate ids are mapped (only where there are any)
+    INIT_GO = 'G'      // cgroups are there; descriptors as in enum go_fd
 };
 enum go_fd {
-    GO_LISTEN,  // agent's listening socket
-    GO_FIRST,   // agent's end of the first connection
-    GO_NETNS,   // with real root: the network namespace; else, and for network `host`, any descriptor
-    GO_ENTRIES  // from here on: files to write "0" to, to enter cgroups
+    GO_LISTEN, // agent's listening socket
+    GO_FIRST,  // agent's end of the first connection
+    GO_NETNS, // with real root: the network namespace; else, and for network `host`, any descriptor
+    GO_ENTRIES // from here on: files to write "0" to, to enter cgroups
 };
 // And back, when init has made the network itself: 'N' with the layer-2 device, if there is one.
 #define INIT_NETWORK 'N'

@@ -2,20 +2,19 @@
 /*
  * The jail: a small static program that builds one sandbox and then stays as its monitor.
  *
- * Theory of operation. Up to four processes work at once, because the network namespace is half of the
- * whole cost and the rest can be done beside it:
- *   starter   spawned by the library; forks the monitor and ends, so that the sandbox has no parent to
- *             disturb (no SIGCHLD, no zombie in the user's program)
- *   monitor   maps ids, prepares mounts that need real root, cgroups, sockets and records; then watches
- *   network   makes and configures the network namespace, then ends
- *   init      is process 1 of the new namespaces: mounts, limits, and at last becomes the agent
- * Failures travel as struct sbx_error in a page shared by all four.
+ * Theory of operation. Up to four processes work at once, because the network namespace is half of
+ * the whole cost and the rest can be done beside it: starter   spawned by the library; forks the
+ * monitor and ends, so that the sandbox has no parent to disturb (no SIGCHLD, no zombie in the
+ * user's program) monitor   maps ids, prepares mounts that need real root, cgroups, sockets and
+ * records; then watches network   makes and configures the network namespace, then ends init is
+ * process 1 of the new namespaces: mounts, limits, and at last becomes the agent Failures travel as
+ * struct sbx_error in a page shared by all four.
  *
- * With real root, the network process also makes the user namespace, which the monitor maps to a range of
- * ids of its own; init builds everything outside of it and enters it last. So its namespaces and mounts
- * belong to the machine's root: root of the sandbox has no rights over them, and layers can be idmapped.
- * Without, init is made in a user namespace of its own and forks the network process there.
- * Layer: jail.
+ * With real root, the network process also makes the user namespace, which the monitor maps to a
+ * range of ids of its own; init builds everything outside of it and enters it last. So its
+ * namespaces and mounts belong to the machine's root: root of the sandbox has no rights over them,
+ * and layers can be idmapped. Without, init is made in a user namespace of its own and forks the
+ * network process there. Layer: jail.
  */
 #pragma once
 
@@ -29,19 +28,23 @@
 #define JAIL_LAYERS_MAX 32 // layers and mounts together, each one descriptor
 #define JAIL_UID_COUNT 65536
 
-// Which ids the sandbox has: a range of its own when we are really root, else only ours.
+// Which ids the sandbox has: a range of its own when we are really root, else only ours, and for a
+// sandbox with root inside the user's subordinate ids too, where the machine grants them:
+// subuid(5).
 struct jail_ids {
     uint32_t inside; // first id inside
     uint32_t base;   // first id here
     uint32_t gid_base;
     uint32_t count;
+    uint32_t sub_uid, sub_gid; // first subordinate ids, for 1 and above inside
+    uint32_t sub_count;        // 0: none
 };
 
 // What the processes of one jail share while it is built.
 struct jail_shared {
     struct sbx_error init_error; // code 0 while all is well
     struct sbx_error net_error;
-    int32_t netns_fd; // in the table of whoever forked the network process
+    int32_t netns_fd;  // in the table of whoever forked the network process
     int32_t device_fd; // layer-2 device, -1 if none
 };
 
@@ -49,6 +52,7 @@ struct jail {
     struct box_spec spec;
     struct jail_shared *shared;
     struct jail_ids ids;
+    bool has_cgroup; // init: the number of processes is limited by one, not by an rlimit
     bool privileged; // real root: id ranges, idmapped mounts, network made by the monitor
     int dir_fd;      // the sandbox's directory, flock(2)ed
     char dir[512];   // its path
@@ -64,5 +68,6 @@ struct jail {
     pid_t init_pid;
 };
 
-// Fills err with the failed stage as origin, from which the library finds the remedy for this machine.
+// Fills err with the failed stage as origin, from which the library finds the remedy for this
+// machine.
 int jail_fail(struct sbx_error *err, const char *stage, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -11,5 +11,6 @@
 // Sends one letter with descriptors, which stay the caller's; -1 and errno on failure.
 int link_send(int fd, char letter, const int *fds, size_t count);
 
-// Waits for that letter. 0; -1 when the peer is gone or says something else. ret_count is how many came.
+// Waits for that letter. 0; -1 when the peer is gone or says something else. ret_count is how many
+// came.
 int link_receive(int fd, char letter, int ret_fds[LINK_FDS_MAX], size_t *ret_count);

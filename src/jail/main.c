@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The jail's program: from the library's request to the end of the sandbox. See jail.h. Layer: jail.
+// The jail's program: from the library's request to the end of the sandbox. See jail.h. Layer:
+// jail.
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -62,7 +63,8 @@ static int receive_request(struct jail *jail, struct frame_in *in, struct sbx_er
     int code = frame_receive(BOOT_FD, in, deadline_in(10000), &frame, err);
     if (code < 0)
         return code;
-    if (frame.type != BOX_REQUEST || frame.fd_count != 2 || box_spec_get(frame.payload, frame.size, &jail->spec) < 0)
+    if (frame.type != BOX_REQUEST || frame.fd_count != 2 ||
+        box_spec_get(frame.payload, frame.size, &jail->spec) < 0)
         return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
     jail->dir_fd = frame.fds[0];
     jail->first_fd = frame.fds[1];
@@ -182,7 +184,7 @@ static int release_init(struct jail *jail, const struct cgroup *cgroup, struct s
     int netns_fd = jail->shared->netns_fd;
     bool ours = jail->privileged && netns_fd >= 0; // else the number is one of init's own table
     int fds[GO_ENTRIES + CGROUP_LIMITS] = {jail->listen_fd, jail->first_fd,
-                                          ours ? netns_fd : jail->listen_fd};
+                                           ours ? netns_fd : jail->listen_fd};
     int count = cgroup_open_entries(cgroup, fds + GO_ENTRIES, err);
     if (count < 0)
         return count;
@@ -228,7 +230,12 @@ static int start_init(struct jail *jail, const struct cgroup *cgroup, struct sbx
     if (pid < 0)
         return pid;
     jail->init_pid = pid;
-    return 0;
+    if (!jail->ids.sub_count)
+        return 0;
+    int code = ids_map_subordinate(jail, pid, err);
+    if (code == 0 && link_send(jail->link_fd, INIT_MAPPED, NULL, 0) < 0)
+        code = jail_fail(err, "init", "the sandbox's first process is gone");
+    return code;
 }
 
 // With real root: the sandbox's user namespace, in which the network process (if any) is at work.
@@ -277,8 +284,8 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     return code;
 }
 
-// Says why there is no sandbox, now that nothing of it is left. Init's own error is the deeper cause: the
-// monitor only saw it end.
+// Says why there is no sandbox, now that nothing of it is left. Init's own error is the deeper
+// cause: the monitor only saw it end.
 static void report_failure(struct jail *jail, struct sbx_error *err)
 {
     if (jail->shared && jail->shared->init_error.code)
@@ -291,9 +298,16 @@ static void report_failure(struct jail *jail, struct sbx_error *err)
 static int run_monitor(void *unused)
 {
     struct sbx_error err = {0};
-    struct jail jail = {.dir_fd = -1, .boot_fd = -1, .first_fd = -1, .link_fd = -1,
-                        .listen_fd = -1, .control_fd = -1, .agent_fd = -1, .userns_fd = -1,
-                        .device_fd = -1, .init_pidfd = -1};
+    struct jail jail = {.dir_fd = -1,
+                        .boot_fd = -1,
+                        .first_fd = -1,
+                        .link_fd = -1,
+                        .listen_fd = -1,
+                        .control_fd = -1,
+                        .agent_fd = -1,
+                        .userns_fd = -1,
+                        .device_fd = -1,
+                        .init_pidfd = -1};
     struct monitor monitor;
     struct frame_in in;
     setsid();
@@ -306,6 +320,7 @@ static int run_monitor(void *unused)
     close(BOOT_FD);
     prctl(PR_SET_NAME, "sandboxes-monit");
     int code = build(&monitor, &err);
+    prctl(PR_SET_DUMPABLE, 0); // the environment of its commands is in our memory
     if (code == 0)
         monitor_watch(&monitor);
     monitor_clean(&monitor);
@@ -315,8 +330,8 @@ static int run_monitor(void *unused)
     return failed;
 }
 
-// Leaves the library's family: the starter ends at once, the monitor goes on in its memory, which spares
-// copying it. The starter must not touch that memory any more.
+// Leaves the library's family: the starter ends at once, the monitor goes on in its memory, which
+// spares copying it. The starter must not touch that memory any more.
 int main(void)
 {
     static char stack[256 * 1024] __attribute__((aligned(16)));

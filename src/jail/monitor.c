@@ -71,8 +71,15 @@ void monitor_save_state(struct monitor *monitor)
         (void)write_record(monitor->jail->dir_fd, BOX_FILE_STATE, &data);
 }
 
-enum watched { WATCH_INIT, WATCH_CONTROL, WATCH_BOOT, WATCH_TIMER, WATCH_DEVICE, WATCH_NETSTACK,
-               WATCH_FIXED };
+enum watched {
+    WATCH_INIT,
+    WATCH_CONTROL,
+    WATCH_BOOT,
+    WATCH_TIMER,
+    WATCH_DEVICE,
+    WATCH_NETSTACK,
+    WATCH_FIXED
+};
 
 static void fill_polls(const struct monitor *monitor, struct pollfd *fds)
 {
@@ -92,7 +99,8 @@ static void fill_polls(const struct monitor *monitor, struct pollfd *fds)
         fds[WATCH_FIXED + i] = (struct pollfd){.fd = monitor->clients[i], .events = POLLIN};
 }
 
-// The library is gone from the boot socket: the end of a tied sandbox, of no interest to a detached one.
+// The library is gone from the boot socket: the end of a tied sandbox, of no interest to a detached
+// one.
 static void boot_closed(struct monitor *monitor)
 {
     close(steal_fd(&monitor->jail->boot_fd));
@@ -127,7 +135,8 @@ void monitor_watch(struct monitor *monitor)
     }
 }
 
-// Killing process 1 of a pid namespace kills all of it; waiting for it waits for all: pid_namespaces(7).
+// Killing process 1 of a pid namespace kills all of it; waiting for it waits for all:
+// pid_namespaces(7).
 static void kill_all(struct monitor *monitor)
 {
     struct jail *jail = monitor->jail;
@@ -142,8 +151,9 @@ static void kill_all(struct monitor *monitor)
 
 static void remove_directory(struct jail *jail)
 {
-    static const char *const names[] = {BOX_FILE_AGENT, BOX_FILE_CONTROL, BOX_FILE_STATE,
-                                        BOX_FILE_STATE ".new", "uids", "cgroups", BOX_FILE_SPEC};
+    static const char *const names[] = {BOX_FILE_AGENT,        BOX_FILE_CONTROL, BOX_FILE_STATE,
+                                        BOX_FILE_STATE ".new", "uids",           "cgroups",
+                                        BOX_FILE_SPEC};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         unlinkat(jail->dir_fd, names[i], 0);
     rmdir(jail->dir); // stays if it holds files that are not ours: those are never deleted

@@ -13,12 +13,13 @@ struct monitor {
     struct cgroup cgroup;
     struct monitor_state state; // mirrored in the record of that name once it differs from the spec
     int timer_fd;               // time to live, CLOCK_BOOTTIME
-    int clients[MONITOR_CLIENTS_MAX]; // connections on the control socket, -1 if free
-    int forwards[MONITOR_FORWARDS_MAX]; // pipes to the processes that forward a port: closing ends one
-    pid_t netstack_pid;         // user-space network, 0 while no packet has left the sandbox
-    int netstack_fd;            // closing it ends that process
+    int clients[MONITOR_CLIENTS_MAX];   // connections on the control socket, -1 if free
+    int forwards[MONITOR_FORWARDS_MAX]; // pipes to the processes that forward a port: closing ends
+                                        // one
+    pid_t netstack_pid; // user-space network, 0 while no packet has left the sandbox
+    int netstack_fd;    // closing it ends that process
     int netstack_pidfd;
-    bool ending;                // destroy was asked for, the time is up, or the creator is gone
+    bool ending; // destroy was asked for, the time is up, or the creator is gone
 };
 
 void monitor_init(struct monitor *monitor, struct jail *jail);

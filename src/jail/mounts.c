@@ -80,8 +80,8 @@ static const struct node nodes[] = {
 
 // Numbers: Documentation/admin-guide/devices.txt.
 static const struct node devices[] = {
-    {"dev/null", S_IFCHR | 0666, NULL, 3, 1},   {"dev/zero", S_IFCHR | 0666, NULL, 5, 1},
-    {"dev/full", S_IFCHR | 0666, NULL, 7, 1},   {"dev/random", S_IFCHR | 0666, NULL, 8, 1},
+    {"dev/null", S_IFCHR | 0666, NULL, 3, 1},    {"dev/zero", S_IFCHR | 0666, NULL, 5, 1},
+    {"dev/full", S_IFCHR | 0666, NULL, 7, 1},    {"dev/random", S_IFCHR | 0666, NULL, 8, 1},
     {"dev/urandom", S_IFCHR | 0666, NULL, 9, 1}, {"dev/tty", S_IFCHR | 0666, NULL, 0, 5},
 };
 
@@ -154,9 +154,9 @@ struct overlay {
 static int overlay_options(const struct jail *jail, const struct overlay *overlay, const int *fds,
                            char *out, size_t size, struct sbx_error *err)
 {
-    size_t at = (size_t)snprintf(out, size, "upperdir=up%u,workdir=work%u%s,lowerdir=",
-                                 overlay->number, overlay->number,
-                                 jail->privileged ? "" : ",userxattr");
+    size_t at =
+        (size_t)snprintf(out, size, "upperdir=up%u,workdir=work%u%s,lowerdir=", overlay->number,
+                         overlay->number, jail->privileged ? "" : ",userxattr");
     for (size_t i = overlay->first; i < overlay->first + overlay->count; i++) {
         char path[1024];
         int code = layer_path(jail, i, fds[i], path, sizeof(path), err);
@@ -233,15 +233,16 @@ static int mount_devices(const struct jail *jail, struct sbx_error *err)
         return jail_fail(err, "device", "cannot make the devices of the sandbox");
     int code = do_mount("device", "dev", ROOT "/dev", NULL, MS_BIND | MS_REC, NULL, err);
     return code < 0 ? code
-                    : do_mount("devpts", "devpts", ROOT "/dev/pts", "devpts",
-                               MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620", err);
+                    : do_mount("devpts", "devpts", ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                               "newinstance,ptmxmode=0666,mode=0620", err);
 }
 
-// What /proc tells everybody about the whole machine. What only the machine's root may read or write there
-// (kcore, kmsg, sysrq-trigger, ...) needs no mask: nobody inside is that. Absent ones are skipped.
-static const char *const masked_files[] = {"keys",        "key-users",     "kallsyms", "config.gz",
-                                           "interrupts",  "sched_debug",   "timer_list", "modules",
-                                           "latency_stats"};
+// What /proc tells everybody about the whole machine. What only the machine's root may read or
+// write there (kcore, kmsg, sysrq-trigger, ...) needs no mask: nobody inside is that. Absent ones
+// are skipped.
+static const char *const masked_files[] = {"keys",       "key-users",  "kallsyms",
+                                           "config.gz",  "interrupts", "sched_debug",
+                                           "timer_list", "modules",    "latency_stats"};
 static const char *const masked_directories[] = {"acpi", "scsi", "asound", "irq", "bus", "driver"};
 
 static int mask(const char *source, const char *name, struct sbx_error *err)
@@ -278,15 +279,16 @@ static int protect_sysctls(struct sbx_error *err)
 
 static int mount_proc(struct sbx_error *err)
 {
-    int code = do_mount("proc", "proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                        NULL, err);
+    int code =
+        do_mount("proc", "proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, err);
     if (code < 0)
         return code;
     code = mask_proc(err);
     return code < 0 ? code : protect_sysctls(err);
 }
 
-// Opens a path of the new root as the sandbox would see it: links in the image can't lead out of it.
+// Opens a path of the new root as the sandbox would see it: links in the image can't lead out of
+// it.
 static int open_inside(int root_fd, const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
@@ -305,8 +307,8 @@ static int make_inside(const struct jail *jail, int parent_fd, const char *name,
     return fd < 0 ? -1 : 0;
 }
 
-// The place of a user's mount: an existing directory or file, or a new one made through the overlay. The
-// library has checked that the path is absolute and clean.
+// The place of a user's mount: an existing directory or file, or a new one made through the
+// overlay. The library has checked that the path is absolute and clean.
 static int open_target(const struct jail *jail, const char *path, bool directory)
 {
     char part[1024];
@@ -365,7 +367,8 @@ int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struc
 
 int mounts_enter(struct sbx_error *err)
 {
-    // pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one until it is detached.
+    // pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one until it is
+    // detached.
     if (chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
         chdir("/") < 0)
         return jail_fail(err, "pivot_root", "cannot enter the new root");
@@ -379,13 +382,16 @@ static int prepare_layer(const struct jail *jail, const char *path, struct sbx_e
     cleanup_fd int fd = mount_clone(path, false);
     if (fd < 0)
         return jail_fail(err, "overlay", "cannot use the image directory '%s'", path);
-    // A file system that can't be idmapped (overlayfs, say) shows foreign owners: readable all the same.
-    if (mount_idmap(fd, jail->userns_fd) < 0 && errno != EINVAL && errno != EPERM && errno != ENOSYS)
+    // A file system that can't be idmapped (overlayfs, say) shows foreign owners: readable all the
+    // same.
+    if (mount_idmap(fd, jail->userns_fd) < 0 && errno != EINVAL && errno != EPERM &&
+        errno != ENOSYS)
         return jail_fail(err, "idmapped mount", "cannot map the owners of '%s'", path);
     return steal_fd(&fd);
 }
 
-// The user's own directory: its owner is the sandbox's user inside, nobody else's files are writable.
+// The user's own directory: its owner is the sandbox's user inside, nobody else's files are
+// writable.
 static int map_owner(const struct jail *jail, int fd, const char *path, struct sbx_error *err)
 {
     struct stat info;
@@ -416,8 +422,8 @@ static int prepare_mount(const struct jail *jail, const struct sbx_pair *mount,
     return steal_fd(&fd);
 }
 
-int mounts_prepare(const struct jail *jail, int ret_fds[JAIL_LAYERS_MAX],
-                   size_t *ret_count, struct sbx_error *err)
+int mounts_prepare(const struct jail *jail, int ret_fds[JAIL_LAYERS_MAX], size_t *ret_count,
+                   struct sbx_error *err)
 {
     const struct box_spec *spec = &jail->spec;
     if (spec->layer_count + spec->mount_count > JAIL_LAYERS_MAX)

@@ -6,15 +6,16 @@
 #include "jail/jail.h"
 
 /*
- * All of it runs in init. Detached copies of the layers (idmapped when we are really root) and of the
- * user's mounts, to be put in place later: one descriptor each, layers first.
- * MOUNT_BY_PATH stands for "open it by path".
+ * All of it runs in init. Detached copies of the layers (idmapped when we are really root) and of
+ * the user's mounts, to be put in place later: one descriptor each, layers first. MOUNT_BY_PATH
+ * stands for "open it by path".
  */
 #define MOUNT_BY_PATH (SBX_ERR_LAST - 1)
 int mounts_prepare(const struct jail *jail, int ret_fds[JAIL_LAYERS_MAX], size_t *ret_count,
                    struct sbx_error *err);
 
-// Covers the sandbox's directory with its disk, a tmpfs of its size, and makes that the working directory.
+// Covers the sandbox's directory with its disk, a tmpfs of its size, and makes that the working
+// directory.
 int mounts_open_disk(const struct jail *jail, struct sbx_error *err);
 
 // Builds the whole tree there.

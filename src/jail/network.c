@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/netplan.h"
+#include "jail/ids.h"
 #include "jail/veth.h"
 
 #define STAGE "network namespace"
@@ -60,7 +61,8 @@ static int add_default_route(int fd, struct sbx_error *err)
     return 0;
 }
 
-// A tap device; -1 with errno EACCES, EPERM or ENOENT where this machine keeps /dev/net/tun from us.
+// A tap device; -1 with errno EACCES, EPERM or ENOENT where this machine keeps /dev/net/tun from
+// us.
 static int open_tap(void)
 {
     cleanup_fd int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -82,7 +84,8 @@ static int open_device(struct sbx_error *err)
     return veth_open(err);
 }
 
-// No IPv6 on the device to come: the user-space network has none, and its solicitations would wake it.
+// No IPv6 on the device to come: the user-space network has none, and its solicitations would wake
+// it.
 static void disable_ipv6(void)
 {
     (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
@@ -103,22 +106,16 @@ static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
     return code < 0 ? code : add_default_route(fd, err);
 }
 
-// Low ports and ping sockets for everybody inside: nobody there holds a capability over this namespace.
+// Low ports and ping sockets for everybody inside: nobody there holds a capability over this
+// namespace.
 static void open_sysctls(void)
 {
     (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 }
 
-// No namespaces in the namespace: seccomp refuses them too, this holds even without it. Acts on the
-// user namespace of the caller, so never call it outside of the sandbox's.
-static void forbid_user_namespaces(void)
-{
-    (void)fd_write_file(AT_FDCWD, "/proc/sys/user/max_user_namespaces", "0");
-}
-
 static int build(struct jail *jail, struct sbx_error *err)
 {
-    forbid_user_namespaces();
+    ids_forbid_nesting();
     if (unshare(CLONE_NEWNET) < 0)
         return jail_fail(err, STAGE, "cannot make a network namespace");
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network namespace of a sandbox: loopback, and a layer-2 device whose other end the monitor holds.
-// network_namespaces(7), netdevice(7), Documentation/networking/tuntap.rst. Layer: jail.
+// The network namespace of a sandbox: loopback, and a layer-2 device whose other end the monitor
+// holds. network_namespaces(7), netdevice(7), Documentation/networking/tuntap.rst. Layer: jail.
 #pragma once
 
 #include "jail/jail.h"

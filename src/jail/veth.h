@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layer-2 device where /dev/net/tun is not permitted: a veth pair with both ends in the sandbox's
-// namespace, one configured, the other read and written through a packet socket. veth(4), packet(7).
-// Layer: jail.
+// The layer-2 device where /dev/net/tun is not permitted: a veth pair with both ends in the
+// sandbox's namespace, one configured, the other read and written through a packet socket. veth(4),
+// packet(7). Layer: jail.
 #pragma once
 
 #include "base/error.h"
