@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Runs a command and all its descendants under ptrace(2), and at one chosen system call of one
+ * chosen process kills that process or lets the call fail. Processes are named by their way from
+ * the first one: "0" is the command itself, "0.2" the second process that it made, and so on, so
+ * that nothing of the design has to be known here.
+ *
+ *   tamper list REPORT COMMAND...               what there is: WAY CALLS NAME a line
+ *   tamper kill REPORT WAY N COMMAND...         SIGKILL at the N-th call of WAY
+ *   tamper fail REPORT WAY N ERRNO COMMAND...   the N-th call of WAY returns -ERRNO, undone
+ *
+ * Ends when every process has ended; exit status is the command's, 128 + signal, or 99 when
+ * something still ran after TIMEOUT seconds (then it is killed and named in the report as STUCK).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/types.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TIMEOUT 30
+#define TASKS_MAX 4096
+#define OPTIONS                                                                                    \
+    (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |         \
+     PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)
+
+struct task {
+    pid_t pid;
+    char way[64];
+    char name[32];
+    unsigned calls, children;
+    bool alive, fresh; // fresh: its first SIGSTOP is ptrace's own
+    bool failing;      // its present call is the one to fail
+};
+
+struct tamper {
+    const char *mode, *way;
+    unsigned number;
+    int error;
+    bool done;
+    long call; // number of the system call that was hit
+    FILE *report;
+    struct task tasks[TASKS_MAX];
+    size_t count;
+    int status; // of the command
+};
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(98);
+}
+
+static struct task *find(struct tamper *t, pid_t pid)
+{
+    for (size_t i = t->count; i-- > 0;)
+        if (t->tasks[i].alive && t->tasks[i].pid == pid)
+            return &t->tasks[i];
+    return NULL;
+}
+
+static struct task *add(struct tamper *t, pid_t pid)
+{
+    if (t->count == TASKS_MAX)
+        die("too many processes");
+    struct task *task = &t->tasks[t->count++];
+    *task = (struct task){.pid = pid, .alive = true, .fresh = true};
+    return task;
+}
+
+static void read_name(struct task *task)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/comm", task->pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return;
+    if (fgets(task->name, sizeof(task->name), file))
+        task->name[strcspn(task->name, "\n")] = '\0';
+    fclose(file);
+}
+
+// A new process may stop before its maker's event tells whose it is.
+static void adopt(struct tamper *t, struct task *maker)
+{
+    unsigned long pid;
+    if (ptrace(PTRACE_GETEVENTMSG, maker->pid, 0, &pid) < 0)
+        return;
+    char way[sizeof(maker->way) + 16];
+    snprintf(way, sizeof(way), "%s.%u", maker->way, ++maker->children);
+    struct task *task = find(t, (pid_t)pid);
+    if (!task)
+        task = add(t, (pid_t)pid);
+    snprintf(task->way, sizeof(task->way), "%s", way);
+    read_name(task);
+}
+
+static bool chosen(const struct tamper *t, const struct task *task)
+{
+    return !t->done && t->way && task->calls == t->number && strcmp(task->way, t->way) == 0;
+}
+
+#ifdef __x86_64__
+// Replaces the call by one that does not exist; its result is set when it returns.
+static void skip_call(struct task *task)
+{
+    struct user_regs_struct registers;
+    if (ptrace(PTRACE_GETREGS, task->pid, 0, &registers) < 0)
+        return;
+    registers.orig_rax = (unsigned long long)-1;
+    ptrace(PTRACE_SETREGS, task->pid, 0, &registers);
+    task->failing = true;
+}
+
+static void set_result(struct task *task, int error)
+{
+    struct user_regs_struct registers;
+    if (ptrace(PTRACE_GETREGS, task->pid, 0, &registers) < 0)
+        return;
+    registers.rax = (unsigned long long)-error;
+    ptrace(PTRACE_SETREGS, task->pid, 0, &registers);
+    task->failing = false;
+}
+#else
+#error "only written for x86-64"
+#endif
+
+static void at_call(struct tamper *t, struct task *task)
+{
+    struct __ptrace_syscall_info info;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, task->pid, sizeof(info), &info) < 0)
+        return;
+    if (info.op == PTRACE_SYSCALL_INFO_EXIT && task->failing)
+        set_result(task, t->error);
+    if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+        return;
+    task->calls++;
+    if (!chosen(t, task))
+        return;
+    t->done = true;
+    t->call = (long)info.entry.nr;
+    read_name(task);
+    if (strcmp(t->mode, "kill") == 0)
+        kill(task->pid, SIGKILL);
+    else
+        skip_call(task);
+}
+
+static void ended(struct tamper *t, struct task *task, int status)
+{
+    task->alive = false;
+    if (strcmp(task->way, "0") == 0)
+        t->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// One report of waitpid(2): ptrace(2) tells what the stops mean.
+static void handle(struct tamper *t, pid_t pid, int status)
+{
+    struct task *task = find(t, pid);
+    int signal = 0;
+    if (!task)
+        task = add(t, pid);
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        ended(t, task, status);
+        return;
+    }
+    int stop = WSTOPSIG(status), event = status >> 16;
+    if (stop == (SIGTRAP | 0x80))
+        at_call(t, task);
+    else if (event == PTRACE_EVENT_EXEC)
+        read_name(task);
+    else if (event != 0)
+        adopt(t, task);
+    else if (stop == SIGSTOP && task->fresh)
+        task->fresh = false;
+    else
+        signal = stop;
+    ptrace(PTRACE_SYSCALL, pid, 0, signal);
+}
+
+static void start(struct tamper *t, char **argv)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    if (pid == 0) {
+        ptrace(PTRACE_TRACEME, 0, 0, 0);
+        raise(SIGSTOP);
+        execvp(argv[0], argv);
+        _exit(127);
+    }
+    int status;
+    if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+        die("start");
+    if (ptrace(PTRACE_SETOPTIONS, pid, 0, OPTIONS) < 0)
+        die("PTRACE_SETOPTIONS");
+    struct task *task = add(t, pid);
+    task->fresh = false;
+    snprintf(task->way, sizeof(task->way), "0");
+    ptrace(PTRACE_SYSCALL, pid, 0, 0);
+}
+
+static volatile sig_atomic_t timed_out;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    timed_out = 1;
+}
+
+static void watch(struct tamper *t)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, __WALL);
+        if (pid > 0)
+            handle(t, pid, status);
+        else if (errno == ECHILD || timed_out)
+            return;
+    }
+}
+
+static int report(struct tamper *t)
+{
+    int result = t->status;
+    for (size_t i = 0; i < t->count; i++) {
+        struct task *task = &t->tasks[i];
+        if (task->alive) {
+            fprintf(t->report, "STUCK %s %s\n", task->way, task->name);
+            kill(task->pid, SIGKILL);
+            result = 99;
+        }
+        if (strcmp(t->mode, "list") == 0)
+            fprintf(t->report, "%s %u %s\n", task->way, task->calls, task->name);
+    }
+    if (t->done)
+        fprintf(t->report, "HIT %ld\n", t->call);
+    fclose(t->report);
+    return result;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: tamper list REPORT COMMAND... | kill REPORT WAY N COMMAND... | "
+                    "fail REPORT WAY N ERRNO COMMAND...\n");
+    return 98;
+}
+
+int main(int argc, char **argv)
+{
+    static struct tamper t;
+    int fixed = argc < 3                       ? 0
+                : strcmp(argv[1], "list") == 0 ? 3
+                : strcmp(argv[1], "kill") == 0 ? 5
+                : strcmp(argv[1], "fail") == 0 ? 6
+                                               : 0;
+    if (fixed == 0 || argc <= fixed)
+        return usage();
+    t.mode = argv[1];
+    t.report = fopen(argv[2], "we");
+    t.way = fixed > 3 ? argv[3] : NULL;
+    t.number = fixed > 3 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
+    t.error = fixed > 5 ? (int)strtol(argv[5], NULL, 10) : 0;
+    if (!t.report)
+        die(argv[2]);
+    struct sigaction action = {.sa_handler = on_alarm};
+    sigaction(SIGALRM, &action, NULL);
+    alarm(TIMEOUT);
+    start(&t, argv + fixed);
+    watch(&t);
+    return report(&t);
+}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kills every process of a sandbox's life at its system calls, or lets these calls fail, one at a time.
+
+usage: test_tamper.py TAMPER kill|fail STRIDE. Whatever is hit: nothing hangs, what stays behind is
+removed by the next command, and the next sandbox works.
+"""
+import errno
+import os
+import subprocess
+import sys
+import unittest
+import zlib
+
+import leaks
+import sandboxcase
+from sandboxcase import COMMAND, SandboxCase
+
+TAMPER, MODE, STRIDE = "", "", 1
+# The life of a sandbox that ends with its maker, and of one that does not.
+SCENARIOS = {
+    "run": 'exec "$0" run --image "$1" --network none -- true',
+    "life": '"$0" create --image "$1" -l life=1 >id && "$0" exec "$(cat id)" true && '
+            '"$0" destroy "$(cat id)"',
+}
+ERRORS = (errno.ENOMEM, errno.EPERM)
+STUCK = 99
+
+
+class Tamper(SandboxCase):
+    def tamper(self, *arguments, scenario):
+        """(exit status, what was hit, stuck processes) of one run under tamper."""
+        report = os.path.join(self.work, "report")
+        done = subprocess.run(
+            [TAMPER, arguments[0], report, *map(str, arguments[1:]), "sh", "-c", SCENARIOS[scenario],
+             COMMAND, "host"], env=self.env, cwd=self.work, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+        with open(report, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        hit = [line.split()[1] for line in lines if line.startswith("HIT")]
+        stuck = [line for line in lines if line.startswith("STUCK")]
+        return done, hit, stuck, lines
+
+    def processes(self, scenario):
+        """{way: number of calls} of an undisturbed run."""
+        done, _, stuck, lines = self.tamper("list", scenario=scenario)
+        self.assertEqual((0, []), (done.returncode, stuck), done.stdout.decode(errors="replace"))
+        found = {}
+        for line in lines:
+            way, calls, *name = line.split()
+            found[way] = (int(calls), " ".join(name))
+        return found
+
+    def recover(self, what, must_be_gone):
+        """Nothing is left after the next command has swept, and a new sandbox works."""
+        if not must_be_gone:
+            self.sandboxes("destroy", "--all", "--yes", check=False)
+        self.sandboxes("list")
+        left = self.leftovers(patience=3.0)
+        if left:
+            leaks.kill_descendants()
+        self.assertEqual([], left, what)
+
+    def disturb(self, scenario, way, number, name, error):
+        arguments = [MODE, way, number] + ([error] if MODE == "fail" else [])
+        done, hit, stuck, _ = self.tamper(*arguments, scenario=scenario)
+        what = f"{scenario}: {MODE} {way} ({name}) at call {number} (system call {hit}, error {error})"
+        text = done.stdout.decode(errors="replace")
+        self.assertEqual([], stuck, f"{what}: hangs: {text}")
+        if MODE == "fail" and done.returncode not in (0, 99) and way == "0":
+            self.assertTrue(text, f"{what}: failed without a word")
+        self.recover(what, scenario == "run" or done.returncode == 0)
+
+    def every_process(self, scenario):
+        problems = []
+        for way, (calls, name) in self.processes(scenario).items():
+            for number in range(1 + zlib.crc32(way.encode()) % STRIDE, calls + 1, STRIDE):
+                for error in ERRORS if MODE == "fail" else (0,):
+                    try:
+                        self.disturb(scenario, way, number, name, error)
+                    except AssertionError as problem:
+                        problems.append(str(problem))
+            self.assertLess(len(problems), 10, "\n".join(problems))
+        self.assertEqual([], problems, "\n".join(problems))
+        self.sandboxes("run", "--network", "none", "--", "true")
+
+    def test_tied_sandbox(self):
+        self.every_process("run")
+
+    def test_detached_sandbox(self):
+        self.every_process("life")
+
+
+if __name__ == "__main__":
+    sandboxcase.require_command()
+    TAMPER, MODE, STRIDE = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    unittest.main(argv=sys.argv[:1], verbosity=2)
