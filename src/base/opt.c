@@ -154,6 +154,15 @@ int opt_set_value(struct opt_set *set, size_t row_index, const char *value, cons
     return 0;
 }
 
+bool opt_seen_field(const struct opt_set *set, const void *field)
+{
+    size_t offset = (size_t)((const char *)field - (const char *)set->values);
+    for (size_t i = 0; i < set->count; i++)
+        if (set->rows[i].offset == offset)
+            return opt_seen(set, i);
+    return false;
+}
+
 static bool name_is(const char *name, const char *text, size_t length)
 {
     return name && strlen(name) == length && memcmp(name, text, length) == 0;

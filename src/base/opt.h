@@ -89,6 +89,9 @@ void opt_deinit(struct opt_set *set);
 int opt_set_value(struct opt_set *set, size_t row, const char *value, const char *shown,
                   struct sbx_error *err);
 
+// Whether the row with this field was given.
+bool opt_seen_field(const struct opt_set *set, const void *field);
+
 // Whether row i was given.
 static inline bool opt_seen(const struct opt_set *set, size_t row)
 {

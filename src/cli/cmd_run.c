@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// sandboxes run: a command or program in a sandbox of its own. Layer: cli.
+#include "cli/run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sandboxes/files.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/input.h"
+#include "cli/message.h"
+#include "cli/report.h"
+#include "cli/settings.h"
+#include "cli/signals.h"
+#include "cli/spinner.h"
+
+#define TIMEOUT_MS (120 * 1000)
+
+#define FIELD(member) .offset = offsetof(struct run_values, member)
+
+static const struct opt_row rows[] = {
+    {.name = "file",
+     .letter = 'f',
+     .kind = OPT_STRING,
+     .value = "FILE",
+     FIELD(file),
+     .help = "run this program; its suffix or #! line tells the language; '-' is standard input"},
+    {.name = "lang",
+     .alias = "language",
+     .kind = OPT_STRING,
+     .value = "LANGUAGE",
+     FIELD(language),
+     .help = "language of the program: python, node, typescript, go, rust, ruby, java, bash, sh"},
+    {.name = "deps",
+     .kind = OPT_FLAG,
+     .flags = OPT_NEGATABLE,
+     FIELD(deps),
+     .help =
+         "first install what go.mod, requirements.txt, pyproject.toml, package.json or Cargo.toml "
+         "beside the program asks for"},
+    {.name = "timeout",
+     .letter = 't',
+     .kind = OPT_DURATION,
+     .value = "TIME",
+     FIELD(timeout),
+     .flags = OPT_SETTING,
+     .help = "stop after that time (90, 30s, 5m); 0: never; 2 minutes unless on a terminal (-T)"},
+    {.name = "reuse",
+     .kind = OPT_FLAG,
+     .flags = OPT_NEGATABLE,
+     FIELD(reuse),
+     .help = "use the running sandbox with the same labels, or make one; it stays"},
+    {.name = "keep",
+     .kind = OPT_FLAG,
+     .flags = OPT_NEGATABLE,
+     FIELD(keep),
+     .help = "do not destroy the sandbox at the end"},
+    {.name = "tty", .letter = 'T', .kind = OPT_FLAG, FIELD(tty), .help = "run it on a terminal"},
+    {.name = "json",
+     .kind = OPT_FLAG,
+     FIELD(json),
+     .help = "print the result as one JSON object: exit_code, stdout, stderr, timings, error"},
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = OPT_FLAG,
+     FIELD(quiet),
+     .help = "say nothing but what the command says, and errors"},
+};
+
+static const struct command_example examples[] = {
+    {"sandboxes run \"echo hello\"", "a line for the sandbox's shell"},
+    {"sandboxes run -- python3 -c 'print(42)'", "words, each as it is"},
+    {"sandboxes run --file script.py", "a program; the language by its suffix"},
+    {"cat main.go | sandboxes run --lang go", "a program from standard input"},
+    {"sandboxes run --file app.py -l project=myapp --reuse", "in the same sandbox each time"},
+    {"sandboxes run \"make test\" --mount .:/src -w /src --network none", "on files of yours"},
+    {NULL, NULL},
+};
+
+int64_t run_now_us(void)
+{
+    return clock_boot_ns() / 1000;
+}
+
+static struct pump make_pump(struct run *run, bool step)
+{
+    bool json = run->values->json > 0;
+    struct pump pump = {.out_fd = step ? STDERR_FILENO : STDOUT_FILENO,
+                        .err_fd = STDERR_FILENO,
+                        .out = json ? step ? &run->err : &run->out : NULL,
+                        .err = json ? &run->err : NULL,
+                        .tty = run->values->tty > 0 && !step};
+    bool program_was_stdin = run->program.kind == PROGRAM_TEXT && !run->program.path;
+    pump.input =
+        !step && !program_was_stdin && input_wanted() && (pump.tty || !isatty(STDIN_FILENO));
+    return pump;
+}
+
+static int set_time_left(struct run *run, struct sbx_exec *exec, struct sbx_error *err)
+{
+    if (run->limit_ms == 0)
+        return 0;
+    exec->timeout_ms = deadline_poll_ms(run->deadline);
+    if (exec->timeout_ms > 0)
+        return 0;
+    err_set(err, SBX_ERR_TIMEOUT, "no time is left to run the command");
+    return err_hint(err, "allow more with -t");
+}
+
+int run_exec(struct run *run, struct sbx_exec *exec, bool step, struct sbx_error *err)
+{
+    struct pump pump = make_pump(run, step);
+    exec->user = run->values->spec.user;
+    exec->env = run->env.items;
+    exec->env_count = run->env.count;
+    int code = set_time_left(run, exec, err);
+    return code < 0 ? code : pump_run(run->sandbox, exec, &pump, &run->end, err);
+}
+
+// Ends with this process unless it is to stay.
+static bool stays(const struct run *run)
+{
+    return run->values->keep > 0 || run->values->reuse > 0;
+}
+
+static int check_values(const struct run_values *values, struct sbx_error *err)
+{
+    if (values->reuse > 0 && values->spec.labels.count == 0) {
+        err_set(err, SBX_ERR_INVALID, "--reuse needs a label to find the sandbox by");
+        return err_hint(err, "add one: -l NAME=VALUE");
+    }
+    if (values->json > 0 && values->tty > 0) {
+        err_set(err, SBX_ERR_INVALID, "--json and --tty exclude each other");
+        return err_hint(err, "leave out one of them");
+    }
+    return 0;
+}
+
+static int build_spec(struct run *run, struct sbx_error *err)
+{
+    int code = check_values(run->values, err);
+    if (code == 0)
+        code = spec_build(&run->values->spec, &run->spec, err);
+    if (code < 0)
+        return code;
+    struct sbx_spec *spec = &run->spec.spec;
+    spec->lifetime = stays(run) ? SBX_LIFETIME_DETACHED : SBX_LIFETIME_TIED;
+    // Each command gets the environment; a sandbox that stays has it for later ones too.
+    run->env = run->spec.env;
+    run->spec.env = (struct pairs){0};
+    if (!stays(run))
+        spec->env_count = 0;
+    return run->values->tty > 0 ? pairs_add_default(&run->env, "TERM", err) : 0;
+}
+
+static void start_clock(struct run *run, bool given)
+{
+    run->limit_ms = run->values->timeout;
+    if (!given)
+        run->limit_ms = run->values->tty > 0 ? 0 : TIMEOUT_MS;
+    run->deadline = deadline_in(run->limit_ms);
+}
+
+static int make_sandbox(struct run *run, struct sbx_error *err)
+{
+    struct sbx_client *client;
+    int code = cli_client(run->cli, run->values->spec.provider, &client, err);
+    if (code < 0)
+        return code;
+    struct spinner spinner;
+    struct sbx_call call = SBX_CALL_INIT;
+    call.cancel = signals_token();
+    spinner_start(&spinner, "making a sandbox", run->values->quiet > 0);
+    if (run->values->reuse > 0) {
+        code = sbx_sandbox_get_or_create(client, &run->spec.spec, &call, &run->sandbox,
+                                         &run->created, err);
+    } else {
+        run->created = 1;
+        code = sbx_sandbox_create(client, &run->spec.spec, &call, &run->sandbox, err);
+    }
+    spinner_stop(&spinner);
+    return code;
+}
+
+// Says why it ended when that was not its own doing.
+static void tell_end(const struct run *run)
+{
+    char text[UNITS_SIZE];
+    if (run->values->quiet > 0)
+        return;
+    if (run->end.outcome.flags & SBX_OUTCOME_TIMED_OUT)
+        message_note("stopped after %s (-t sets how long it may run)",
+                     units_duration(run->limit_ms, text));
+    if (run->end.outcome.flags & SBX_OUTCOME_OOM)
+        message_note("the sandbox ran out of memory (--memory sets how much it has)");
+    if (run->end.truncated)
+        message_note("more than %s of output: the rest is not in the result",
+                     units_bytes(REPORT_OUTPUT_MAX, text));
+}
+
+static int run_inside(struct run *run, bool timeout_given, struct sbx_error *err)
+{
+    int code = make_sandbox(run, err);
+    run->created_us = run_now_us();
+    if (code < 0)
+        return code;
+    start_clock(run, timeout_given);
+    code = run_prepare(run, err);
+    run->ready_us = run_now_us();
+    if (code == 0)
+        code = run_start(run, err);
+    run->ended_us = run_now_us();
+    if (code < 0)
+        return code;
+    tell_end(run);
+    return 0;
+}
+
+static void destroy(struct run *run)
+{
+    struct sbx_error err;
+    if (sbx_sandbox_destroy(run->sandbox, NULL, &err) < 0 && err.code != SBX_ERR_NOT_FOUND)
+        message_error(err.message, err.remedy);
+}
+
+// What this run put into a sandbox that goes on living.
+static void remove_program(struct run *run)
+{
+    struct sbx_file_options options = SBX_FILE_OPTIONS_INIT;
+    options.recursive = 1;
+    options.user = run->values->spec.user;
+    if (run->dir[0])
+        sbx_file_remove(run->sandbox, run->dir, &options, NULL, NULL);
+}
+
+static void clean_up(struct run *run, bool failed)
+{
+    if (!run->sandbox)
+        return;
+    signals_cleaning();
+    if (run->created && (!stays(run) || (failed && run->values->reuse <= 0)))
+        destroy(run);
+    else
+        remove_program(run);
+    if (run->values->keep > 0 && !failed && run->values->quiet <= 0)
+        message_note("%s kept; destroy it with: sandboxes destroy %s", sbx_sandbox_id(run->sandbox),
+                     sbx_sandbox_id(run->sandbox));
+    run->gone_us = run_now_us();
+}
+
+static int finish(struct run *run, int code, const struct sbx_error *err)
+{
+    if (run->values->json > 0) {
+        if (code < 0 && !(code == SBX_ERR_CANCELLED && signals_fatal()))
+            message_error(err->message, err->remedy);
+        int status = run_report(run, code < 0 ? err : NULL);
+        return status ? status : code < 0 ? cli_exit_status(err) : pump_exit_status(&run->end);
+    }
+    return code < 0 ? cli_fail(run->cli, err) : pump_exit_status(&run->end);
+}
+
+static int run_all(struct run *run, struct invocation *use)
+{
+    struct sbx_error err;
+    struct config config = {0};
+    run->began_us = run_now_us();
+    int code = settings_apply(run->cli, use, "run", &config, &err);
+    if (code == 0)
+        code = build_spec(run, &err);
+    if (code == 0)
+        code = program_read(run->values->file, run->values->language, &use->operands, &run->program,
+                            &err);
+    int status;
+    if (code < 0) {
+        status = cli_usage(run->cli, &err);
+    } else {
+        code = signals_install(&err);
+        if (code == 0)
+            code = run_inside(run, opt_seen_field(&use->sets[0], &run->values->timeout), &err);
+        clean_up(run, code < 0);
+        status = finish(run, code, &err);
+    }
+    config_deinit(&config);
+    return status;
+}
+
+static int run_run(struct cli *cli, struct invocation *use)
+{
+    struct run run = {.cli = cli,
+                      .values = use->values,
+                      .out = BUF_INIT(REPORT_OUTPUT_MAX),
+                      .err = BUF_INIT(REPORT_OUTPUT_MAX)};
+    cli->quiet = run.values->quiet > 0;
+    cli->json = run.values->json > 0;
+    int status = run_all(&run, use);
+    sbx_sandbox_free(run.sandbox);
+    spec_deinit(&run.spec);
+    program_deinit(&run.program);
+    pairs_deinit(&run.env);
+    buf_deinit(&run.out);
+    buf_deinit(&run.err);
+    return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .aliases = "",
+    .summary = "run a command or program in a sandbox of its own",
+    .operands = "[OPTIONS] [COMMAND | -- PROGRAM ARGUMENTS...]",
+    .details =
+        "Makes a sandbox, runs the command in it with your standard input and output, and destroys "
+        "the "
+        "sandbox. The exit status is the command's own.\n\n"
+        "COMMAND is one line for the sandbox's shell; several words, or words after '--', are a "
+        "program "
+        "and its arguments, passed as they are. With --file, or with --lang and a program on "
+        "standard "
+        "input, the program goes into the sandbox as a file, so any bytes will do; words after "
+        "'--' are "
+        "its arguments. With --lang, COMMAND is the program itself.\n\n"
+        "A sandbox that run made ends with it, however it ends, unless --keep or --reuse is given.",
+    .examples = examples,
+    .parts = {{"Options", rows, ARRAY_SIZE(rows), 0},
+              {"Options of the sandbox", spec_rows, SPEC_ROW_COUNT,
+               offsetof(struct run_values, spec)}},
+    .values_size = sizeof(struct run_values),
+    .most = SIZE_MAX,
+    .free_operands = 1,
+    .complete = COMPLETE_FILES,
+    .run = run_run,
+};

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values that the command line left open, from the environment, then the configuration file. Layer:
+// cli.
+#pragma once
+
+#include "cli/command.h"
+#include "core/config.h"
+
+/*
+ * For each row of the use that may be a setting and was not given: SANDBOXES_NAME, else `name` in
+ * the configuration's table. The values point into ret_config, which must outlive them.
+ */
+int settings_apply(struct cli *cli, struct invocation *use, const char *table,
+                   struct config *ret_config, struct sbx_error *err);
