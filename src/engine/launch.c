@@ -16,6 +16,7 @@
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
+#include "engine/doctor.h"
 #include "wire/agent_msg.h"
 #include "wire/frame.h"
 
@@ -168,6 +169,8 @@ static int read_failure(int boot_fd, struct deadline deadline, struct sbx_error 
     else if (code == 0) {
         memcpy(err, frame.payload, sizeof(*err));
         code = err->code < 0 ? err->code : SBX_ERR_BUG;
+        if (code == SBX_ERR_SETUP)
+            doctor_explain(err->sys_errno, err->origin, err);
     }
     frame_in_deinit(&in);
     return code;
