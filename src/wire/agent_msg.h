@@ -33,15 +33,15 @@
 enum agent_msg {
     // Requests (host to agent); payload fields in order.
     AGENT_EXEC = 1,      // struct agent_exec; with 0 or 3 descriptors: stdin, stdout, stderr
-    AGENT_ATTACH = 2,    // u32 pid
+    AGENT_ATTACH = 2,    // u32 pid: STARTED again, then kept output, then what follows
     AGENT_INPUT = 3,     // raw bytes
     AGENT_INPUT_END = 4, // nothing
     AGENT_RESIZE = 5,    // u32 rows, u32 cols
     AGENT_SIGNAL = 6,    // u32 signal
     AGENT_PROCESSES = 7, // nothing
     AGENT_USAGE = 8,     // nothing
-    AGENT_CONNECT = 9,   // u32 port: the connection becomes a byte stream to 127.0.0.1:port inside
-    AGENT_FILES = 10,    // text user ("" = default): files mode, see wire/files_msg.h
+    AGENT_CONNECT = 9,   // u32 port: DONE, then the connection is a byte stream to 127.0.0.1:port inside
+    AGENT_FILES = 10,    // text user ("" = default): files mode, see wire/files_msg.h. No answer but FAILED
 
     // Answers (agent to host).
     AGENT_READY = 32,   // u32 AGENT_PROTOCOL; once, on the first connection, when commands can run

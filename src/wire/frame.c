@@ -30,12 +30,12 @@ void frame_in_deinit(struct frame_in *in)
     buf_deinit(&in->buffer);
 }
 
-static void encode_header(uint8_t header[FRAME_HEADER_SIZE], uint32_t size, uint32_t type,
-                          uint32_t channel)
+void frame_header(uint8_t ret_header[FRAME_HEADER_SIZE], uint32_t size, uint32_t type,
+                  uint32_t channel)
 {
     const uint32_t fields[3] = {size, type, channel};
     for (size_t i = 0; i < FRAME_HEADER_SIZE; i++)
-        header[i] = (uint8_t)(fields[i / 4] >> (8 * (i % 4)));
+        ret_header[i] = (uint8_t)(fields[i / 4] >> (8 * (i % 4)));
 }
 
 void frame_put(struct buf *out, uint32_t type, uint32_t channel, const void *payload, size_t size)
@@ -45,7 +45,7 @@ void frame_put(struct buf *out, uint32_t type, uint32_t channel, const void *pay
         out->failed = true;
         return;
     }
-    encode_header(header, (uint32_t)size, type, channel);
+    frame_header(header, (uint32_t)size, type, channel);
     buf_add(out, header, sizeof(header));
     buf_add(out, payload, size);
 }
@@ -95,7 +95,7 @@ int frame_send(int fd, uint32_t type, const void *payload, size_t size, const in
     if (size > FRAME_PAYLOAD_MAX || fd_count > FRAME_FDS_MAX)
         return err_set(err, SBX_ERR_INVALID, "a message of %zu bytes is over the limit of %d", size,
                        FRAME_PAYLOAD_MAX);
-    encode_header(header, (uint32_t)size, type, 0);
+    frame_header(header, (uint32_t)size, type, 0);
     struct iovec parts[2] = {{header, sizeof(header)}, {(void *)(uintptr_t)payload, size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     if (fd_count > 0)

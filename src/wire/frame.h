@@ -37,6 +37,9 @@ struct frame_in {
 void frame_in_init(struct frame_in *in);
 void frame_in_deinit(struct frame_in *in); // closes descriptors that nobody took
 
+void frame_header(uint8_t ret_header[FRAME_HEADER_SIZE], uint32_t size, uint32_t type,
+                  uint32_t channel);
+
 // Puts header and payload into out.
 void frame_put(struct buf *out, uint32_t type, uint32_t channel, const void *payload, size_t size);
 

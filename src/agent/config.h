@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent is told at its start, and what rights it has itself. Layer: agent.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct config {
+    char *user;    // owned, as all of these; default user
+    char *workdir; // "" = that user's home
+    char **env;    // "NAME=VALUE"
+    size_t env_count;
+    uid_t uid; // the agent's own
+    gid_t gid;
+    uint64_t bounding; // its capability bounding set
+};
+
+// Reads the first datagram of fd. -1 when there is none or it is malformed.
+int config_read(int fd, struct config *ret_config);

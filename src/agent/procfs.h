@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The processes of /proc, one after the other: proc(5). Layer: agent.
+#pragma once
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct procfs {
+    DIR *dir; // owned
+    int fd;   // of dir
+};
+
+struct procfs_stat {
+    pid_t pid, parent, session;
+    char state;
+    uint32_t threads;
+    uint64_t ticks; // processor time, waited-for children included
+    uint64_t resident_pages;
+};
+
+int procfs_open(struct procfs *procfs); // -1 and errno
+// The next process that still is there; false at the end.
+bool procfs_next(struct procfs *procfs, struct procfs_stat *ret_stat);
+void procfs_close(struct procfs *procfs);
