@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's state and limits. Single-threaded: everything hangs from one struct agent. Layer: agent.
+// The agent's state and limits. Single-threaded: everything hangs from one struct agent. Layer:
+// agent.
 #pragma once
 
 #include "agent/config.h"
@@ -8,8 +9,8 @@
 #include "agent/proc.h"
 
 #define AGENT_CONNS_MAX 512
-#define AGENT_COMMANDS_MAX 1024  // running ones and kept ones
-#define AGENT_FINISHED_MAX 64    // finished background commands whose output is kept
+#define AGENT_COMMANDS_MAX 1024 // running ones and kept ones
+#define AGENT_FINISHED_MAX 64   // finished background commands whose output is kept
 
 struct agent {
     struct loop loop;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Starting a program as fast as vfork(2), but without its danger: a vfork parent sleeps until the child
- * execs, and a process of the same user inside could stop the child just before. So the child shares the
- * memory without CLONE_VFORK, and the kernel's CLONE_CHILD_CLEARTID wakes us when it leaves it. Until then
- * the child may only make system calls: it shares the heap and errno with the agent, which waits. Layer:
- * agent.
+ * Starting a program as fast as vfork(2), but without its danger: a vfork parent sleeps until the
+ * child execs, and a process of the same user inside could stop the child just before. So the child
+ * shares the memory without CLONE_VFORK, and the kernel's CLONE_CHILD_CLEARTID wakes us when it
+ * leaves it. Until then the child may only make system calls: it shares the heap and errno with the
+ * agent, which waits. Layer: agent.
  */
 #include "agent/child.h"
 
@@ -28,7 +28,8 @@
 #define STACK_SIZE 32768
 #define PROGRAM_PATH_MAX 4096
 #define WAIT_STEP_MS 20
-#define WAIT_STEPS 250 // of WAIT_STEP_MS, before the child is killed, and again until it is given up
+#define WAIT_STEPS                                                                                 \
+    250 // of WAIT_STEP_MS, before the child is killed, and again until it is given up
 
 struct shared {
     struct start *start;
@@ -144,8 +145,8 @@ static bool still_alive(struct shared *shared)
     return __atomic_load_n(&shared->alive, __ATOMIC_ACQUIRE);
 }
 
-// futex(2) that leaves errno alone: the child is using the same one. Where we have no assembler for it, a
-// child slower than WAIT_STEP_MS may, very rarely, report a wrong errno.
+// futex(2) that leaves errno alone: the child is using the same one. Where we have no assembler for
+// it, a child slower than WAIT_STEP_MS may, very rarely, report a wrong errno.
 static void futex_wait(int *word, const struct timespec *timeout)
 {
 #if defined(__x86_64__) && !defined(__ILP32__)
@@ -175,8 +176,8 @@ static void wait_step(struct shared *shared)
 }
 
 /*
- * True once the child has left our memory. A stopped one is continued again and again, and killed at
- * last: whoever stops it must not stop the agent.
+ * True once the child has left our memory. A stopped one is continued again and again, and killed
+ * at last: whoever stops it must not stop the agent.
  */
 static bool wait_gone(struct shared *shared, pid_t pid, int sent)
 {
@@ -231,8 +232,8 @@ int child_start(struct start *start, pid_t *ret_pid)
         errno = ENOMEM;
         return fail(start, START_CLONE);
     }
-    pid_t pid = clone(child_main, shared->stack + STACK_SIZE, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD,
-                      start, NULL, NULL, &shared->alive);
+    pid_t pid = clone(child_main, shared->stack + STACK_SIZE,
+                      CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, start, NULL, NULL, &shared->alive);
     if (pid < 0) {
         free(shared);
         return fail(start, START_CLONE);

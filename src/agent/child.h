@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the agent to a running program: a child that shares the agent's memory until it execs. Layer: agent.
+// From the agent to a running program: a child that shares the agent's memory until it execs.
+// Layer: agent.
 #pragma once
 
 #include <stdbool.h>

@@ -74,8 +74,8 @@ static int hand_out(struct agent *agent, struct conn *conn)
         int got = frame_next(&conn->in, &frame);
         if (got <= 0)
             return got;
-        // Descriptors may have come in one read with the bytes of an earlier frame: they wait for the
-        // request that wants them.
+        // Descriptors may have come in one read with the bytes of an earlier frame: they wait for
+        // the request that wants them.
         if (frame.type != AGENT_EXEC) {
             for (size_t i = 0; i < frame.fd_count; i++)
                 conn->in.fds[i] = frame.fds[i];
@@ -201,7 +201,8 @@ static void keep_rest(struct buf *out, const struct iovec parts[2], size_t sent)
     }
 }
 
-void conn_send(struct agent *agent, struct conn *conn, uint32_t type, const void *payload, size_t size)
+void conn_send(struct agent *agent, struct conn *conn, uint32_t type, const void *payload,
+               size_t size)
 {
     if (conn->closed)
         return;

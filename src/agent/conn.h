@@ -40,8 +40,10 @@ struct conn *conn_open(struct agent *agent, int fd);
 void conn_close(struct agent *agent, struct conn *conn);
 
 // Sends a frame, or keeps what the socket does not take. A connection that can't keep it is closed.
-void conn_send(struct agent *agent, struct conn *conn, uint32_t type, const void *payload, size_t size);
-void conn_send_buf(struct agent *agent, struct conn *conn, uint32_t type, const struct buf *payload);
+void conn_send(struct agent *agent, struct conn *conn, uint32_t type, const void *payload,
+               size_t size);
+void conn_send_buf(struct agent *agent, struct conn *conn, uint32_t type,
+                   const struct buf *payload);
 void conn_fail(struct agent *agent, struct conn *conn, const struct sbx_error *error);
 
 // Hands out frames that wait in the buffer, after what stopped them is gone.

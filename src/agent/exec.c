@@ -34,8 +34,7 @@ struct launch {
 
 static void launch_init(struct launch *launch)
 {
-    *launch = (struct launch){
-        .child_fds = {-1, -1, -1}, .our_out = {-1, -1}, .our_in = -1};
+    *launch = (struct launch){.child_fds = {-1, -1, -1}, .our_out = {-1, -1}, .our_in = -1};
 }
 
 static void launch_deinit(struct launch *launch)
@@ -103,8 +102,9 @@ static int make_fds(struct launch *launch, const struct frame *frame, struct sbx
     if (frame->fd_count != 0 && (frame->fd_count != 3 || terminal)) {
         for (size_t i = 0; i < frame->fd_count; i++)
             close(frame->fds[i]);
-        return err_set(err, SBX_ERR_INVALID, "a command takes no or three descriptors, and none with "
-                                             "a terminal");
+        return err_set(err, SBX_ERR_INVALID,
+                       "a command takes no or three descriptors, and none with "
+                       "a terminal");
     }
     if (frame->fd_count == 3) {
         memcpy(launch->child_fds, frame->fds, sizeof(launch->child_fds));
@@ -135,10 +135,12 @@ static int clone_failed(int sys_errno, struct sbx_error *err)
     err_sys(err, 0, sys_errno, "cannot start another process in the sandbox");
     if (sys_errno != EAGAIN)
         return err->code;
-    return err_hint(err, "end some of its processes, or create it with a higher limit of processes");
+    return err_hint(err,
+                    "end some of its processes, or create it with a higher limit of processes");
 }
 
-static int start_failed(const struct launch *launch, const struct start *start, struct sbx_error *err)
+static int start_failed(const struct launch *launch, const struct start *start,
+                        struct sbx_error *err)
 {
     const char *program = start->argv[0];
     switch (start->step) {
@@ -214,7 +216,8 @@ static int open_streams(struct agent *agent, struct proc *proc, struct launch *l
     return result;
 }
 
-static void set_times(struct agent *agent, struct proc *proc, int64_t started_ns, uint64_t timeout_ms)
+static void set_times(struct agent *agent, struct proc *proc, int64_t started_ns,
+                      uint64_t timeout_ms)
 {
     proc->started_ns = started_ns;
     proc->started_unix_ms = clock_unix_ms();

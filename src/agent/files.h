@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The worker of a connection in files mode: one process with the asked user's rights, which lives as long as
- * the connection. A broken connection ends the process at once, so nothing here reports it. Layer: agent.
+ * The worker of a connection in files mode: one process with the asked user's rights, which lives
+ * as long as the connection. A broken connection ends the process at once, so nothing here reports
+ * it. Layer: agent.
  */
 #pragma once
 
@@ -44,10 +45,13 @@ void files_send_data(struct files *files, size_t size);
 // Reads and drops DATA frames of `size` bytes in all.
 void files_skip(struct files *files, uint64_t size);
 
-// The entry of what stat says; for a symbolic link its target is read into link (FILES_PATH_MAX + 1 bytes).
-struct files_entry files_entry_of(int dir_fd, const char *name, const struct stat *stat, char *link);
+// The entry of what stat says; for a symbolic link its target is read into link (FILES_PATH_MAX + 1
+// bytes).
+struct files_entry files_entry_of(int dir_fd, const char *name, const struct stat *stat,
+                                  char *link);
 
-// Handlers: fields of the request, which they read to its end. 0 (DONE is sent then) or a code with err.
+// Handlers: fields of the request, which they read to its end. 0 (DONE is sent then) or a code with
+// err.
 int files_read(struct files *files, struct wire_reader *in, struct sbx_error *err);
 int files_write(struct files *files, struct wire_reader *in, struct sbx_error *err);
 int files_stat(struct files *files, struct wire_reader *in, struct sbx_error *err);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * PUT_TREE: a file or a whole directory comes in. Below the target no link is followed, so that what lies
- * there already can't lead it elsewhere. Layer: agent.
+ * PUT_TREE: a file or a whole directory comes in. Below the target no link is followed, so that
+ * what lies there already can't lead it elsewhere. Layer: agent.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,12 +17,13 @@
 
 struct receiver {
     struct files *files;
-    int root_fd;         // owned; directory that the target's name is in
-    const char *name;    // the target's name in it
-    int parent_fd;       // owned; directory of the last entry; -1: none
-    struct buf parent;   // its path below root_fd, with NUL
-    struct buf modes;    // u32 mode and path, with NUL, of directories that need more rights until the end
-    struct buf path;     // of the current entry below root_fd
+    int root_fd;       // owned; directory that the target's name is in
+    const char *name;  // the target's name in it
+    int parent_fd;     // owned; directory of the last entry; -1: none
+    struct buf parent; // its path below root_fd, with NUL
+    struct buf
+        modes; // u32 mode and path, with NUL, of directories that need more rights until the end
+    struct buf path; // of the current entry below root_fd
     uint64_t count;
 };
 
@@ -58,7 +59,8 @@ static int open_beneath(int root_fd, const char *path, size_t size)
     return steal_fd(&fd);
 }
 
-// The directory that the current entry belongs into; neighbours share it. ret_name is its name there.
+// The directory that the current entry belongs into; neighbours share it. ret_name is its name
+// there.
 static int enter_parent(struct receiver *receiver, const char *path, const char **ret_name)
 {
     const char *slash = strrchr(path, '/');
@@ -119,9 +121,9 @@ static int create_file(int dir_fd, const char *name, uint32_t mode)
 
 static void set_time(int fd, int64_t modified_ms)
 {
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
-                                {.tv_sec = (time_t)(modified_ms / 1000),
-                                 .tv_nsec = (long)(modified_ms % 1000) * 1000000}};
+    struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)(modified_ms / 1000), .tv_nsec = (long)(modified_ms % 1000) * 1000000}};
     if (modified_ms > 0)
         futimens(fd, times);
 }
@@ -160,16 +162,19 @@ static int skip_entry(struct receiver *receiver, const struct files_entry *entry
     return code;
 }
 
-static int put_entry(struct receiver *receiver, const struct files_entry *entry, struct sbx_error *err)
+static int put_entry(struct receiver *receiver, const struct files_entry *entry,
+                     struct sbx_error *err)
 {
     const char *name;
     const char *path = full_path(receiver, entry->path);
     if (!path)
         return skip_entry(receiver, entry, err_nomem(err));
     if (!files_path_safe(entry->path) || ++receiver->count > FILES_ENTRIES_MAX)
-        return skip_entry(receiver, entry, err_set(err, SBX_ERR_INVALID, "a path of the tree is refused"));
+        return skip_entry(receiver, entry,
+                          err_set(err, SBX_ERR_INVALID, "a path of the tree is refused"));
     if (enter_parent(receiver, path, &name) < 0)
-        return skip_entry(receiver, entry, err_sys(err, 0, errno, "cannot enter the parent of '%s'", path));
+        return skip_entry(receiver, entry,
+                          err_sys(err, 0, errno, "cannot enter the parent of '%s'", path));
     int result = 0;
     if (entry->kind == SBX_FILE_REGULAR)
         return put_file(receiver, path, name, entry, err);
@@ -216,7 +221,8 @@ static int set_modes(struct receiver *receiver, struct sbx_error *err)
  * Splits the target into a directory, which is opened, and a name in it: path/name where path is a
  * directory, else path itself.
  */
-static int open_target(struct receiver *receiver, char *path, const char *name, struct sbx_error *err)
+static int open_target(struct receiver *receiver, char *path, const char *name,
+                       struct sbx_error *err)
 {
     struct stat found;
     if (stat(path[0] ? path : ".", &found) == 0 && S_ISDIR(found.st_mode)) {

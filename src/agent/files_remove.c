@@ -72,7 +72,7 @@ static int empty_tree(int dir_fd, const char *path, struct sbx_error *err)
         int event = walk_next(&removal.walk, &at, &name, &type, err);
         if (event == WALK_END)
             return 0;
-        code = event < 0               ? event
+        code = event < 0             ? event
                : event == WALK_ENTRY ? remove_entry(&removal, at, name, type, err)
                                      : remove_left(&removal, at, name, err);
     }
@@ -118,8 +118,8 @@ int files_remove(struct files *files, struct wire_reader *in, struct sbx_error *
     if (!wire_end(in))
         return files_malformed(err);
     if (has_no_name(path))
-        return err_set(err, SBX_ERR_INVALID, "'%s' can't be removed: it names no entry of a directory",
-                       path);
+        return err_set(err, SBX_ERR_INVALID,
+                       "'%s' can't be removed: it names no entry of a directory", path);
     if (unlinkat(AT_FDCWD, path, 0) == 0)
         return 0;
     if (!is_directory_errno(errno))

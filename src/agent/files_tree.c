@@ -47,7 +47,8 @@ static int send_entry(struct sender *sender, int dir_fd, const char *name, struc
     char link[FILES_PATH_MAX + 1];
     const char *path = walk_path(&sender->walk);
     if (strlen(path) > FILES_PATH_MAX)
-        return err_set(err, SBX_ERR_QUOTA, "a path in the tree is longer than %d bytes", FILES_PATH_MAX);
+        return err_set(err, SBX_ERR_QUOTA, "a path in the tree is longer than %d bytes",
+                       FILES_PATH_MAX);
     if (++sender->count > FILES_ENTRIES_MAX)
         return err_set(err, SBX_ERR_QUOTA, "the tree has more than %d entries", FILES_ENTRIES_MAX);
     if (fstatat(dir_fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Output of a command in memory: a ring of bytes that grows on demand up to a limit, with marks where
- * stdout and stderr alternate. Positions are offsets from the first byte ever written. Layer: agent.
+ * Output of a command in memory: a ring of bytes that grows on demand up to a limit, with marks
+ * where stdout and stderr alternate. Positions are offsets from the first byte ever written. Layer:
+ * agent.
  */
 #pragma once
 

@@ -8,8 +8,9 @@
 struct agent;
 
 /*
- * A watched descriptor, embedded in its owner's struct. One event batch may hold events of a watch that
- * was closed earlier in it: owners are freed only after the batch (see conns_sweep, procs_sweep).
+ * A watched descriptor, embedded in its owner's struct. One event batch may hold events of a watch
+ * that was closed earlier in it: owners are freed only after the batch (see conns_sweep,
+ * procs_sweep).
  */
 struct watch {
     void (*ready)(struct agent *agent, struct watch *watch, uint32_t events);
@@ -23,7 +24,7 @@ struct loop {
 };
 
 #define container_of(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 int loop_init(struct loop *loop);
 
@@ -33,11 +34,12 @@ void loop_turn(struct agent *agent);
 // Makes sure that the loop wakes up at that time.
 void loop_wake_at(struct agent *agent, int64_t at_ms);
 
-// Changes what is waited for; 0 stops all events, hang-ups too. -1 and errno when the kernel refuses.
+// Changes what is waited for; 0 stops all events, hang-ups too. -1 and errno when the kernel
+// refuses.
 int watch_set(struct agent *agent, struct watch *watch, uint32_t events);
 
 /*
- * Closes the descriptor. It is taken out of epoll explicitly, because a forked worker may hold a copy of
- * it for a moment, and epoll would go on reporting it.
+ * Closes the descriptor. It is taken out of epoll explicitly, because a forked worker may hold a
+ * copy of it for a moment, and epoll would go on reporting it.
  */
 void watch_close(struct agent *agent, struct watch *watch);

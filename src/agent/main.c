@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * sandboxes-agent: process 1 of every sandbox. Starts commands, carries their streams, reaps, serves files.
- * Seccomp, namespaces, mounts and the bounding set are in force before it starts. It ends, and the kernel
- * ends the sandbox with it, when the monitor's socket does. Layer: agent.
+ * sandboxes-agent: process 1 of every sandbox. Starts commands, carries their streams, reaps,
+ * serves files. Seccomp, namespaces, mounts and the bounding set are in force before it starts. It
+ * ends, and the kernel ends the sandbox with it, when the monitor's socket does. Layer: agent.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,8 @@
 #define ACCEPT_BATCH 16
 #define LISTEN_PAUSE_MS 50
 
-// Without descriptors or memory for another connection, new ones wait in the socket's queue for a while.
+// Without descriptors or memory for another connection, new ones wait in the socket's queue for a
+// while.
 static void pause_listening(struct agent *agent)
 {
     watch_set(agent, &agent->listen, 0);

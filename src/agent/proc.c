@@ -39,8 +39,8 @@ struct proc *proc_new(struct agent *agent, uint32_t flags, size_t log_limit)
     proc->deadline_ms = DEADLINE_NEVER;
     proc->kill_ms = DEADLINE_NEVER;
     for (int i = 0; i < 2; i++)
-        proc->out[i] = (struct stream){
-            .watch.fd = -1, .proc = proc, .number = i ? SBX_STDERR : SBX_STDOUT};
+        proc->out[i] =
+            (struct stream){.watch.fd = -1, .proc = proc, .number = i ? SBX_STDERR : SBX_STDOUT};
     proc->in = (struct input){.watch.fd = -1, .proc = proc, .rest = BUF_INIT(INPUT_REST_MAX)};
     log_init(&proc->log, log_limit, &agent->procs.log_budget);
     return proc;
@@ -264,8 +264,8 @@ static struct proc *find_running(struct agent *agent, pid_t pid)
 }
 
 /*
- * Everyone's orphans end here too. A command that is traced by us, because it called PTRACE_TRACEME, is
- * reported when it stops, whatever the options: that is no end.
+ * Everyone's orphans end here too. A command that is traced by us, because it called
+ * PTRACE_TRACEME, is reported when it stops, whatever the options: that is no end.
  */
 void procs_reap(struct agent *agent)
 {

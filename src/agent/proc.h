@@ -36,23 +36,23 @@ struct proc {
     pid_t pid;
     uint64_t tag;   // see tree.h; 0: a worker, which is only reaped
     uint32_t flags; // enum sbx_exec_flags
-    bool exited;  // the main process is reaped
-    bool killing; // until all its descendants are gone
+    bool exited;    // the main process is reaped
+    bool killing;   // until all its descendants are gone
     bool timed_out;
     bool finished; // counted as a finished one that is kept
     bool gone;     // to be freed after this turn of the loop
-    int status; // of wait(2), once exited
+    int status;    // of wait(2), once exited
     struct stream out[2];
     struct input in;
     struct log log;
     struct conn *attached; // linked by next_attached
     int64_t started_ns, ended_ns;
     int64_t started_unix_ms;
-    int64_t deadline_ms;  // DEADLINE_NEVER: none
-    int64_t kill_ms;      // next look whether the kill has met all
-    int64_t kill_end_ms;  // then it is given up
-    int64_t stalled_ms;   // since then output waits for a slow reader; 0: it does not
-    char *command;        // owned, for people
+    int64_t deadline_ms; // DEADLINE_NEVER: none
+    int64_t kill_ms;     // next look whether the kill has met all
+    int64_t kill_end_ms; // then it is given up
+    int64_t stalled_ms;  // since then output waits for a slow reader; 0: it does not
+    char *command;       // owned, for people
     struct proc *next_slot;
     struct proc *previous, *next; // in order of start
 };
@@ -68,7 +68,8 @@ struct procs {
 
 void procs_init(struct procs *procs);
 
-// A command that is not in the table yet, NULL without memory. proc_free() it, or give it a pid and add it.
+// A command that is not in the table yet, NULL without memory. proc_free() it, or give it a pid and
+// add it.
 struct proc *proc_new(struct agent *agent, uint32_t flags, size_t log_limit);
 void proc_free(struct agent *agent, struct proc *proc);
 void proc_add(struct agent *agent, struct proc *proc, pid_t pid);

@@ -9,7 +9,18 @@
 #include "base/fd.h"
 
 // Positions of /proc/PID/stat counted from the state, which follows the name.
-enum { STATE, PARENT, GROUP, SESSION, UTIME = 11, STIME, CUTIME, CSTIME, THREADS = 17, RESIDENT = 21 };
+enum {
+    STATE,
+    PARENT,
+    GROUP,
+    SESSION,
+    UTIME = 11,
+    STIME,
+    CUTIME,
+    CSTIME,
+    THREADS = 17,
+    RESIDENT = 21
+};
 #define NUMBERS (RESIDENT + 1)
 
 int procfs_open(struct procfs *procfs)

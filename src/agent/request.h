@@ -4,7 +4,8 @@
 
 #include "agent/conn.h"
 
-// Handles one frame. -1 when the connection must end: it broke the protocol, or a worker owns it now.
+// Handles one frame. -1 when the connection must end: it broke the protocol, or a worker owns it
+// now.
 int request_handle(struct agent *agent, struct conn *conn, struct frame *frame);
 
 // Answers with the command's number: to EXEC and ATTACH.

@@ -15,8 +15,8 @@ static bool is_same(const struct config *config, const struct user *user)
     return config->uid == user->uid && config->gid == user->gid;
 }
 
-// Where only one uid is mapped the kernel forbids setgroups(2) for good, user_namespaces(7): harmless
-// when the user stays the same, for then there is nothing to take away.
+// Where only one uid is mapped the kernel forbids setgroups(2) for good, user_namespaces(7):
+// harmless when the user stays the same, for then there is nothing to take away.
 static enum rights_step set_ids(const struct config *config, const struct user *user)
 {
     bool same = is_same(config, user);
@@ -53,11 +53,12 @@ int rights_failed(enum rights_step step, int sys_errno, const struct user *user,
         return err_sys(err, 0, sys_errno, "cannot give up capabilities for user '%s'", user->name);
     if (sys_errno != EINVAL && sys_errno != EPERM)
         return err_sys(err, 0, sys_errno, "cannot become user '%s' (%u)", user->name, user->uid);
-    err_set(err, SBX_ERR_UNSUPPORTED, "this sandbox has no user '%s': only one user id is mapped in it",
-            user->name);
+    err_set(err, SBX_ERR_UNSUPPORTED,
+            "this sandbox has no user '%s': only one user id is mapped in it", user->name);
     err->sys_errno = sys_errno;
     if (user->uid == 0)
         return err_hint(err, "create the sandbox with --user root");
-    return err_hint(err, "create the sandbox with --user %s, or give this account a range in /etc/subuid",
-                    user->name);
+    return err_hint(
+        err, "create the sandbox with --user %s, or give this account a range in /etc/subuid",
+        user->name);
 }

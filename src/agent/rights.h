@@ -8,9 +8,10 @@
 enum rights_step { RIGHTS_OK, RIGHTS_LOCK, RIGHTS_GROUPS, RIGHTS_GID, RIGHTS_UID, RIGHTS_CLEAR };
 
 /*
- * Makes this process that user. Anyone but root loses every capability, the bounding set included, with
- * securebits locked; root keeps what the bounding set holds. Async-signal-safe and without libc's
- * set*id functions, which would act on the threads of the memory's owner. On failure the step, and errno.
+ * Makes this process that user. Anyone but root loses every capability, the bounding set included,
+ * with securebits locked; root keeps what the bounding set holds. Async-signal-safe and without
+ * libc's set*id functions, which would act on the threads of the memory's owner. On failure the
+ * step, and errno.
  */
 enum rights_step rights_become(const struct config *config, const struct user *user);
 

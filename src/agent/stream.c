@@ -48,7 +48,8 @@ static void send_to_all(struct agent *agent, struct proc *proc)
     }
 }
 
-// No room: reading goes on when a reader takes something (stream_resume), or loses it (stream_drop_slow).
+// No room: reading goes on when a reader takes something (stream_resume), or loses it
+// (stream_drop_slow).
 static void block(struct agent *agent, struct stream *stream)
 {
     struct proc *proc = stream->proc;
@@ -85,8 +86,8 @@ static void stream_ready(struct agent *agent, struct watch *watch, uint32_t even
         block(agent, stream);
         return;
     }
-    cut_parts(parts, stream->draining && stream->drain_left < CHUNK_MAX ? stream->drain_left
-                                                                        : CHUNK_MAX);
+    cut_parts(parts,
+              stream->draining && stream->drain_left < CHUNK_MAX ? stream->drain_left : CHUNK_MAX);
     ssize_t got = readv(watch->fd, parts, 2);
     if (got < 0 && (errno == EINTR || (errno == EAGAIN && !stream->draining)))
         return;
@@ -110,9 +111,9 @@ int stream_open_output(struct agent *agent, struct proc *proc, int index, int fd
 }
 
 /*
- * A background child may keep the pipe open and go on writing; the end of the command is what counts, so
- * only what is in the pipe now belongs to it. A terminal hides the size of what is on its way: there
- * reading goes on until nothing is left, up to a limit.
+ * A background child may keep the pipe open and go on writing; the end of the command is what
+ * counts, so only what is in the pipe now belongs to it. A terminal hides the size of what is on
+ * its way: there reading goes on until nothing is left, up to a limit.
  */
 void stream_drain(struct agent *agent, struct proc *proc)
 {
@@ -165,8 +166,9 @@ static void keep_parts(struct buf *out, const struct iovec *parts, int count, si
 }
 
 /*
- * After a part of a frame went out: the header's rest is kept with the connection, the payload's rest
- * stays in the log, which holds it for this reader. For one that may lose output it would not: all is kept.
+ * After a part of a frame went out: the header's rest is kept with the connection, the payload's
+ * rest stays in the log, which holds it for this reader. For one that may lose output it would not:
+ * all is kept.
  */
 static void after_send(struct conn *conn, const struct iovec parts[3], size_t payload, size_t sent)
 {
@@ -183,7 +185,8 @@ static void after_send(struct conn *conn, const struct iovec parts[3], size_t pa
     conn->chunk_left = (uint32_t)(payload - done);
 }
 
-// One frame, or the rest of one. 1: sent whole, 0: the socket is full, -1: the connection is broken.
+// One frame, or the rest of one. 1: sent whole, 0: the socket is full, -1: the connection is
+// broken.
 static int send_chunk(struct conn *conn)
 {
     struct output_header header;

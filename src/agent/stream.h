@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Input and output of commands that go through the agent. What a command writes is read into its log, and
- * sent from there; reading stops while the log is full of what a connection has not taken yet, so a slow
- * reader slows the command down and memory is bounded. Layer: agent.
+ * Input and output of commands that go through the agent. What a command writes is read into its
+ * log, and sent from there; reading stops while the log is full of what a connection has not taken
+ * yet, so a slow reader slows the command down and memory is bounded. Layer: agent.
  */
 #pragma once
 

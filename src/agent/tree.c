@@ -98,7 +98,8 @@ static bool is_ours(const struct members *members, pid_t pid)
     return false;
 }
 
-// Marks until nothing changes. Parents mostly precede their children in /proc, so one pass is usual.
+// Marks until nothing changes. Parents mostly precede their children in /proc, so one pass is
+// usual.
 static void mark(struct members *members, pid_t main_pid)
 {
     for (bool changed = true; changed;) {
@@ -126,8 +127,8 @@ static int send_all(const struct members *members, int signal)
 }
 
 /*
- * Stopped first, so that a program that forks faster than we look can't run away: rounds go on while they
- * find more. The kill then meets them all.
+ * Stopped first, so that a program that forks faster than we look can't run away: rounds go on
+ * while they find more. The kill then meets them all.
  */
 int tree_kill(pid_t main_pid, uint64_t tag)
 {

@@ -24,8 +24,8 @@ struct user {
 };
 
 /*
- * Looks up a name or number; "" is the sandbox's default user. *ret_user is owned by the agent and valid
- * until the next call. Errors: NOT_FOUND, INVALID, NOMEM.
+ * Looks up a name or number; "" is the sandbox's default user. *ret_user is owned by the agent and
+ * valid until the next call. Errors: NOT_FOUND, INVALID, NOMEM.
  */
 int user_find(struct agent *agent, const char *asked, const struct user **ret_user,
               struct sbx_error *err);

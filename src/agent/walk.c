@@ -14,7 +14,7 @@
 #define OPEN_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
 
 struct walk_level {
-    DIR *dir;  // owned; NULL: closed meanwhile
+    DIR *dir;   // owned; NULL: closed meanwhile
     long place; // where reading goes on after it was closed
     dev_t device;
     ino_t inode;
@@ -79,8 +79,8 @@ static int push(struct walk *walk, int fd, struct sbx_error *err)
 int walk_open(struct walk *walk, int dir_fd, size_t depth_max, size_t open_max,
               struct sbx_error *err)
 {
-    *walk = (struct walk){
-        .depth_max = depth_max, .open_max = open_max, .path = BUF_INIT(PATHS_MAX)};
+    *walk =
+        (struct walk){.depth_max = depth_max, .open_max = open_max, .path = BUF_INIT(PATHS_MAX)};
     int code = push(walk, dir_fd, err);
     if (code == 0)
         walk->device = walk->levels[0].device;

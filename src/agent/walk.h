@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Walking a directory tree that others may change meanwhile: iterative, links not followed, memory bounded
- * by depth alone. Only the deepest directories are kept open; going back up to one that is not opens ".."
- * and checks that it is the directory we came from. Layer: agent.
+ * Walking a directory tree that others may change meanwhile: iterative, links not followed, memory
+ * bounded by depth alone. Only the deepest directories are kept open; going back up to one that is
+ * not opens ".." and checks that it is the directory we came from. Layer: agent.
  */
 #pragma once
 
@@ -21,8 +21,9 @@ struct walk {
     struct walk_level *levels; // owned
     size_t depth, capacity;
     size_t depth_max, open_max;
-    struct buf path; // of the current entry, relative to the root; names joined by '/', NUL-terminated
-    dev_t device;    // of the root
+    struct buf
+        path;     // of the current entry, relative to the root; names joined by '/', NUL-terminated
+    dev_t device; // of the root
 };
 
 // dir_fd is taken over. Errors: NOMEM, IO.
@@ -31,8 +32,8 @@ int walk_open(struct walk *walk, int dir_fd, size_t depth_max, size_t open_max,
 void walk_close(struct walk *walk);
 
 /*
- * The next event: an entry (by name in the directory *ret_dir_fd), the return from a directory that was
- * entered (again by name in its parent), or the end. A negative code on failure.
+ * The next event: an entry (by name in the directory *ret_dir_fd), the return from a directory that
+ * was entered (again by name in its parent), or the end. A negative code on failure.
  */
 int walk_next(struct walk *walk, int *ret_dir_fd, const char **ret_name, unsigned char *ret_type,
               struct sbx_error *err);
