@@ -7,6 +7,7 @@ subtests. Fails when a test failed or something stayed behind.
 """
 import argparse
 import collections
+import glob
 import json
 import os
 import re
@@ -187,16 +188,15 @@ def do_run(run, fuzz_seconds):
     """One run of meson's tests: a line per suite. Returns its Count."""
     print(f"==> {run.name}: {run.about}", flush=True)
     log = os.path.join(TREE, run.build, "meson-logs", f"dev-{run.name}")
-    for path in (log + ".json", log + ".txt"):
-        if os.path.exists(path):
-            os.unlink(path)
+    for path in glob.glob(log + "*"):
+        os.unlink(path)
     private = Private(run.user)
     env = {**private.environment(), **run.env, "SANDBOXES_FUZZ_SECONDS": str(fuzz_seconds)}
     watch = leaks.Watch(private.watched())
     with open(log + ".out", "wb") as out:
         done = subprocess.run(command_of(run), cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=out,
                               stderr=subprocess.STDOUT, check=False)
-    tests = read_tests(log + ".json")
+    tests = read_tests(next(iter(glob.glob(log + "*.json")), log))  # meson adds the wrapper's name
     total = sum_suites(tests)
     if not tests:
         with open(log + ".out", encoding="utf-8", errors="replace") as out:
