@@ -74,12 +74,17 @@ static void default_state(struct record *record)
         record->state.expires_ms = spec->created_ms + spec->ttl_ms;
 }
 
-void record_refresh(int dir_fd, struct record *record)
+bool record_state(int dir_fd, struct monitor_state *ret_state)
 {
     cleanup_buf struct buf text = BUF_INIT(4 * STATE_MAX);
+    return read_file(dir_fd, BOX_FILE_STATE, STATE_MAX, &text) == RECORD_OK &&
+           monitor_state_get(text.data, text.size, ret_state) == 0;
+}
+
+void record_refresh(int dir_fd, struct record *record)
+{
     struct monitor_state state;
-    if (read_file(dir_fd, BOX_FILE_STATE, STATE_MAX, &text) != RECORD_OK ||
-        monitor_state_get(text.data, text.size, &state) < 0) {
+    if (!record_state(dir_fd, &state)) {
         default_state(record);
         return;
     }

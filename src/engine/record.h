@@ -23,7 +23,10 @@ enum record_result { RECORD_OK = 0, RECORD_ABSENT = 1, RECORD_BAD = -1, RECORD_N
 // not a record of this version about this sandbox: the caller skips it.
 enum record_result record_read(int dir_fd, const char *id, struct record *ret_record);
 
-// Reads `state` anew.
+// Reads `state` alone. False when there is none, or a damaged one.
+bool record_state(int dir_fd, struct monitor_state *ret_state);
+
+// Reads `state` anew into the record.
 void record_refresh(int dir_fd, struct record *record);
 
 // Strings and arrays are the record's.

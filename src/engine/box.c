@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// A living sandbox as this process holds it. Layer: engine.
+#include "engine/box.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "engine/monitor_client.h"
+#include "engine/record.h"
+#include "wire/agent_msg.h"
+
+#define PAUSED_LOOK_MS 300 // silence after which the reason is looked for
+#define OOM_ANSWER_MS 500
+
+struct box *box_new(const char *id, int dir_fd)
+{
+    struct box *box = calloc(1, sizeof(*box));
+    if (!box) {
+        close(dir_fd);
+        return NULL;
+    }
+    box->references = 1;
+    box->dir_fd = dir_fd;
+    box->oom_kills = -1;
+    snprintf(box->id, sizeof(box->id), "%s", id);
+    conn_pool_init(&box->pool);
+    return box;
+}
+
+struct box *box_hold(struct box *box)
+{
+    atomic_fetch_add(&box->references, 1);
+    return box;
+}
+
+void box_release(struct box *box)
+{
+    if (!box || atomic_fetch_sub(&box->references, 1) > 1)
+        return;
+    conn_pool_deinit(&box->pool);
+    close(box->dir_fd);
+    free(box);
+}
+
+bool box_is_paused(const struct box *box)
+{
+    struct monitor_state state;
+    return record_state(box->dir_fd, &state) && state.state == SBX_STATE_PAUSED;
+}
+
+static int refuse_paused(const struct box *box, struct sbx_error *err)
+{
+    err_set(err, SBX_ERR_CONFLICT, "sandbox %s is paused", box->id);
+    err_hint(err, "resume it first: sandboxes resume %s", box->id);
+    return SBX_ERR_CONFLICT;
+}
+
+// Waits for bytes in two steps: most answers come at once, and only then is it worth asking why
+// not.
+static int await(struct box *box, struct conn *conn, int64_t limit_ms, struct deadline deadline,
+                 struct sbx_error *err)
+{
+    int64_t now = clock_boot_ms();
+    struct deadline soon = deadline_min(deadline, now + PAUSED_LOOK_MS);
+    int code = deadline_wait(soon, conn->fd, POLLIN, NULL, err);
+    if (code != SBX_ERR_TIMEOUT)
+        return code;
+    if (box_is_paused(box))
+        return refuse_paused(box, err);
+    struct deadline late = limit_ms > 0 ? deadline_min(deadline, now + limit_ms) : deadline;
+    code = deadline_wait(late, conn->fd, POLLIN, NULL, err);
+    if (code == SBX_ERR_TIMEOUT && late.at_ms < deadline.at_ms)
+        return err_set(err, SBX_ERR_UNAVAILABLE, "the agent of sandbox %s does not answer",
+                       box->id);
+    return code;
+}
+
+int box_receive(struct box *box, struct conn *conn, int64_t limit_ms, struct deadline deadline,
+                struct frame *ret_frame, struct sbx_error *err)
+{
+    bool buffered = conn->in.buffer.size > conn->in.consumed;
+    int code = buffered ? 0 : await(box, conn, limit_ms, deadline, err);
+    if (code == 0)
+        code = conn_receive(conn, deadline, ret_frame, err);
+    if (code == 0 && ret_frame->type == AGENT_FAILED)
+        code = agent_failed_get(ret_frame->payload, ret_frame->size, err);
+    return code;
+}
+
+int box_connect(struct box *box, struct deadline deadline, struct conn *ret_conn,
+                struct sbx_error *err)
+{
+    int code = conn_pool_take(&box->pool, box->dir_fd, deadline, ret_conn, err);
+    return code < 0 ? (err_wrap(err, "sandbox %s", box->id), code) : 0;
+}
+
+void box_return(struct box *box, struct conn *conn)
+{
+    conn_pool_give(&box->pool, conn);
+}
+
+static long long count_oom(struct box *box, struct deadline deadline)
+{
+    struct monitor_metrics metrics;
+    struct sbx_error ignored;
+    deadline = deadline_min(deadline, clock_boot_ms() + OOM_ANSWER_MS);
+    if (monitor_measure(box->dir_fd, deadline, &metrics, &ignored) < 0)
+        return -1;
+    return metrics.oom_kills;
+}
+
+void box_mark_oom(struct box *box, struct deadline deadline)
+{
+    if (atomic_load(&box->oom_kills) < 0)
+        atomic_store(&box->oom_kills, count_oom(box, deadline));
+}
+
+bool box_had_oom(struct box *box, struct deadline deadline)
+{
+    long long count = count_oom(box, deadline);
+    if (count < 0)
+        return false;
+    long long before = atomic_exchange(&box->oom_kills, count);
+    return before >= 0 && count > before;
+}

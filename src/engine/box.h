@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A living sandbox as this process holds it: its directory and connections to its agent. Shared by
+ * the handles of its commands, so it is counted. Thread-safe. Layer: engine.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "engine/conn.h"
+
+struct box {
+    atomic_uint references;
+    int dir_fd; // owned
+    char id[64];
+    struct conn_pool pool;
+    atomic_llong oom_kills; // last known count of the monitor's; -1: not asked yet
+};
+
+// Takes dir_fd over. NULL when out of memory (dir_fd is closed then too).
+struct box *box_new(const char *id, int dir_fd);
+struct box *box_hold(struct box *box);
+void box_release(struct box *box);
+
+// How long an agent may take for an answer that it can give at once.
+#define BOX_ANSWER_MS 30000
+
+/*
+ * The agent's next frame. limit_ms > 0: an agent that says nothing for that long is taken for dead
+ * (UNAVAILABLE). A paused sandbox is CONFLICT rather than a timeout. AGENT_FAILED is returned as
+ * its error.
+ */
+int box_receive(struct box *box, struct conn *conn, int64_t limit_ms, struct deadline deadline,
+                struct frame *ret_frame, struct sbx_error *err);
+
+bool box_is_paused(const struct box *box);
+
+// An idle connection, and its return after the final answer.
+int box_connect(struct box *box, struct deadline deadline, struct conn *ret_conn,
+                struct sbx_error *err);
+void box_return(struct box *box, struct conn *conn);
+
+// Whether processes were killed for lack of memory since the last time it was asked. False if
+// unknown.
+void box_mark_oom(struct box *box, struct deadline deadline);
+bool box_had_oom(struct box *box, struct deadline deadline);

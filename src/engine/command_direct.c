@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Output of a direct command: straight from its pipes. Layer: engine.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "base/cancel.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "engine/command_impl.h"
+
+#define FLOW_FIRST (64 * 1024)
+#define FLOW_MOST (512 * 1024)
+#define PIPE_MOST (1024 * 1024) // default of fs.pipe-max-size, pipe(7)
+
+/*
+ * Programs may open their /dev/stdout anew, which asks for rights on the pipe: it belongs to us,
+ * who are nobody inside. Others can't come near it: it has no name but in /proc/PID/fd of its
+ * holders.
+ */
+static void allow_reopening(int fd)
+{
+    fchmod(fd, 0666);
+}
+
+// One end stays ours and never blocks: the program has the other one, and may read and write what
+// it likes.
+static int make_pipe(bool output, int *ret_ours, int *ret_theirs, struct sbx_error *err)
+{
+    int ends[2];
+    if (fd_pipe(ends) < 0)
+        return err_sys(err, 0, errno, "cannot make a pipe for the command");
+    *ret_ours = ends[output ? 0 : 1];
+    *ret_theirs = ends[output ? 1 : 0];
+    allow_reopening(*ret_theirs);
+    if (fcntl(*ret_ours, F_SETFL, O_NONBLOCK | (output ? O_RDONLY : O_WRONLY)) < 0)
+        return err_sys(err, 0, errno, "cannot make a pipe not block");
+    return 0;
+}
+
+static int open_null(int *ret_fd, struct sbx_error *err)
+{
+    *ret_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return *ret_fd < 0 ? err_sys(err, 0, errno, "cannot open /dev/null") : 0;
+}
+
+int command_open_pipes(struct command *command, struct command_pipes *ret_pipes,
+                       struct sbx_error *err)
+{
+    int *theirs = ret_pipes->theirs;
+    int code = command->flags & SBX_EXEC_STDIN ? make_pipe(false, &command->in, &theirs[0], err)
+                                               : open_null(&theirs[0], err);
+    if (code == 0)
+        code = make_pipe(true, &command->out[COMMAND_OUT], &theirs[1], err);
+    if (code == 0 && (command->flags & SBX_EXEC_MERGE))
+        theirs[2] = theirs[1];
+    else if (code == 0)
+        code = make_pipe(true, &command->out[COMMAND_ERR], &theirs[2], err);
+    return code;
+}
+
+void command_close_pipes(struct command_pipes *pipes)
+{
+    int *theirs = pipes->theirs;
+    if (theirs[2] == theirs[1])
+        theirs[2] = -1;
+    for (int i = 0; i < 3; i++)
+        cleanup_fd_fn(&theirs[i]);
+}
+
+// Memory and pipes are small until more flows than they hold.
+static char *choose_buffer(struct command *command, int fd, size_t *ret_size)
+{
+    if (command->flows && command->large_size < FLOW_MOST) {
+        size_t size = command->large ? FLOW_MOST : FLOW_FIRST;
+        free(command->large);
+        command->large = malloc(size);
+        command->large_size = command->large ? size : 0;
+        command->flows = false;
+        (void)fcntl(fd, F_SETPIPE_SZ,
+                    PIPE_MOST); // refused past the user's quota: then it stays small
+    }
+    *ret_size = command->large ? command->large_size : sizeof(command->small);
+    return command->large ? command->large : command->small;
+}
+
+// At most `most` bytes. 0: output was there; 1: nothing now, or the end of the stream.
+static int read_stream(struct command *command, int stream, size_t most,
+                       struct sbx_event *ret_event, struct sbx_error *err)
+{
+    size_t size;
+    char *buffer = choose_buffer(command, command->out[stream], &size);
+    ssize_t got = read(command->out[stream], buffer, size < most ? size : most);
+    if (got < 0 && errno != EAGAIN && errno != EINTR)
+        return err_sys(err, 0, errno, "cannot read the command's output");
+    if (got == 0)
+        close(steal_fd(&command->out[stream]));
+    if (got <= 0)
+        return 1;
+    command->flows = (size_t)got == size;
+    *ret_event = (struct sbx_event){.kind = SBX_EVENT_OUTPUT,
+                                    .stream = stream == COMMAND_OUT ? SBX_STDOUT : SBX_STDERR,
+                                    .data = buffer,
+                                    .size = (size_t)got};
+    return 0;
+}
+
+// What is in the pipes when the command has ended is its output. What its children write later is
+// not.
+static void measure_rest(struct command *command)
+{
+    for (int i = 0; i < COMMAND_STREAMS; i++) {
+        int queued = 0;
+        if (command->out[i] >= 0 && ioctl(command->out[i], FIONREAD, &queued) == 0 && queued > 0)
+            command->rest[i] = (size_t)queued;
+    }
+    command->measured = true;
+}
+
+static int read_rest(struct command *command, struct sbx_event *ret_event, struct sbx_error *err)
+{
+    if (!command->measured)
+        measure_rest(command);
+    for (int i = 0; i < COMMAND_STREAMS; i++) {
+        if (command->rest[i] == 0)
+            continue;
+        int code = read_stream(command, i, command->rest[i], ret_event, err);
+        if (code == 0)
+            command->rest[i] -= ret_event->size;
+        else
+            command->rest[i] = 0; // somebody else has read it
+        if (code <= 0)
+            return code;
+    }
+    return 1;
+}
+
+enum { POLL_CONN, POLL_CANCEL, POLL_STREAMS, POLL_COUNT = POLL_STREAMS + COMMAND_STREAMS };
+
+static int wait_any(struct command *command, struct deadline deadline, struct pollfd *fds,
+                    struct sbx_error *err)
+{
+    fds[POLL_CONN] = (struct pollfd){.fd = command->conn.fd, .events = POLLIN};
+    fds[POLL_CANCEL] = (struct pollfd){.fd = cancel_fd(deadline.cancel), .events = POLLIN};
+    for (int i = 0; i < COMMAND_STREAMS; i++)
+        fds[POLL_STREAMS + i] = (struct pollfd){.fd = command->out[i], .events = POLLIN};
+    int ready = poll(fds, POLL_COUNT, deadline_poll_ms(deadline));
+    if (ready < 0 && errno != EINTR)
+        return err_sys(err, 0, errno, "cannot wait for the command");
+    if (ready == 0)
+        return err_set(err, SBX_ERR_TIMEOUT, "timed out");
+    if (ready < 0)
+        memset(fds, 0, POLL_COUNT * sizeof(*fds));
+    if (fds[POLL_CANCEL].revents)
+        return err_set(err, SBX_ERR_CANCELLED, "cancelled");
+    return 0;
+}
+
+// One of the streams that have something; the other one is asked first the next time.
+static int read_ready(struct command *command, const struct pollfd *fds,
+                      struct sbx_event *ret_event, struct sbx_error *err)
+{
+    int first = command->next, code = 1;
+    for (int k = 0; k < COMMAND_STREAMS && code == 1; k++) {
+        int i = (first + k) % COMMAND_STREAMS;
+        if (!fds[POLL_STREAMS + i].revents)
+            continue;
+        code = read_stream(command, i, SIZE_MAX, ret_event, err);
+        command->next = (i + 1) % COMMAND_STREAMS;
+    }
+    return code;
+}
+
+// The connection comes first: a child that floods the pipe must not hide that the command has
+// ended.
+int command_read_direct(struct command *command, struct deadline deadline,
+                        struct sbx_event *ret_event, struct sbx_error *err)
+{
+    if (command->ended)
+        return read_rest(command, ret_event, err);
+    int code = 1;
+    while (code == 1) {
+        struct pollfd fds[POLL_COUNT];
+        if (command->conn.in.buffer.size > command->conn.in.consumed)
+            return 1;
+        code = wait_any(command, deadline, fds, err);
+        if (code < 0 || fds[POLL_CONN].revents)
+            return code < 0 ? code : 1;
+        code = read_ready(command, fds, ret_event, err);
+    }
+    return code;
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes to a running command: input, signals, the size of its terminal. Layer: engine.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "engine/command_impl.h"
+#include "wire/agent_msg.h"
+
+/*
+ * A socket that polls writable is at most a quarter full (unix_writable() in Linux), so a frame of
+ * this size never blocks: the lock is held for no longer than a copy, and a signal gets past any
+ * amount of input.
+ */
+#define INPUT_CHUNK (16 * 1024)
+#define ROOM_PAUSE_MS 100
+
+static int has_ended(const struct command *command, struct sbx_error *err)
+{
+    return err_set(err, SBX_ERR_NOT_FOUND, "command %u of sandbox %s has ended", command->pid,
+                   command->box->id);
+}
+
+static int send_frame(struct command *command, uint32_t type, const void *payload, size_t size,
+                      struct deadline deadline, struct sbx_error *err)
+{
+    pthread_mutex_lock(&command->lock);
+    int code = command->conn.fd < 0
+                   ? has_ended(command, err)
+                   : frame_send(command->conn.fd, type, payload, size, NULL, 0, deadline, err);
+    pthread_mutex_unlock(&command->lock);
+    return code;
+}
+
+// 1 when the socket has no room now.
+static int try_send(struct command *command, const char *data, size_t size,
+                    struct deadline deadline, struct sbx_error *err)
+{
+    pthread_mutex_lock(&command->lock);
+    struct pollfd room = {.fd = command->conn.fd, .events = POLLOUT};
+    int code = 1;
+    if (room.fd < 0)
+        code = has_ended(command, err);
+    else if (poll(&room, 1, 0) != 0)
+        code = frame_send(room.fd, AGENT_INPUT, data, size, NULL, 0, deadline, err);
+    pthread_mutex_unlock(&command->lock);
+    return code;
+}
+
+// On a copy: the connection may end meanwhile and be given to somebody else. That is noticed by and
+// by.
+static int wait_room(struct command *command, struct deadline deadline, struct sbx_error *err)
+{
+    struct deadline pause = deadline_min(deadline, clock_boot_ms() + ROOM_PAUSE_MS);
+    pthread_mutex_lock(&command->lock);
+    cleanup_fd int fd = command->conn.fd < 0 ? -1 : fcntl(command->conn.fd, F_DUPFD_CLOEXEC, 0);
+    pthread_mutex_unlock(&command->lock);
+    if (fd < 0)
+        return has_ended(command, err);
+    int code = deadline_wait(pause, fd, POLLOUT, NULL, err);
+    return code == SBX_ERR_TIMEOUT && deadline_poll_ms(deadline) != 0 ? 0 : code;
+}
+
+static int write_framed(struct command *command, const char *data, size_t size,
+                        struct deadline deadline, struct sbx_error *err)
+{
+    while (size > 0) {
+        size_t step = size < INPUT_CHUNK ? size : INPUT_CHUNK;
+        int code = try_send(command, data, step, deadline, err);
+        if (code == 1) {
+            code = wait_room(command, deadline, err);
+            step = 0;
+        }
+        if (code < 0)
+            return code;
+        data += step;
+        size -= step;
+    }
+    return 0;
+}
+
+/*
+ * write(2) on a pipe that nobody reads raises SIGPIPE, in this thread only. It is blocked meanwhile
+ * and taken away again if it came from us, so that neither the program nor its handlers notice. A
+ * socket pair would spare this (MSG_NOSIGNAL), but programs can't open /dev/stdin anew when it is a
+ * socket.
+ */
+static ssize_t write_quietly(int fd, const void *data, size_t size)
+{
+    sigset_t pipe_set, before, pending;
+    sigemptyset(&pipe_set);
+    sigaddset(&pipe_set, SIGPIPE);
+    sigpending(&pending);
+    bool was_pending = sigismember(&pending, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_set, &before);
+    ssize_t put = write(fd, data, size);
+    int failure = put < 0 ? errno : 0;
+    if (failure == EPIPE && !was_pending) {
+        const struct timespec now = {0};
+        while (sigtimedwait(&pipe_set, NULL, &now) < 0 && errno == EINTR)
+            ;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = failure;
+    return put;
+}
+
+static int write_failed(const struct command *command, struct deadline deadline,
+                        struct sbx_error *err)
+{
+    if (errno == EINTR)
+        return 0;
+    if (errno == EAGAIN)
+        return deadline_wait(deadline, command->in, POLLOUT, NULL, err);
+    if (errno == EPIPE)
+        return err_set(err, SBX_ERR_UNAVAILABLE, "command %u of sandbox %s has closed its input",
+                       command->pid, command->box->id);
+    return err_sys(err, 0, errno, "cannot write to command %u", command->pid);
+}
+
+static int write_direct(struct command *command, const char *data, size_t size,
+                        struct deadline deadline, struct sbx_error *err)
+{
+    while (size > 0) {
+        ssize_t put = write_quietly(command->in, data, size);
+        if (put < 0) {
+            int code = write_failed(command, deadline, err);
+            if (code < 0)
+                return code;
+            continue;
+        }
+        data += put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
+static int no_input(const struct command *command, struct sbx_error *err)
+{
+    return err_set(err, SBX_ERR_CONFLICT, "the input of command %u of sandbox %s is closed",
+                   command->pid, command->box->id);
+}
+
+int command_write(struct command *command, const void *data, size_t size, struct deadline deadline,
+                  struct sbx_error *err)
+{
+    if (!command->direct)
+        return write_framed(command, data, size, deadline, err);
+    if (command->in < 0)
+        return no_input(command, err);
+    return write_direct(command, data, size, deadline, err);
+}
+
+int command_close_input(struct command *command, struct sbx_error *err)
+{
+    if (!command->direct)
+        return send_frame(command, AGENT_INPUT_END, NULL, 0, deadline_in(BOX_ANSWER_MS), err);
+    if (command->in < 0)
+        return no_input(command, err);
+    close(steal_fd(&command->in));
+    return 0;
+}
+
+int command_resize(struct command *command, uint16_t rows, uint16_t cols, struct sbx_error *err)
+{
+    cleanup_buf struct buf payload = BUF_INIT(64);
+    wire_put_u32(&payload, rows);
+    wire_put_u32(&payload, cols);
+    if (payload.failed)
+        return err_nomem(err);
+    return send_frame(command, AGENT_RESIZE, payload.data, payload.size, deadline_in(BOX_ANSWER_MS),
+                      err);
+}
+
+int command_signal(struct command *command, int32_t signal, struct sbx_error *err)
+{
+    cleanup_buf struct buf payload = BUF_INIT(64);
+    wire_put_u32(&payload, (uint32_t)signal);
+    if (payload.failed)
+        return err_nomem(err);
+    return send_frame(command, AGENT_SIGNAL, payload.data, payload.size, deadline_in(BOX_ANSWER_MS),
+                      err);
+}

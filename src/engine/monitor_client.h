@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Requests to a sandbox's monitor, one connection each. dir_fd is the sandbox's directory. Errors
+ * of all: NOT_FOUND or UNAVAILABLE when there is no monitor (any more), TIMEOUT, CANCELLED,
+ * PROTOCOL, and what the monitor answers. Layer: engine.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include <sandboxes/sandbox.h>
+
+#include "base/clock.h"
+#include "wire/monitor_msg.h"
+
+// Returns when the monitor has ended, which removes the sandbox first.
+int monitor_destroy(int dir_fd, struct deadline deadline, struct sbx_error *err);
+int monitor_set_ttl(int dir_fd, int64_t ttl_ms, struct deadline deadline, struct sbx_error *err);
+int monitor_expose(int dir_fd, struct sbx_port port, struct deadline deadline,
+                   uint16_t *ret_host_port, struct sbx_error *err);
+int monitor_measure(int dir_fd, struct deadline deadline, struct monitor_metrics *ret_metrics,
+                    struct sbx_error *err);
+int monitor_pause(int dir_fd, bool paused, struct deadline deadline, struct sbx_error *err);
