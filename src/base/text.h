@@ -5,9 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// Well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
-bool text_utf8(const char *text, size_t size);
-
 // A byte below 0x20, or 0x7f.
 bool text_has_control(const char *text, size_t size);
 

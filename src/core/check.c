@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/text.h"
 #include "core/check_field.h"
 
@@ -66,6 +67,8 @@ int check_call(const struct sbx_call *call, struct sbx_call *ret_call, struct sb
     int code = check_struct(ret_call, sizeof(*ret_call), call, "call", err);
     if (code == 0 && ret_call->timeout_ms < 0)
         code = err_set(err, SBX_ERR_INVALID, "call.timeout_ms must not be negative");
+    if (code == 0 && ret_call->cancel && cancel_triggered(ret_call->cancel))
+        code = err_set(err, SBX_ERR_CANCELLED, "cancelled before it began");
     return code;
 }
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "core/config.h"
 
 struct parser {
@@ -322,7 +323,7 @@ static int read_line(struct parser *p)
 int config_parse(const char *path, const char *text, size_t size, struct config *ret_config,
                  struct sbx_error *err)
 {
-    if (memchr(text, '\0', size) || !text_utf8(text, size))
+    if (memchr(text, '\0', size) || !utf8_valid(text, size))
         return err_set(err, SBX_ERR_INVALID, "%s: the file is not text in UTF-8", path);
     cleanup(config_deinit) struct config config = {.path = strdup(path)};
     if (!config.path)

@@ -20,6 +20,7 @@ struct feed {
     const void *data;
     size_t size;
     void *copy; // owned, or NULL
+    int code;   // of the delivery, with its error
     struct sbx_error error;
 };
 
@@ -60,7 +61,8 @@ static void *run(void *argument)
     struct feed *feed = argument;
     struct sbx_call call = SBX_CALL_INIT;
     call.cancel = feed->stop;
-    deliver(feed->provider, feed->process, feed->data, feed->size, &call, &feed->error);
+    feed->code =
+        deliver(feed->provider, feed->process, feed->data, feed->size, &call, &feed->error);
     return NULL;
 }
 
@@ -131,7 +133,7 @@ int feed_stop(struct feed *feed, struct sbx_error *err)
         return 0;
     sbx_cancel_trigger(feed->stop);
     pthread_join(feed->thread, NULL);
-    int code = feed->error.code == SBX_ERR_CANCELLED ? 0 : feed->error.code;
+    int code = feed->code == SBX_ERR_CANCELLED ? 0 : feed->code; // we cancelled it ourselves
     if (code < 0 && err)
         *err = feed->error;
     feed_free(feed);

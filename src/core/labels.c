@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 static int check_one(const struct sbx_pair *label, const char *field, size_t index,
                      struct sbx_error *err)
@@ -18,7 +19,7 @@ static int check_one(const struct sbx_pair *label, const char *field, size_t ind
     if (size > LABEL_VALUE_MAX)
         return err_set(err, SBX_ERR_INVALID, "%s[%zu].value of label '%s' must have 0 to %d bytes",
                        field, index, label->name, LABEL_VALUE_MAX);
-    if (!text_utf8(label->value, size) || text_has_control(label->value, size))
+    if (!utf8_valid(label->value, size) || text_has_control(label->value, size))
         return err_set(err, SBX_ERR_INVALID,
                        "%s[%zu].value of label '%s' must be UTF-8 without control characters",
                        field, index, label->name);

@@ -7,7 +7,9 @@
 
 #include "base/cleanup.h"
 
+extern const struct sbx_provider_ops provider_fake;
+
 const struct registry_row registry_rows[] = {
-    {NULL, false},
+    {&provider_fake, false},
 };
-const size_t registry_count = ARRAY_SIZE(registry_rows) - 1;
+const size_t registry_count = ARRAY_SIZE(registry_rows);
