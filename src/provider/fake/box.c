@@ -52,13 +52,13 @@ static int user_number(const char *name, uint32_t *ret_uid, struct sbx_error *er
     return 0;
 }
 
-int fake_view(struct fake_box *box, const char *user, struct fs_view *ret_view,
+int fake_view(struct fake_box *box, const char *user, struct memfs_view *ret_view,
               struct sbx_error *err)
 {
     uint32_t uid = 0;
     int code = user_number(user ? user : box->user, &uid, err);
     if (code == 0)
-        *ret_view = (struct fs_view){.fs = &box->fs, .cwd = fake_user_home(uid), .uid = uid};
+        *ret_view = (struct memfs_view){.fs = &box->fs, .cwd = fake_user_home(uid), .uid = uid};
     return code;
 }
 
@@ -83,7 +83,7 @@ void fake_box_unref(struct fake_box *box)
 {
     if (--box->refs > 0)
         return;
-    fs_deinit(&box->fs);
+    memfs_deinit(&box->fs);
     free(box->image);
     free(box->user);
     free(box->workdir);
@@ -101,7 +101,7 @@ void fake_box_end(struct fake_box *box)
         at = &(*at)->next;
     *at = box->next;
     box->gone = true;
-    process_end_all(box);
+    fake_process_end_all(box);
     fake_box_unref(box);
 }
 
@@ -153,13 +153,13 @@ static int fill(struct fake_box *box, const struct sbx_spec *spec, struct sbx_er
     set_ttl(box, spec->ttl_ms);
     if (id_new(box->id) < 0)
         return err_set(err, SBX_ERR_IO, "no random numbers for an id");
-    struct fs_view view;
-    int code = fs_init(&box->fs, err);
+    struct memfs_view view;
+    int code = memfs_init(&box->fs, err);
     if (code == 0)
         code = fake_view(box, NULL, &view, err);
-    struct fs_node *node;
+    struct memfs_node *node;
     if (code == 0 && box->workdir)
-        code = fs_find(&view, box->workdir, FS_FOLLOW, &node, err);
+        code = memfs_find(&view, box->workdir, MEMFS_FOLLOW, &node, err);
     return code;
 }
 
@@ -421,7 +421,7 @@ int fake_set_ttl(void *self, int64_t ttl_ms, const struct sbx_call *call, struct
     if (code < 0)
         return code;
     set_ttl(handle->box, ttl_ms);
-    process_notify_all(handle->box);
+    fake_process_notify_all(handle->box);
     fake_unlock(handle->box->provider);
     return 0;
 }
@@ -434,14 +434,14 @@ int fake_metrics(void *self, const struct sbx_call *call, struct sbx_metrics *re
     if (code < 0)
         return code;
     struct fake_box *box = handle->box;
-    ret_metrics->pids = process_count(box, true);
+    ret_metrics->pids = fake_process_count(box, true);
     ret_metrics->memory_bytes = OVERHEAD_BYTES * (1 + (uint64_t)ret_metrics->pids);
     if (box->peak_bytes < ret_metrics->memory_bytes)
         box->peak_bytes = ret_metrics->memory_bytes;
     ret_metrics->memory_peak_bytes = box->peak_bytes;
     ret_metrics->cpu_usec = box->cpu_usec;
     ret_metrics->disk_bytes = box->fs.bytes;
-    ret_metrics->disk_limit_bytes = FS_BYTES_MAX;
+    ret_metrics->disk_limit_bytes = MEMFS_BYTES_MAX;
     fake_unlock(box->provider);
     return 0;
 }

@@ -23,7 +23,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "provider/fake/fs.h"
+#include "provider/fake/memfs.h"
 
 struct fake_process;
 
@@ -50,7 +50,7 @@ struct fake_box {
     int64_t expires_at; // on the scale of clock_boot_ms(), DEADLINE_NEVER: never
     uint64_t cpu_usec;  // of commands that have ended
     uint64_t peak_bytes;
-    struct fs fs;
+    struct memfs fs;
     struct fake_process *processes; // newest first
     uint32_t last_pid;
 };
@@ -71,7 +71,7 @@ void fake_box_unref(struct fake_box *box);
 int fake_enter(struct fake_handle *handle, struct sbx_error *err);
 
 // The view of a user on the sandbox's files; NULL is its default user. NOT_FOUND for unknown users.
-int fake_view(struct fake_box *box, const char *user, struct fs_view *ret_view,
+int fake_view(struct fake_box *box, const char *user, struct memfs_view *ret_view,
               struct sbx_error *err);
 const char *fake_user_name(uint32_t uid);
 const char *fake_user_home(uint32_t uid);

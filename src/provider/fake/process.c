@@ -21,7 +21,7 @@ static void notify(struct fake_process *process)
     }
 }
 
-void process_notify_all(struct fake_box *box)
+void fake_process_notify_all(struct fake_box *box)
 {
     for (struct fake_process *process = box->processes; process; process = process->next)
         notify(process);
@@ -85,7 +85,7 @@ static void check_time(struct fake_process *process)
         process->signal = SIGKILL;
 }
 
-bool process_alive(struct fake_process *process)
+bool fake_process_alive(struct fake_process *process)
 {
     check_time(process);
     while (process->stopped && !process->signal) {
@@ -95,12 +95,12 @@ bool process_alive(struct fake_process *process)
     return !process->signal;
 }
 
-bool process_sleep(struct fake_process *process, int64_t ms)
+bool fake_process_sleep(struct fake_process *process, int64_t ms)
 {
     int64_t until = clock_boot_ms() + ms;
-    while (process_alive(process) && clock_boot_ms() < until)
+    while (fake_process_alive(process) && clock_boot_ms() < until)
         wait_until(process, until);
-    return process_alive(process);
+    return fake_process_alive(process);
 }
 
 static bool background(const struct fake_process *process)
@@ -154,17 +154,17 @@ static bool push_terminal(struct fake_process *process, const char *data, size_t
     return done;
 }
 
-bool process_emit(struct fake_process *process, uint32_t stream, const void *data, size_t size)
+bool fake_process_emit(struct fake_process *process, uint32_t stream, const void *data, size_t size)
 {
     const char *at = data;
     if (process->flags & SBX_EXEC_MERGE)
         stream = SBX_STDOUT;
     while (size > 0) {
         size_t part = size < PROCESS_QUEUE_MAX / 2 ? size : PROCESS_QUEUE_MAX / 2;
-        while (process_alive(process) && !background(process) &&
+        while (fake_process_alive(process) && !background(process) &&
                process->output_size >= PROCESS_QUEUE_MAX)
             wait_until(process, DEADLINE_NEVER);
-        if (!process_alive(process))
+        if (!fake_process_alive(process))
             return false;
         bool done = process->flags & SBX_EXEC_PTY ? push_terminal(process, at, part)
                                                   : push(process, stream, at, part);
@@ -173,15 +173,16 @@ bool process_emit(struct fake_process *process, uint32_t stream, const void *dat
         at += part;
         size -= part;
     }
-    return process_alive(process);
+    return fake_process_alive(process);
 }
 
-bool process_take_input(struct fake_process *process, char *data, size_t size, size_t *ret_size)
+bool fake_process_take_input(struct fake_process *process, char *data, size_t size,
+                             size_t *ret_size)
 {
-    while (process_alive(process) && process->input_size == 0 && process->input_open &&
+    while (fake_process_alive(process) && process->input_size == 0 && process->input_open &&
            !process->line_end)
         wait_until(process, DEADLINE_NEVER);
-    if (!process_alive(process))
+    if (!fake_process_alive(process))
         return false;
     size_t part = size < process->input_size ? size : process->input_size;
     if (part == 0)
@@ -213,7 +214,7 @@ static void deliver(struct fake_process *process, int signal)
     notify(process);
 }
 
-bool process_kill(struct fake_box *box, uint32_t pid, int signal)
+bool fake_process_kill(struct fake_box *box, uint32_t pid, int signal)
 {
     for (struct fake_process *process = box->processes; process; process = process->next) {
         if (process->pid != pid || process->ended)
@@ -287,7 +288,7 @@ static void end(struct fake_process *process)
     leave_list(process);
 }
 
-void process_end_all(struct fake_box *box)
+void fake_process_end_all(struct fake_box *box)
 {
     while (box->processes) {
         struct fake_process *process = box->processes;
@@ -297,7 +298,7 @@ void process_end_all(struct fake_box *box)
     }
 }
 
-uint32_t process_count(const struct fake_box *box, bool running)
+uint32_t fake_process_count(const struct fake_box *box, bool running)
 {
     uint32_t count = 0;
     for (const struct fake_process *process = box->processes; process; process = process->next)
@@ -327,7 +328,7 @@ static void *run(void *argument)
 {
     struct fake_process *process = argument;
     fake_lock(process->box->provider);
-    finish(process, shell_main(process));
+    finish(process, fake_shell_main(process));
     fake_unlock(process->box->provider);
     return NULL;
 }
@@ -404,8 +405,8 @@ static int fill_argv(struct fake_process *process, const struct sbx_exec *exec,
 static int fill(struct fake_process *process, const struct sbx_exec *exec, struct sbx_error *err)
 {
     struct fake_box *box = process->box;
-    struct fs_view view;
-    struct fs_node *node;
+    struct memfs_view view;
+    struct memfs_node *node;
     int code = fake_view(box, exec->user, &view, err);
     if (code < 0)
         return code;
@@ -418,7 +419,7 @@ static int fill(struct fake_process *process, const struct sbx_exec *exec, struc
     process->started_ms = clock_unix_ms();
     process->started_ns = clock_boot_ns();
     const char *cwd = exec->cwd ? exec->cwd : box->workdir ? box->workdir : view.cwd;
-    code = fs_find(&view, cwd, FS_FOLLOW, &node, err);
+    code = memfs_find(&view, cwd, MEMFS_FOLLOW, &node, err);
     if (code < 0 || node->kind != SBX_FILE_DIRECTORY)
         return err_sys(err, SBX_ERR_EXEC, ENOENT, "working directory '%s'", cwd);
     process->cwd = strdup(cwd);
@@ -427,14 +428,14 @@ static int fill(struct fake_process *process, const struct sbx_exec *exec, struc
     code = fill_env(process, exec, err);
     if (code == 0)
         code = fill_argv(process, exec, err);
-    return code < 0 ? code : shell_check(process, err);
+    return code < 0 ? code : fake_shell_check(process, err);
 }
 
 // Makes room for one more command by forgetting the oldest that has ended and that nobody holds.
 static int make_room(struct fake_box *box, struct sbx_error *err)
 {
     struct fake_process *oldest = NULL;
-    if (process_count(box, false) < PROCESS_COUNT_MAX)
+    if (fake_process_count(box, false) < PROCESS_COUNT_MAX)
         return 0;
     for (struct fake_process *process = box->processes; process; process = process->next)
         if (process->ended && process->refs == 1)
@@ -749,7 +750,7 @@ int fake_process_list(void *self, const struct sbx_call *call, struct sbx_proces
     if (code < 0)
         return code;
     const struct fake_box *box = handle->box;
-    size_t count = process_count(box, false), i = count;
+    size_t count = fake_process_count(box, false), i = count;
     struct list_block *block = malloc(
         sizeof(*block) + count * (sizeof(block->items[0]) + sizeof(box->processes->command)));
     char *text = block ? (char *)&block->items[count] : NULL;

@@ -61,21 +61,23 @@ struct fake_process {
 };
 
 // For the command's thread.
-bool process_alive(struct fake_process *process);
-bool process_sleep(struct fake_process *process, int64_t ms);
-bool process_emit(struct fake_process *process, uint32_t stream, const void *data, size_t size);
+bool fake_process_alive(struct fake_process *process);
+bool fake_process_sleep(struct fake_process *process, int64_t ms);
+bool fake_process_emit(struct fake_process *process, uint32_t stream, const void *data,
+                       size_t size);
 // Up to size bytes of input, 0 at its end.
-bool process_take_input(struct fake_process *process, char *data, size_t size, size_t *ret_size);
+bool fake_process_take_input(struct fake_process *process, char *data, size_t size,
+                             size_t *ret_size);
 // The command sends itself, or another command of the sandbox, a signal. False if there is no such
 // command.
-bool process_kill(struct fake_box *box, uint32_t pid, int signal);
+bool fake_process_kill(struct fake_box *box, uint32_t pid, int signal);
 
 // For the box.
-void process_end_all(struct fake_box *box);
-void process_notify_all(struct fake_box *box);
-uint32_t process_count(const struct fake_box *box, bool running);
+void fake_process_end_all(struct fake_box *box);
+void fake_process_notify_all(struct fake_box *box);
+uint32_t fake_process_count(const struct fake_box *box, bool running);
 int fake_inject_exec(struct fake_provider *provider, struct sbx_error *err);
 
 // The interpreter (shell.c). check tells before the start whether the program exists.
-int shell_check(struct fake_process *process, struct sbx_error *err);
-int shell_main(struct fake_process *process); // exit code
+int fake_shell_check(struct fake_process *process, struct sbx_error *err);
+int fake_shell_main(struct fake_process *process); // exit code

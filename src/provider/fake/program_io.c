@@ -8,30 +8,30 @@
 
 #include "provider/fake/shell.h"
 
-struct fs_view program_view(const struct program *program)
+struct memfs_view fake_program_view(const struct program *program)
 {
     const struct fake_process *process = program->shell->process;
-    return (struct fs_view){
+    return (struct memfs_view){
         .fs = &process->box->fs, .cwd = program->shell->cwd, .uid = process->uid};
 }
 
-bool program_write(struct program *program, int fd, const void *data, size_t size)
+bool fake_program_write(struct program *program, int fd, const void *data, size_t size)
 {
     struct fake_process *process = program->shell->process;
     const struct target *target = fd == 1 ? &program->plumbing->out : &program->plumbing->err;
     if (target->kind != TARGET_FILE)
         return size == 0 ||
-               process_emit(process, target->kind == TARGET_STDOUT ? SBX_STDOUT : SBX_STDERR, data,
-                            size);
+               fake_process_emit(process, target->kind == TARGET_STDOUT ? SBX_STDOUT : SBX_STDERR,
+                                 data, size);
     // By name each time: the file may have been removed since.
-    struct fs_view view = program_view(program);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(program);
+    struct memfs_node *node;
     struct sbx_error err;
-    return fs_open_write(&view, target->path, 0644, true, &node, &err) == 0 &&
-           fs_append(view.fs, node, data, size, &err) == 0 && process_alive(process);
+    return memfs_open_write(&view, target->path, 0644, true, &node, &err) == 0 &&
+           memfs_append(view.fs, node, data, size, &err) == 0 && fake_process_alive(process);
 }
 
-bool program_printf(struct program *program, int fd, const char *format, ...)
+bool fake_program_printf(struct program *program, int fd, const char *format, ...)
 {
     char text[4096];
     va_list args;
@@ -41,10 +41,10 @@ bool program_printf(struct program *program, int fd, const char *format, ...)
     if (length < 0)
         return false;
     size_t size = (size_t)length < sizeof(text) ? (size_t)length : sizeof(text) - 1;
-    return program_write(program, fd, text, size);
+    return fake_program_write(program, fd, text, size);
 }
 
-static size_t read_node(const struct fs_node *node, size_t at, char *data, size_t size)
+static size_t read_node(const struct memfs_node *node, size_t at, char *data, size_t size)
 {
     if (node->kind == SBX_FILE_OTHER && strcmp(node->name, "zero") == 0) {
         memset(data, 0, size);
@@ -57,22 +57,22 @@ static size_t read_node(const struct fs_node *node, size_t at, char *data, size_
     return part;
 }
 
-bool program_read(struct program *program, char *data, size_t size, size_t *ret_size)
+bool fake_program_read(struct program *program, char *data, size_t size, size_t *ret_size)
 {
     struct plumbing *plumbing = program->plumbing;
     if (!plumbing->input)
-        return process_take_input(program->shell->process, data, size, ret_size);
-    struct fs_view view = program_view(program);
-    struct fs_node *node;
+        return fake_process_take_input(program->shell->process, data, size, ret_size);
+    struct memfs_view view = fake_program_view(program);
+    struct memfs_node *node;
     struct sbx_error err;
-    if (fs_open_read(&view, plumbing->input, &node, &err) < 0)
+    if (memfs_open_read(&view, plumbing->input, &node, &err) < 0)
         return false;
     *ret_size = read_node(node, plumbing->input_at, data, size);
     plumbing->input_at += *ret_size;
-    return process_alive(program->shell->process);
+    return fake_process_alive(program->shell->process);
 }
 
-const char *program_env(const struct program *program, const char *name)
+const char *fake_program_env(const struct program *program, const char *name)
 {
     size_t length = strlen(name);
     for (char **at = program->shell->process->env; *at; at++)
@@ -81,16 +81,16 @@ const char *program_env(const struct program *program, const char *name)
     return NULL;
 }
 
-int program_lookup(const struct fs_view *view, const char *name)
+int fake_program_lookup(const struct memfs_view *view, const char *name)
 {
-    const struct builtin *builtin = builtin_find(name);
+    const struct builtin *builtin = fake_builtin_find(name);
     if (builtin)
         return builtin->shell_only ? ENOENT : 0;
-    struct fs_node *node;
+    struct memfs_node *node;
     struct sbx_error err;
-    if (!strchr(name, '/') || fs_find(view, name, FS_FOLLOW, &node, &err) < 0)
+    if (!strchr(name, '/') || memfs_find(view, name, MEMFS_FOLLOW, &node, &err) < 0)
         return ENOENT;
-    if (node->kind != SBX_FILE_REGULAR || !(node->mode & 0111) || !fs_may(node, view->uid, 1))
+    if (node->kind != SBX_FILE_REGULAR || !(node->mode & 0111) || !memfs_may(node, view->uid, 1))
         return EACCES;
     return 0;
 }

@@ -15,7 +15,7 @@
 
 static int complain(struct program *p, const struct sbx_error *err)
 {
-    program_printf(p, 2, "%s: %s\n", p->argv[0], err->message);
+    fake_program_printf(p, 2, "%s: %s\n", p->argv[0], err->message);
     return 1;
 }
 
@@ -38,7 +38,7 @@ static int run_echo(struct program *p)
         buf_puts(&line, p->argv[i]);
     }
     buf_puts(&line, first == 1 ? "\n" : "");
-    return program_write(p, 1, line.data, line.size) ? 0 : 1;
+    return fake_program_write(p, 1, line.data, line.size) ? 0 : 1;
 }
 
 // One escape of printf(1) after the backslash; returns what follows it.
@@ -80,7 +80,7 @@ static int run_printf(struct program *p)
             buf_add(&out, at++, 1);
         }
     }
-    return program_write(p, 1, out.data, out.size) ? 0 : 1;
+    return fake_program_write(p, 1, out.data, out.size) ? 0 : 1;
 }
 
 // Copies at most `most` bytes of the program's input to its output.
@@ -89,8 +89,8 @@ static bool copy_input(struct program *p, uint64_t most)
     cleanup_free char *data = malloc(CHUNK);
     size_t got = 1;
     while (data && most > 0 && got > 0) {
-        if (!program_read(p, data, most < CHUNK ? (size_t)most : CHUNK, &got) ||
-            (got && !program_write(p, 1, data, got)))
+        if (!fake_program_read(p, data, most < CHUNK ? (size_t)most : CHUNK, &got) ||
+            (got && !fake_program_write(p, 1, data, got)))
             return false;
         most -= got;
     }
@@ -102,10 +102,10 @@ static int copy_file(struct program *p, const char *path, uint64_t most)
 {
     if (strcmp(path, "-") == 0)
         return copy_input(p, most) ? 0 : 1;
-    struct fs_view view = program_view(p);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(p);
+    struct memfs_node *node;
     struct sbx_error err;
-    if (fs_open_read(&view, path, &node, &err) < 0)
+    if (memfs_open_read(&view, path, &node, &err) < 0)
         return complain(p, &err);
     struct plumbing plumbing = *p->plumbing;
     plumbing.input = (char *)(uintptr_t)path;
@@ -125,7 +125,7 @@ static int run_cat(struct program *p)
 static int run_head(struct program *p)
 {
     if (p->argc < 3 || strcmp(p->argv[1], "-c") != 0 || !text_of(p->argv[2], TEXT_DIGITS, 18)) {
-        program_printf(p, 2, "usage: head -c BYTES [FILE]\n");
+        fake_program_printf(p, 2, "usage: head -c BYTES [FILE]\n");
         return 2;
     }
     return copy_file(p, p->argc > 3 ? p->argv[3] : "-", strtoull(p->argv[2], NULL, 10));
@@ -137,11 +137,11 @@ static int run_wc(struct program *p)
     uint64_t total = 0;
     size_t got = 1;
     while (data && got > 0) {
-        if (!program_read(p, data, CHUNK, &got))
+        if (!fake_program_read(p, data, CHUNK, &got))
             return 1;
         total += got;
     }
-    return program_printf(p, 1, "%llu\n", (unsigned long long)total) ? 0 : 1;
+    return fake_program_printf(p, 1, "%llu\n", (unsigned long long)total) ? 0 : 1;
 }
 
 static int run_sleep(struct program *p)
@@ -149,7 +149,7 @@ static int run_sleep(struct program *p)
     double seconds = p->argc > 1 ? strtod(p->argv[1], NULL) : 0;
     if (!(seconds >= 0 && seconds < 1e9))
         return 1;
-    process_sleep(p->shell->process, (int64_t)(seconds * 1000));
+    fake_process_sleep(p->shell->process, (int64_t)(seconds * 1000));
     return 0;
 }
 
@@ -163,7 +163,7 @@ static int run_env(struct program *p)
 {
     bool going = true;
     for (char **at = p->shell->process->env; *at && going; at++)
-        going = program_printf(p, 1, "%s\n", *at);
+        going = fake_program_printf(p, 1, "%s\n", *at);
     return going ? 0 : 1;
 }
 
@@ -171,22 +171,22 @@ static int run_printenv(struct program *p)
 {
     if (p->argc == 1)
         return run_env(p);
-    const char *value = program_env(p, p->argv[1]);
-    return value && program_printf(p, 1, "%s\n", value) ? 0 : 1;
+    const char *value = fake_program_env(p, p->argv[1]);
+    return value && fake_program_printf(p, 1, "%s\n", value) ? 0 : 1;
 }
 
 static int run_pwd(struct program *p)
 {
-    return program_printf(p, 1, "%s\n", p->shell->cwd) ? 0 : 1;
+    return fake_program_printf(p, 1, "%s\n", p->shell->cwd) ? 0 : 1;
 }
 
 static int run_cd(struct program *p)
 {
     const char *to = p->argc > 1 ? p->argv[1] : fake_user_home(p->shell->process->uid);
-    struct fs_view view = program_view(p);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(p);
+    struct memfs_node *node;
     struct sbx_error err;
-    if (fs_find(&view, to, FS_FOLLOW, &node, &err) < 0)
+    if (memfs_find(&view, to, MEMFS_FOLLOW, &node, &err) < 0)
         return complain(p, &err);
     cleanup_buf struct buf path = BUF_INIT(8192);
     if (to[0] != '/')
@@ -207,10 +207,10 @@ static int run_id(struct program *p)
     uint32_t uid = p->shell->process->uid;
     const char *option = p->argc > 1 ? p->argv[1] : "";
     if (strcmp(option, "-u") == 0)
-        return program_printf(p, 1, "%u\n", uid) ? 0 : 1;
+        return fake_program_printf(p, 1, "%u\n", uid) ? 0 : 1;
     if (strcmp(option, "-un") == 0 || strcmp(p->argv[0], "whoami") == 0)
-        return program_printf(p, 1, "%s\n", fake_user_name(uid)) ? 0 : 1;
-    return program_printf(p, 1, "uid=%u(%s)\n", uid, fake_user_name(uid)) ? 0 : 1;
+        return fake_program_printf(p, 1, "%s\n", fake_user_name(uid)) ? 0 : 1;
+    return fake_program_printf(p, 1, "uid=%u(%s)\n", uid, fake_user_name(uid)) ? 0 : 1;
 }
 
 static int signal_number(const char *name)
@@ -234,23 +234,23 @@ static int run_kill(struct program *p)
     const char *pid = p->argc > 1 ? p->argv[p->argc - 1] : "";
     if (signal < 0 || signal > 64 || !text_of(pid, TEXT_DIGITS, 9))
         return 2;
-    return process_kill(p->shell->process->box, (uint32_t)atoi(pid), signal) ? 0 : 1;
+    return fake_process_kill(p->shell->process->box, (uint32_t)atoi(pid), signal) ? 0 : 1;
 }
 
 static int run_stty(struct program *p)
 {
     const struct fake_process *process = p->shell->process;
     if (p->argc != 2 || strcmp(p->argv[1], "size") != 0 || !(process->flags & SBX_EXEC_PTY)) {
-        program_printf(p, 2, "stty: only 'stty size' on a terminal is known\n");
+        fake_program_printf(p, 2, "stty: only 'stty size' on a terminal is known\n");
         return 1;
     }
-    return program_printf(p, 1, "%u %u\n", process->rows, process->cols) ? 0 : 1;
+    return fake_program_printf(p, 1, "%u %u\n", process->rows, process->cols) ? 0 : 1;
 }
 
 static int run_test(struct program *p)
 {
-    struct fs_view view = program_view(p);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(p);
+    struct memfs_node *node;
     struct sbx_error err;
     size_t argc = p->argc - (strcmp(p->argv[0], "[") == 0);
     if (argc == 4 && strcmp(p->argv[2], "=") == 0)
@@ -260,7 +260,7 @@ static int run_test(struct program *p)
     if (argc != 3 || p->argv[1][0] != '-')
         return 2;
     bool link = strcmp(p->argv[1], "-L") == 0;
-    if (fs_find(&view, p->argv[2], link ? FS_NOFOLLOW : FS_FOLLOW, &node, &err) < 0)
+    if (memfs_find(&view, p->argv[2], link ? MEMFS_NOFOLLOW : MEMFS_FOLLOW, &node, &err) < 0)
         return 1;
     static const char letters[] = "fdL";
     static const uint32_t kinds[] = {SBX_FILE_REGULAR, SBX_FILE_DIRECTORY, SBX_FILE_SYMLINK};
@@ -270,33 +270,33 @@ static int run_test(struct program *p)
 
 static int run_mkdir(struct program *p)
 {
-    struct fs_view view = program_view(p);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(p);
+    struct memfs_node *node;
     struct sbx_error err;
     bool parents = p->argc > 2 && strcmp(p->argv[1], "-p") == 0;
     const char *path = p->argc > 1 ? p->argv[p->argc - 1] : "";
-    int code = parents ? fs_make_parents(&view, path, true, 0755, &err)
-                       : fs_make(&view, path, SBX_FILE_DIRECTORY, 0755, &node, &err);
+    int code = parents ? memfs_make_parents(&view, path, true, 0755, &err)
+                       : memfs_make(&view, path, SBX_FILE_DIRECTORY, 0755, &node, &err);
     return code < 0 ? complain(p, &err) : 0;
 }
 
 static int run_ln(struct program *p)
 {
-    struct fs_view view = program_view(p);
+    struct memfs_view view = fake_program_view(p);
     struct sbx_error err;
     if (p->argc != 4 || strcmp(p->argv[1], "-s") != 0)
         return 2;
-    return fs_link(&view, p->argv[2], p->argv[3], &err) < 0 ? complain(p, &err) : 0;
+    return memfs_link(&view, p->argv[2], p->argv[3], &err) < 0 ? complain(p, &err) : 0;
 }
 
 static int run_chmod(struct program *p)
 {
-    struct fs_view view = program_view(p);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(p);
+    struct memfs_node *node;
     struct sbx_error err;
     if (p->argc != 3 || !text_of(p->argv[1], "01234567", 4))
         return 2;
-    if (fs_find(&view, p->argv[2], FS_FOLLOW, &node, &err) < 0)
+    if (memfs_find(&view, p->argv[2], MEMFS_FOLLOW, &node, &err) < 0)
         return complain(p, &err);
     if (view.uid != 0 && view.uid != node->uid)
         return 1;
@@ -306,12 +306,12 @@ static int run_chmod(struct program *p)
 
 static int run_rm(struct program *p)
 {
-    struct fs_view view = program_view(p);
+    struct memfs_view view = fake_program_view(p);
     struct sbx_error err;
     int status = 0;
     bool all = p->argc > 2 && p->argv[1][0] == '-';
     for (size_t i = all ? 2 : 1; i < p->argc; i++)
-        if (fs_remove(&view, p->argv[i], all, &err) < 0 && !all)
+        if (memfs_remove(&view, p->argv[i], all, &err) < 0 && !all)
             status = complain(p, &err);
     return status;
 }
@@ -319,33 +319,33 @@ static int run_rm(struct program *p)
 // The text of a script, up to the first NUL.
 static int run_file(struct program *p, const char *path)
 {
-    struct fs_view view = program_view(p);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(p);
+    struct memfs_node *node;
     struct sbx_error err;
-    if (fs_open_read(&view, path, &node, &err) < 0) {
+    if (memfs_open_read(&view, path, &node, &err) < 0) {
         complain(p, &err);
         return 127;
     }
     cleanup_free char *text = strndup(node->data ? node->data : "", node->size);
-    return text ? shell_run_text(p, text) : 126;
+    return text ? fake_shell_run_text(p, text) : 126;
 }
 
 static int run_sh(struct program *p)
 {
     if (p->argc > 2 && strcmp(p->argv[1], "-c") == 0)
-        return shell_run_text(p, p->argv[2]);
+        return fake_shell_run_text(p, p->argv[2]);
     if (p->argc > 1)
         return run_file(p, p->argv[1]);
     cleanup_buf struct buf text = BUF_INIT(1024 * 1024);
     size_t got = 1;
     while (got > 0) {
         char *room = buf_reserve(&text, CHUNK);
-        if (!room || !program_read(p, room, CHUNK, &got))
+        if (!room || !fake_program_read(p, room, CHUNK, &got))
             return 2;
         buf_commit(&text, got);
     }
     const char *script = buf_text(&text);
-    return script ? shell_run_text(p, script) : 2;
+    return script ? fake_shell_run_text(p, script) : 2;
 }
 
 static const struct builtin builtins[] = {
@@ -360,7 +360,7 @@ static const struct builtin builtins[] = {
     {"whoami", run_id, false},
 };
 
-const struct builtin *builtin_find(const char *name)
+const struct builtin *fake_builtin_find(const char *name)
 {
     static const char *const folders[] = {"/bin/", "/usr/bin/"};
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
@@ -372,16 +372,16 @@ const struct builtin *builtin_find(const char *name)
     return NULL;
 }
 
-int program_run(struct program *program)
+int fake_program_run(struct program *program)
 {
-    const struct builtin *builtin = builtin_find(program->argv[0]);
+    const struct builtin *builtin = fake_builtin_find(program->argv[0]);
     if (builtin)
         return builtin->main(program);
-    struct fs_view view = program_view(program);
-    int failed = program_lookup(&view, program->argv[0]);
+    struct memfs_view view = fake_program_view(program);
+    int failed = fake_program_lookup(&view, program->argv[0]);
     if (!failed)
         return run_file(program, program->argv[0]);
-    program_printf(program, 2, "sh: %s: %s\n", program->argv[0],
-                   failed == EACCES ? "Permission denied" : "not found");
+    fake_program_printf(program, 2, "sh: %s: %s\n", program->argv[0],
+                        failed == EACCES ? "Permission denied" : "not found");
     return failed == EACCES ? 126 : 127;
 }

@@ -28,7 +28,8 @@ struct script {
 
 static int syntax(struct script *s, const char *what)
 {
-    program_printf(s->program, 2, "sh: the shell of the provider 'fake' doesn't know %s\n", what);
+    fake_program_printf(s->program, 2, "sh: the shell of the provider 'fake' doesn't know %s\n",
+                        what);
     s->program->shell->exiting = true;
     return s->program->shell->status = 2;
 }
@@ -77,7 +78,7 @@ static void expand(struct script *s, struct buf *out)
         char name[64];
         size_t length = strspn(s->at, TEXT_ALNUM "_");
         snprintf(name, sizeof(name), "%.*s", (int)length, s->at);
-        const char *value = length ? program_env(s->program, name) : "$";
+        const char *value = length ? fake_program_env(s->program, name) : "$";
         buf_puts(out, value ? value : "");
         s->at += length;
     }
@@ -161,12 +162,12 @@ static int redirect_output(struct script *s, struct target *target)
         return 2;
     free(target->path);
     *target = (struct target){TARGET_FILE, path};
-    struct fs_view view = program_view(s->program);
-    struct fs_node *node;
+    struct memfs_view view = fake_program_view(s->program);
+    struct memfs_node *node;
     struct sbx_error err;
-    if (fs_open_write(&view, path, 0644, append, &node, &err) == 0)
+    if (memfs_open_write(&view, path, 0644, append, &node, &err) == 0)
         return 0;
-    program_printf(s->program, 2, "sh: %s\n", err.message);
+    fake_program_printf(s->program, 2, "sh: %s\n", err.message);
     return 1;
 }
 
@@ -233,7 +234,7 @@ static void run_command(struct script *s, int failed)
     if (failed)
         shell->status = failed;
     else if (s->count > 0)
-        shell->status = program_run(&program);
+        shell->status = fake_program_run(&program);
     if (s->plumbing.input && s->program->plumbing->input)
         s->program->plumbing->input_at = s->plumbing.input_at;
 }
@@ -242,7 +243,7 @@ static void run_script(struct script *s)
 {
     struct shell *shell = s->program->shell;
     enum joint before = JOINT_NEXT;
-    while (!shell->exiting && process_alive(shell->process)) {
+    while (!shell->exiting && fake_process_alive(shell->process)) {
         int failed = read_command(s);
         enum joint after = read_joint(s);
         bool skip = (before == JOINT_AND && shell->status != 0) ||
@@ -255,11 +256,11 @@ static void run_script(struct script *s)
     }
 }
 
-int shell_run_text(struct program *program, const char *text)
+int fake_shell_run_text(struct program *program, const char *text)
 {
     struct shell *outer = program->shell;
     if (outer->depth >= DEPTH_MAX) {
-        program_printf(program, 2, "sh: shells are nested too deeply\n");
+        fake_program_printf(program, 2, "sh: shells are nested too deeply\n");
         return 2;
     }
     struct shell inner = {.process = outer->process, .depth = outer->depth + 1};
@@ -278,21 +279,21 @@ int shell_run_text(struct program *program, const char *text)
     return inner.status;
 }
 
-int shell_check(struct fake_process *process, struct sbx_error *err)
+int fake_shell_check(struct fake_process *process, struct sbx_error *err)
 {
-    struct fs_view view = {.fs = &process->box->fs, .cwd = process->cwd, .uid = process->uid};
-    int failed = program_lookup(&view, process->argv[0]);
+    struct memfs_view view = {.fs = &process->box->fs, .cwd = process->cwd, .uid = process->uid};
+    int failed = fake_program_lookup(&view, process->argv[0]);
     if (failed)
         return err_sys(err, SBX_ERR_EXEC, failed, "cannot run '%s'", process->argv[0]);
     return 0;
 }
 
-int shell_main(struct fake_process *process)
+int fake_shell_main(struct fake_process *process)
 {
     struct shell shell = {.process = process, .cwd = strdup(process->cwd)};
     struct plumbing plumbing = {.out = {TARGET_STDOUT, NULL}, .err = {TARGET_STDERR, NULL}};
     struct program program = {&shell, &plumbing, process->argv, process->argc};
-    int status = shell.cwd ? program_run(&program) : 126;
+    int status = shell.cwd ? fake_program_run(&program) : 126;
     free(shell.cwd);
     return status;
 }

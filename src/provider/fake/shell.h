@@ -43,24 +43,25 @@ struct program {
 };
 
 // False when the command is to end.
-bool program_write(struct program *program, int fd, const void *data, size_t size);
-bool program_printf(struct program *program, int fd, const char *format, ...) PRINTF_LIKE(3, 4);
-bool program_read(struct program *program, char *data, size_t size, size_t *ret_size);
-struct fs_view program_view(const struct program *program);
-const char *program_env(const struct program *program, const char *name);
+bool fake_program_write(struct program *program, int fd, const void *data, size_t size);
+bool fake_program_printf(struct program *program, int fd, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+bool fake_program_read(struct program *program, char *data, size_t size, size_t *ret_size);
+struct memfs_view fake_program_view(const struct program *program);
+const char *fake_program_env(const struct program *program, const char *name);
 
 // Runs the program that argv names. 127 when there is none, 126 when it may not be run.
-int program_run(struct program *program);
+int fake_program_run(struct program *program);
 
 // 0, or the errno of execve(2).
-int program_lookup(const struct fs_view *view, const char *name);
+int fake_program_lookup(const struct memfs_view *view, const char *name);
 
 // Runs text in a shell of its own, with the program's plumbing.
-int shell_run_text(struct program *program, const char *text);
+int fake_shell_run_text(struct program *program, const char *text);
 
 struct builtin {
     const char *name;
     int (*main)(struct program *program); // exit status
     bool shell_only;
 };
-const struct builtin *builtin_find(const char *name);
+const struct builtin *fake_builtin_find(const char *name);

@@ -39,32 +39,32 @@ static char *join(const char *directory, const char *name, size_t length)
 
 // Into the sandbox.
 
-static int put(const struct fs_view *view, int dir_fd, const char *name, const char *path,
+static int put(const struct memfs_view *view, int dir_fd, const char *name, const char *path,
                int depth, struct sbx_error *err);
 
-static int put_file(const struct fs_view *view, int dir_fd, const char *name, const char *path,
+static int put_file(const struct memfs_view *view, int dir_fd, const char *name, const char *path,
                     const struct stat *st, struct sbx_error *err)
 {
-    struct fs_node *node;
+    struct memfs_node *node;
     cleanup_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return err_sys(err, 0, errno, "cannot read '%s'", name);
     cleanup_free char *data = malloc(CHUNK);
     if (!data)
         return err_nomem(err);
-    int code = fs_open_write(view, path, st->st_mode & 0777, false, &node, err);
+    int code = memfs_open_write(view, path, st->st_mode & 0777, false, &node, err);
     ssize_t got = 1;
     while (code == 0 && got > 0) {
         got = fd_read_full(fd, data, CHUNK);
         code = got < 0 ? err_sys(err, 0, errno, "cannot read '%s'", name)
-                       : fs_append(view->fs, node, data, (size_t)got, err);
+                       : memfs_append(view->fs, node, data, (size_t)got, err);
     }
     if (code == 0)
         node->mode = st->st_mode & 0777;
     return code;
 }
 
-static int put_link(const struct fs_view *view, int dir_fd, const char *name, const char *path,
+static int put_link(const struct memfs_view *view, int dir_fd, const char *name, const char *path,
                     struct sbx_error *err)
 {
     char target[PATH_MAX];
@@ -72,13 +72,13 @@ static int put_link(const struct fs_view *view, int dir_fd, const char *name, co
     if (length < 0)
         return err_sys(err, 0, errno, "cannot read link '%s'", name);
     target[length] = '\0';
-    struct fs_node *old;
-    if (fs_find(view, path, FS_NOFOLLOW, &old, err) == 0 && old->kind != SBX_FILE_DIRECTORY)
-        fs_remove(view, path, false, err);
-    return fs_link(view, target, path, err);
+    struct memfs_node *old;
+    if (memfs_find(view, path, MEMFS_NOFOLLOW, &old, err) == 0 && old->kind != SBX_FILE_DIRECTORY)
+        memfs_remove(view, path, false, err);
+    return memfs_link(view, target, path, err);
 }
 
-static int put_entries(const struct fs_view *view, DIR *directory, const char *path, int depth,
+static int put_entries(const struct memfs_view *view, DIR *directory, const char *path, int depth,
                        struct sbx_error *err)
 {
     for (;;) {
@@ -97,10 +97,10 @@ static int put_entries(const struct fs_view *view, DIR *directory, const char *p
     }
 }
 
-static int put_directory(const struct fs_view *view, int dir_fd, const char *name, const char *path,
-                         const struct stat *st, int depth, struct sbx_error *err)
+static int put_directory(const struct memfs_view *view, int dir_fd, const char *name,
+                         const char *path, const struct stat *st, int depth, struct sbx_error *err)
 {
-    struct fs_node *node;
+    struct memfs_node *node;
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (!directory) {
@@ -109,17 +109,17 @@ static int put_directory(const struct fs_view *view, int dir_fd, const char *nam
             close(fd);
         return err_sys(err, 0, failed, "cannot list '%s'", name);
     }
-    int code = fs_make_parents(view, path, true, 0755, err);
+    int code = memfs_make_parents(view, path, true, 0755, err);
     if (code == 0)
         code = put_entries(view, directory, path, depth, err);
     closedir(directory);
     // The mode last: it may forbid what has just been done.
-    if (code == 0 && fs_find(view, path, FS_FOLLOW, &node, err) == 0)
+    if (code == 0 && memfs_find(view, path, MEMFS_FOLLOW, &node, err) == 0)
         node->mode = st->st_mode & 0777;
     return code;
 }
 
-static int put(const struct fs_view *view, int dir_fd, const char *name, const char *path,
+static int put(const struct memfs_view *view, int dir_fd, const char *name, const char *path,
                int depth, struct sbx_error *err)
 {
     struct stat st;
@@ -134,7 +134,7 @@ static int put(const struct fs_view *view, int dir_fd, const char *name, const c
     return S_ISLNK(st.st_mode) ? put_link(view, dir_fd, name, path, err) : 0;
 }
 
-static int upload(const struct fs_view *view, const char *local_path, const char *path,
+static int upload(const struct memfs_view *view, const char *local_path, const char *path,
                   struct sbx_error *err)
 {
     char real[PATH_MAX];
@@ -144,15 +144,15 @@ static int upload(const struct fs_view *view, const char *local_path, const char
     const char *name = last_name(local_path, &length);
     if (strncmp(name, "..", length) == 0 && length <= 2)
         name = last_name(real, &length);
-    struct fs_node *node;
+    struct memfs_node *node;
     cleanup_free char *below = NULL;
-    if (fs_find(view, path, FS_FOLLOW, &node, err) == 0 && node->kind == SBX_FILE_DIRECTORY) {
+    if (memfs_find(view, path, MEMFS_FOLLOW, &node, err) == 0 && node->kind == SBX_FILE_DIRECTORY) {
         below = join(path, name, length);
         if (!below)
             return err_nomem(err);
         path = below;
     }
-    int code = fs_make_parents(view, path, false, 0755, err);
+    int code = memfs_make_parents(view, path, false, 0755, err);
     return code < 0 ? code : put(view, AT_FDCWD, real, path, 0, err);
 }
 
@@ -161,7 +161,7 @@ int fake_file_upload(void *self, const char *local_path, const char *path,
                      struct sbx_error *err)
 {
     struct fake_handle *handle = self;
-    struct fs_view view;
+    struct memfs_view view;
     int code = fake_enter(handle, err);
     if (code < 0)
         return code;
@@ -174,10 +174,11 @@ int fake_file_upload(void *self, const char *local_path, const char *path,
 
 // Out of the sandbox.
 
-static int get(const struct fs_node *node, uint32_t uid, int dir_fd, const char *name, int depth,
+static int get(const struct memfs_node *node, uint32_t uid, int dir_fd, const char *name, int depth,
                struct sbx_error *err);
 
-static int get_file(const struct fs_node *node, int dir_fd, const char *name, struct sbx_error *err)
+static int get_file(const struct memfs_node *node, int dir_fd, const char *name,
+                    struct sbx_error *err)
 {
     cleanup_fd int fd = openat(
         dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
@@ -187,7 +188,8 @@ static int get_file(const struct fs_node *node, int dir_fd, const char *name, st
     return 0;
 }
 
-static int get_link(const struct fs_node *node, int dir_fd, const char *name, struct sbx_error *err)
+static int get_link(const struct memfs_node *node, int dir_fd, const char *name,
+                    struct sbx_error *err)
 {
     unlinkat(dir_fd, name, 0);
     if (symlinkat(node->target, dir_fd, name) < 0)
@@ -195,7 +197,7 @@ static int get_link(const struct fs_node *node, int dir_fd, const char *name, st
     return 0;
 }
 
-static int get_directory(const struct fs_node *node, uint32_t uid, int dir_fd, const char *name,
+static int get_directory(const struct memfs_node *node, uint32_t uid, int dir_fd, const char *name,
                          int depth, struct sbx_error *err)
 {
     if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST)
@@ -203,7 +205,7 @@ static int get_directory(const struct fs_node *node, uint32_t uid, int dir_fd, c
     cleanup_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY);
     if (fd < 0)
         return err_sys(err, 0, errno, "cannot open directory '%s'", name);
-    for (const struct fs_node *child = node->child; child; child = child->next) {
+    for (const struct memfs_node *child = node->child; child; child = child->next) {
         int code = get(child, uid, fd, child->name, depth + 1, err);
         if (code < 0)
             return code;
@@ -213,7 +215,7 @@ static int get_directory(const struct fs_node *node, uint32_t uid, int dir_fd, c
     return 0;
 }
 
-static int get(const struct fs_node *node, uint32_t uid, int dir_fd, const char *name, int depth,
+static int get(const struct memfs_node *node, uint32_t uid, int dir_fd, const char *name, int depth,
                struct sbx_error *err)
 {
     if (depth > DEPTH_MAX)
@@ -222,7 +224,7 @@ static int get(const struct fs_node *node, uint32_t uid, int dir_fd, const char 
         return get_link(node, dir_fd, name, err);
     if (node->kind == SBX_FILE_OTHER)
         return 0;
-    if (!fs_may(node, uid, node->kind == SBX_FILE_DIRECTORY ? 5 : 4))
+    if (!memfs_may(node, uid, node->kind == SBX_FILE_DIRECTORY ? 5 : 4))
         return err_set(err, SBX_ERR_DENIED, "user %u may not read '%s'", uid, node->name);
     return node->kind == SBX_FILE_DIRECTORY ? get_directory(node, uid, dir_fd, name, depth, err)
                                             : get_file(node, dir_fd, name, err);
@@ -233,14 +235,14 @@ int fake_file_download(void *self, const char *path, const char *local_path,
                        struct sbx_error *err)
 {
     struct fake_handle *handle = self;
-    struct fs_view view;
-    struct fs_node *node;
+    struct memfs_view view;
+    struct memfs_node *node;
     int code = fake_enter(handle, err);
     if (code < 0)
         return code;
     code = fake_view(handle->box, options->user, &view, err);
     if (code == 0)
-        code = fs_find(&view, path, FS_FOLLOW, &node, err);
+        code = memfs_find(&view, path, MEMFS_FOLLOW, &node, err);
     cleanup_fd int into = open(local_path, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
     if (code == 0)
         code = get(node, view.uid, into < 0 ? AT_FDCWD : into, into < 0 ? local_path : node->name,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file system in memory: nodes, rights and the walk along a path. Layer: provider.
-#include "provider/fake/fs.h"
+#include "provider/fake/memfs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,23 +8,23 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-bool fs_may(const struct fs_node *node, uint32_t uid, uint32_t bits)
+bool memfs_may(const struct memfs_node *node, uint32_t uid, uint32_t bits)
 {
     uint32_t granted = uid == node->uid ? node->mode >> 6 : node->mode;
     return uid == 0 || (granted & bits) == bits;
 }
 
-struct fs_node *fs_child(const struct fs_node *directory, const char *name, size_t length)
+struct memfs_node *memfs_child(const struct memfs_node *directory, const char *name, size_t length)
 {
-    for (struct fs_node *node = directory->child; node; node = node->next)
+    for (struct memfs_node *node = directory->child; node; node = node->next)
         if (strncmp(node->name, name, length) == 0 && node->name[length] == '\0')
             return node;
     return NULL;
 }
 
-static void link_child(struct fs_node *directory, struct fs_node *node)
+static void link_child(struct memfs_node *directory, struct memfs_node *node)
 {
-    struct fs_node **at = &directory->child;
+    struct memfs_node **at = &directory->child;
     while (*at && strcmp((*at)->name, node->name) < 0)
         at = &(*at)->next;
     node->next = *at;
@@ -33,9 +33,9 @@ static void link_child(struct fs_node *directory, struct fs_node *node)
     directory->modified_ms = clock_unix_ms();
 }
 
-static void unlink_child(struct fs_node *node)
+static void unlink_child(struct memfs_node *node)
 {
-    struct fs_node **at = &node->parent->child;
+    struct memfs_node **at = &node->parent->child;
     while (*at != node)
         at = &(*at)->next;
     *at = node->next;
@@ -43,7 +43,7 @@ static void unlink_child(struct fs_node *node)
     node->parent->modified_ms = clock_unix_ms();
 }
 
-static void free_node(struct fs *fs, struct fs_node *node)
+static void free_node(struct memfs *fs, struct memfs_node *node)
 {
     fs->bytes -= node->size;
     fs->nodes--;
@@ -54,13 +54,13 @@ static void free_node(struct fs *fs, struct fs_node *node)
 }
 
 // Without recursion: a tree may be deeper than the stack.
-static void free_tree(struct fs *fs, struct fs_node *top)
+static void free_tree(struct memfs *fs, struct memfs_node *top)
 {
-    struct fs_node *node = top;
+    struct memfs_node *node = top;
     for (;;) {
         while (node->child)
             node = node->child;
-        struct fs_node *parent = node->parent;
+        struct memfs_node *parent = node->parent;
         bool last = node == top;
         if (!last)
             parent->child = node->next;
@@ -71,9 +71,9 @@ static void free_tree(struct fs *fs, struct fs_node *top)
     }
 }
 
-static struct fs_node *new_node(const char *name, size_t length)
+static struct memfs_node *new_node(const char *name, size_t length)
 {
-    struct fs_node *node = calloc(1, sizeof(*node));
+    struct memfs_node *node = calloc(1, sizeof(*node));
     if (!node)
         return NULL;
     node->name = strndup(name, length);
@@ -85,14 +85,15 @@ static struct fs_node *new_node(const char *name, size_t length)
     return node;
 }
 
-int fs_add(struct fs *fs, struct fs_node *directory, const char *name, size_t length, uint32_t kind,
-           uint32_t mode, uint32_t uid, struct fs_node **ret_node, struct sbx_error *err)
+int memfs_add(struct memfs *fs, struct memfs_node *directory, const char *name, size_t length,
+              uint32_t kind, uint32_t mode, uint32_t uid, struct memfs_node **ret_node,
+              struct sbx_error *err)
 {
-    if (length > FS_NAME_MAX)
-        return err_set(err, SBX_ERR_INVALID, "a name is longer than %d bytes", FS_NAME_MAX);
-    if (fs->nodes >= FS_NODES_MAX)
-        return err_set(err, SBX_ERR_QUOTA, "the sandbox has %d files already", FS_NODES_MAX);
-    struct fs_node *node = new_node(name, length);
+    if (length > MEMFS_NAME_MAX)
+        return err_set(err, SBX_ERR_INVALID, "a name is longer than %d bytes", MEMFS_NAME_MAX);
+    if (fs->nodes >= MEMFS_NODES_MAX)
+        return err_set(err, SBX_ERR_QUOTA, "the sandbox has %d files already", MEMFS_NODES_MAX);
+    struct memfs_node *node = new_node(name, length);
     if (!node)
         return err_nomem(err);
     node->kind = kind;
@@ -104,7 +105,7 @@ int fs_add(struct fs *fs, struct fs_node *directory, const char *name, size_t le
     return 0;
 }
 
-static int make_root(struct fs *fs, struct sbx_error *err)
+static int make_root(struct memfs *fs, struct sbx_error *err)
 {
     fs->root = new_node("", 0);
     if (!fs->root)
@@ -116,7 +117,7 @@ static int make_root(struct fs *fs, struct sbx_error *err)
     return 0;
 }
 
-int fs_init(struct fs *fs, struct sbx_error *err)
+int memfs_init(struct memfs *fs, struct sbx_error *err)
 {
     static const struct {
         const char *path;
@@ -128,56 +129,56 @@ int fs_init(struct fs *fs, struct sbx_error *err)
         {"/home/user", SBX_FILE_DIRECTORY, 0755, 1000}, {"/root", SBX_FILE_DIRECTORY, 0700, 0},
         {"/tmp", SBX_FILE_DIRECTORY, 01777, 0},
     };
-    *fs = (struct fs){0};
+    *fs = (struct memfs){0};
     int code = make_root(fs, err);
-    struct fs_view root = {.fs = fs, .cwd = "/"};
+    struct memfs_view root = {.fs = fs, .cwd = "/"};
     for (size_t i = 0; code == 0 && i < ARRAY_SIZE(rows); i++) {
-        struct fs_node *node;
-        code = fs_make(&root, rows[i].path, rows[i].kind, rows[i].mode, &node, err);
+        struct memfs_node *node;
+        code = memfs_make(&root, rows[i].path, rows[i].kind, rows[i].mode, &node, err);
         if (code == 0)
             node->uid = node->gid = rows[i].uid;
     }
     if (code < 0)
-        fs_deinit(fs);
+        memfs_deinit(fs);
     return code;
 }
 
-void fs_deinit(struct fs *fs)
+void memfs_deinit(struct memfs *fs)
 {
     if (fs->root)
         free_tree(fs, fs->root);
-    *fs = (struct fs){0};
+    *fs = (struct memfs){0};
 }
 
 // A walk from node to node along a path that may lead through links.
 struct walk {
-    const struct fs_view *view;
-    struct fs_node *at;
+    const struct memfs_view *view;
+    struct memfs_node *at;
     int links;
 };
 
-static int walk_path(struct walk *walk, const char *path, bool parent_only, enum fs_find how,
+static int walk_path(struct walk *walk, const char *path, bool parent_only, enum memfs_find_how how,
                      const char **ret_last, size_t *ret_length, struct sbx_error *err);
 
-static int enter(struct walk *walk, struct fs_node *node, struct sbx_error *err)
+static int enter(struct walk *walk, struct memfs_node *node, struct sbx_error *err)
 {
     if (node->kind != SBX_FILE_SYMLINK) {
         walk->at = node;
         return 0;
     }
-    if (++walk->links > FS_LINKS_MAX)
+    if (++walk->links > MEMFS_LINKS_MAX)
         return err_set(err, SBX_ERR_INVALID, "too many symbolic links, '%s' is one of them",
                        node->name);
-    return walk_path(walk, node->target, false, FS_FOLLOW, NULL, NULL, err);
+    return walk_path(walk, node->target, false, MEMFS_FOLLOW, NULL, NULL, err);
 }
 
 static int step(struct walk *walk, const char *name, size_t length, bool follow,
                 struct sbx_error *err)
 {
-    struct fs_node *directory = walk->at;
+    struct memfs_node *directory = walk->at;
     if (directory->kind != SBX_FILE_DIRECTORY)
         return err_set(err, SBX_ERR_NOT_FOUND, "'%s' is not a directory", directory->name);
-    if (!fs_may(directory, walk->view->uid, 1))
+    if (!memfs_may(directory, walk->view->uid, 1))
         return err_set(err, SBX_ERR_DENIED, "directory '%s' is closed to user %u", directory->name,
                        walk->view->uid);
     if (length == 1 && name[0] == '.')
@@ -186,7 +187,7 @@ static int step(struct walk *walk, const char *name, size_t length, bool follow,
         walk->at = directory->parent;
         return 0;
     }
-    struct fs_node *node = fs_child(directory, name, length);
+    struct memfs_node *node = memfs_child(directory, name, length);
     if (!node)
         return err_set(err, SBX_ERR_NOT_FOUND, "there is no '%.*s'", (int)length, name);
     if (follow)
@@ -196,7 +197,7 @@ static int step(struct walk *walk, const char *name, size_t length, bool follow,
 }
 
 // With parent_only the last name is not looked up but returned; it is empty for paths like "/".
-static int walk_path(struct walk *walk, const char *path, bool parent_only, enum fs_find how,
+static int walk_path(struct walk *walk, const char *path, bool parent_only, enum memfs_find_how how,
                      const char **ret_last, size_t *ret_length, struct sbx_error *err)
 {
     if (path[0] == '/')
@@ -213,21 +214,21 @@ static int walk_path(struct walk *walk, const char *path, bool parent_only, enum
         if (length == 0)
             return 0;
         bool last = *rest == '\0' && path[length] == '\0';
-        int code = step(walk, path, length, !last || how == FS_FOLLOW, err);
+        int code = step(walk, path, length, !last || how == MEMFS_FOLLOW, err);
         if (code < 0)
             return code;
         path = rest;
     }
 }
 
-static int start(const struct fs_view *view, struct walk *ret_walk, struct sbx_error *err)
+static int start(const struct memfs_view *view, struct walk *ret_walk, struct sbx_error *err)
 {
     *ret_walk = (struct walk){.view = view, .at = view->fs->root};
-    return walk_path(ret_walk, view->cwd, false, FS_FOLLOW, NULL, NULL, err);
+    return walk_path(ret_walk, view->cwd, false, MEMFS_FOLLOW, NULL, NULL, err);
 }
 
-int fs_find(const struct fs_view *view, const char *path, enum fs_find how,
-            struct fs_node **ret_node, struct sbx_error *err)
+int memfs_find(const struct memfs_view *view, const char *path, enum memfs_find_how how,
+               struct memfs_node **ret_node, struct sbx_error *err)
 {
     struct walk walk;
     int code = start(view, &walk, err);
@@ -240,85 +241,87 @@ int fs_find(const struct fs_view *view, const char *path, enum fs_find how,
 }
 
 // The directory that holds, or would hold, the path's last name; writable by the viewer.
-static int find_parent(const struct fs_view *view, const char *path, struct fs_node **ret_parent,
-                       const char **ret_name, size_t *ret_length, struct sbx_error *err)
+static int find_parent(const struct memfs_view *view, const char *path,
+                       struct memfs_node **ret_parent, const char **ret_name, size_t *ret_length,
+                       struct sbx_error *err)
 {
     struct walk walk;
     int code = start(view, &walk, err);
     if (code == 0)
-        code = walk_path(&walk, path, true, FS_FOLLOW, ret_name, ret_length, err);
+        code = walk_path(&walk, path, true, MEMFS_FOLLOW, ret_name, ret_length, err);
     if (code < 0)
         return code;
     if (walk.at->kind != SBX_FILE_DIRECTORY)
         return err_set(err, SBX_ERR_NOT_FOUND, "'%s' is not a directory", walk.at->name);
     if (*ret_length == 0 || (*ret_name)[0] == '\0')
         return err_set(err, SBX_ERR_CONFLICT, "'%s' exists", path);
-    if (!fs_may(walk.at, view->uid, 3))
+    if (!memfs_may(walk.at, view->uid, 3))
         return err_set(err, SBX_ERR_DENIED, "user %u may not write to directory '%s'", view->uid,
                        walk.at->name);
     *ret_parent = walk.at;
     return 0;
 }
 
-int fs_make(const struct fs_view *view, const char *path, uint32_t kind, uint32_t mode,
-            struct fs_node **ret_node, struct sbx_error *err)
+int memfs_make(const struct memfs_view *view, const char *path, uint32_t kind, uint32_t mode,
+               struct memfs_node **ret_node, struct sbx_error *err)
 {
-    struct fs_node *parent;
+    struct memfs_node *parent;
     const char *name;
     size_t length;
     int code = find_parent(view, path, &parent, &name, &length, err);
     if (code < 0)
         return code;
     bool dots = strncmp(name, "..", length) == 0 && length <= 2;
-    if (dots || fs_child(parent, name, length))
+    if (dots || memfs_child(parent, name, length))
         return err_set(err, SBX_ERR_CONFLICT, "'%s' exists", path);
-    return fs_add(view->fs, parent, name, length, kind, mode, view->uid, ret_node, err);
+    return memfs_add(view->fs, parent, name, length, kind, mode, view->uid, ret_node, err);
 }
 
-int fs_link(const struct fs_view *view, const char *target, const char *path, struct sbx_error *err)
+int memfs_link(const struct memfs_view *view, const char *target, const char *path,
+               struct sbx_error *err)
 {
-    struct fs_node *node;
+    struct memfs_node *node;
     cleanup_free char *copy = strdup(target);
     if (!copy)
         return err_nomem(err);
-    int code = fs_make(view, path, SBX_FILE_SYMLINK, 0777, &node, err);
+    int code = memfs_make(view, path, SBX_FILE_SYMLINK, 0777, &node, err);
     if (code == 0)
         node->target = steal_ptr(copy);
     return code;
 }
 
-int fs_open_read(const struct fs_view *view, const char *path, struct fs_node **ret_node,
-                 struct sbx_error *err)
+int memfs_open_read(const struct memfs_view *view, const char *path, struct memfs_node **ret_node,
+                    struct sbx_error *err)
 {
-    struct fs_node *node;
-    int code = fs_find(view, path, FS_FOLLOW, &node, err);
+    struct memfs_node *node;
+    int code = memfs_find(view, path, MEMFS_FOLLOW, &node, err);
     if (code < 0)
         return code;
     if (node->kind == SBX_FILE_DIRECTORY)
         return err_set(err, SBX_ERR_CONFLICT, "'%s' is a directory", path);
-    if (!fs_may(node, view->uid, 4))
+    if (!memfs_may(node, view->uid, 4))
         return err_set(err, SBX_ERR_DENIED, "user %u may not read '%s'", view->uid, path);
     *ret_node = node;
     return 0;
 }
 
-static int open_existing(const struct fs_view *view, const char *path, struct fs_node *node,
+static int open_existing(const struct memfs_view *view, const char *path, struct memfs_node *node,
                          struct sbx_error *err)
 {
     if (node->kind == SBX_FILE_DIRECTORY)
         return err_set(err, SBX_ERR_CONFLICT, "'%s' is a directory", path);
-    if (!fs_may(node, view->uid, 2))
+    if (!memfs_may(node, view->uid, 2))
         return err_set(err, SBX_ERR_DENIED, "user %u may not write '%s'", view->uid, path);
     return 0;
 }
 
-int fs_open_write(const struct fs_view *view, const char *path, uint32_t mode, bool append,
-                  struct fs_node **ret_node, struct sbx_error *err)
+int memfs_open_write(const struct memfs_view *view, const char *path, uint32_t mode, bool append,
+                     struct memfs_node **ret_node, struct sbx_error *err)
 {
-    struct fs_node *node;
-    int code = fs_find(view, path, FS_FOLLOW, &node, err);
+    struct memfs_node *node;
+    int code = memfs_find(view, path, MEMFS_FOLLOW, &node, err);
     if (code == SBX_ERR_NOT_FOUND) {
-        code = fs_make(view, path, SBX_FILE_REGULAR, mode, &node, err);
+        code = memfs_make(view, path, SBX_FILE_REGULAR, mode, &node, err);
     } else if (code == 0) {
         code = open_existing(view, path, node, err);
     }
@@ -333,12 +336,12 @@ int fs_open_write(const struct fs_view *view, const char *path, uint32_t mode, b
     return 0;
 }
 
-int fs_append(struct fs *fs, struct fs_node *node, const void *data, size_t size,
-              struct sbx_error *err)
+int memfs_append(struct memfs *fs, struct memfs_node *node, const void *data, size_t size,
+                 struct sbx_error *err)
 {
     if (node->kind != SBX_FILE_REGULAR)
         return 0; // /dev/null takes everything
-    if (size > FS_BYTES_MAX - fs->bytes)
+    if (size > MEMFS_BYTES_MAX - fs->bytes)
         return err_set(err, SBX_ERR_QUOTA, "the sandbox's disk is full");
     size_t need = node->size + size;
     if (need > node->capacity) {
@@ -372,18 +375,18 @@ static size_t prefix(const char *path, size_t n, bool whole)
     return (size_t)(at - path);
 }
 
-int fs_make_parents(const struct fs_view *view, const char *path, bool whole, uint32_t mode,
-                    struct sbx_error *err)
+int memfs_make_parents(const struct memfs_view *view, const char *path, bool whole, uint32_t mode,
+                       struct sbx_error *err)
 {
     size_t length;
     for (size_t n = 0; (length = prefix(path, n, whole)) > 0; n++) {
         cleanup_free char *part = strndup(path, length);
         if (!part)
             return err_nomem(err);
-        struct fs_node *node;
-        int code = fs_find(view, part, FS_FOLLOW, &node, err);
+        struct memfs_node *node;
+        int code = memfs_find(view, part, MEMFS_FOLLOW, &node, err);
         if (code == SBX_ERR_NOT_FOUND)
-            code = fs_make(view, part, SBX_FILE_DIRECTORY, mode, &node, err);
+            code = memfs_make(view, part, SBX_FILE_DIRECTORY, mode, &node, err);
         if (code == 0 && node->kind != SBX_FILE_DIRECTORY)
             code = err_set(err, SBX_ERR_CONFLICT, "'%s' exists and is not a directory", part);
         if (code < 0)
@@ -392,12 +395,13 @@ int fs_make_parents(const struct fs_view *view, const char *path, bool whole, ui
     return 0;
 }
 
-int fs_remove(const struct fs_view *view, const char *path, bool recursive, struct sbx_error *err)
+int memfs_remove(const struct memfs_view *view, const char *path, bool recursive,
+                 struct sbx_error *err)
 {
-    struct fs_node *parent, *node;
+    struct memfs_node *parent, *node;
     const char *name;
     size_t length;
-    int code = fs_find(view, path, FS_NOFOLLOW, &node, err);
+    int code = memfs_find(view, path, MEMFS_NOFOLLOW, &node, err);
     if (code < 0)
         return code;
     if (node->parent == node)
@@ -414,7 +418,7 @@ int fs_remove(const struct fs_view *view, const char *path, bool recursive, stru
     return 0;
 }
 
-static bool inside(const struct fs_node *node, const struct fs_node *top)
+static bool inside(const struct memfs_node *node, const struct memfs_node *top)
 {
     while (node != top && node->parent != node)
         node = node->parent;
@@ -422,8 +426,8 @@ static bool inside(const struct fs_node *node, const struct fs_node *top)
 }
 
 // What rename(2) allows to be replaced: a file by a file, an empty directory by a directory.
-static int check_replace(const struct fs_node *from, const struct fs_node *to, const char *path,
-                         struct sbx_error *err)
+static int check_replace(const struct memfs_node *from, const struct memfs_node *to,
+                         const char *path, struct sbx_error *err)
 {
     bool from_directory = from->kind == SBX_FILE_DIRECTORY;
     if (from_directory != (to->kind == SBX_FILE_DIRECTORY))
@@ -433,12 +437,13 @@ static int check_replace(const struct fs_node *from, const struct fs_node *to, c
     return 0;
 }
 
-int fs_rename(const struct fs_view *view, const char *from, const char *to, struct sbx_error *err)
+int memfs_rename(const struct memfs_view *view, const char *from, const char *to,
+                 struct sbx_error *err)
 {
-    struct fs_node *node, *source, *target;
+    struct memfs_node *node, *source, *target;
     const char *name;
     size_t length;
-    int code = fs_find(view, from, FS_NOFOLLOW, &node, err);
+    int code = memfs_find(view, from, MEMFS_NOFOLLOW, &node, err);
     if (code == 0)
         code = find_parent(view, from, &source, &name, &length, err);
     if (code == 0)
@@ -447,7 +452,7 @@ int fs_rename(const struct fs_view *view, const char *from, const char *to, stru
         return code;
     if (inside(target, node))
         return err_set(err, SBX_ERR_INVALID, "'%s' can't be moved into itself", from);
-    struct fs_node *old = fs_child(target, name, length);
+    struct memfs_node *old = memfs_child(target, name, length);
     if (old == node)
         return 0;
     code = old ? check_replace(node, old, to, err) : 0;
