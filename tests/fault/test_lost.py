@@ -76,7 +76,7 @@ class Lost(SandboxCase):
         name, _, agent = self.box()
         os.kill(agent, signal.SIGSTOP)
         began = time.monotonic()
-        status, _, _ = self.sandboxes("exec", "-t", "1", name, "true", check=False, timeout=20)
+        status, _, _ = self.sandboxes("exec", "--timeout", "1", name, "true", check=False, timeout=20)
         self.assertIn(status, (124, 125))
         self.assertLess(time.monotonic() - began, 15)
         self.sandboxes("destroy", name, timeout=20)
