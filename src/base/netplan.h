@@ -21,7 +21,9 @@
 #define NETPLAN_NETMASK_IP 0xffffff00u
 
 // TCP ends in the stack, so the uplink's own MTU does not matter; large frames are what makes it fast.
+// libslirp does not heed the other side's maximum segment size, so both ends must have it.
 #define NETPLAN_MTU 65520
+#define NETPLAN_QUEUE 128 // frames that wait for the stack
 
 // Descriptors that sandboxes-netstack is started with.
 #define NETPLAN_FD_DEVICE 3 // TAP (IFF_TAP | IFF_NO_PI), packet socket bound to a veth end, or a

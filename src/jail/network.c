@@ -34,6 +34,16 @@ static int set_flags(int fd, const char *name, short flags, struct sbx_error *er
     return 0;
 }
 
+// Large frames, and a queue that is not megabytes of them.
+static int set_size(int fd, struct sbx_error *err)
+{
+    struct ifreq mtu = {.ifr_name = NETPLAN_DEVICE, .ifr_mtu = NETPLAN_MTU};
+    struct ifreq queue = {.ifr_name = NETPLAN_DEVICE, .ifr_qlen = NETPLAN_QUEUE};
+    if (ioctl(fd, SIOCSIFMTU, &mtu) < 0 || ioctl(fd, SIOCSIFTXQLEN, &queue) < 0)
+        return jail_fail(err, STAGE, "cannot set the size of frames");
+    return 0;
+}
+
 static void put_address(struct sockaddr *target, const char *text)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -98,7 +108,9 @@ static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
     if (device < 0)
         return device;
     shared->device_fd = device;
-    int code = set_address(fd, SIOCSIFADDR, NETPLAN_GUEST, err);
+    int code = set_size(fd, err);
+    if (code == 0)
+        code = set_address(fd, SIOCSIFADDR, NETPLAN_GUEST, err);
     if (code == 0)
         code = set_address(fd, SIOCSIFNETMASK, NETPLAN_NETMASK, err);
     if (code == 0)

@@ -87,11 +87,12 @@ static int make_pair(struct sbx_error *err)
     return 0;
 }
 
-static int set_up(int fd, const char *name)
+// It drops what is larger than its own MTU, not that of the device inside.
+static int set_up_peer(int fd)
 {
-    struct ifreq request = {.ifr_flags = IFF_UP | IFF_RUNNING};
-    memcpy(request.ifr_name, name, strlen(name) + 1);
-    return ioctl(fd, SIOCSIFFLAGS, &request);
+    struct ifreq mtu = {.ifr_name = PEER, .ifr_mtu = NETPLAN_MTU};
+    struct ifreq up = {.ifr_name = PEER, .ifr_flags = IFF_UP | IFF_RUNNING};
+    return ioctl(fd, SIOCSIFMTU, &mtu) < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &up);
 }
 
 // Whole checksums on what the guest sends: nothing below will fill them in.
@@ -123,7 +124,7 @@ int veth_open(struct sbx_error *err)
     if (code < 0)
         return code;
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || set_up(fd, PEER) < 0 || disable_checksum_offload(fd) < 0)
+    if (fd < 0 || set_up_peer(fd) < 0 || disable_checksum_offload(fd) < 0)
         return jail_fail(err, STAGE, "cannot configure a pair of network devices");
     return open_packet_socket(err);
 }

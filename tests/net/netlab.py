@@ -268,14 +268,24 @@ def open_tap(namespace):
     return fd
 
 
+def disable_checksum_offload(name):
+    """As the jail does: it also ends offloaded segmentation, which nobody would do for UDP."""
+    value = ctypes.create_string_buffer(struct.pack("II", 0x17, 0))  # ETHTOOL_STXCSUM: off
+    request = struct.pack("16sP16x", name.encode(), ctypes.addressof(value))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket.fileno(), 0x8946, request)  # SIOCETHTOOL
+
+
 def open_veth(namespace):
     """The guest's end in its namespace, ours in another with nothing else, a packet socket on it."""
     outside = Namespace()
     with outside:
-        ip("link add tap0 mtu 65520 gso_max_segs 1 type veth peer name eth0 gso_max_segs 1 "
+        ip("link add tap0 mtu 65520 type veth peer name eth0 "
            f"netns /proc/self/fd/{namespace.fd}", "link set tap0 up", keep=[namespace.fd])
         packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         packet.bind(("tap0", 3))
+    with namespace:
+        disable_checksum_offload("eth0")
     os.close(outside.fd)
     return packet.detach()
 
@@ -286,11 +296,11 @@ OPENERS = {"tap": open_tap, "veth": open_veth}
 class Guest:
     """A sandbox's network namespace, and the program under test behind it."""
 
-    def __init__(self, program, device, *arguments, mtu=65520):
+    def __init__(self, program, device, *arguments):
         self.namespace = Namespace()
         fd = OPENERS[device](self.namespace)
         with self.namespace:
-            ip("link set lo up", f"link set eth0 mtu {mtu} up", f"address add {GUEST}/24 dev eth0",
+            ip("link set lo up", "link set eth0 mtu 65520 txqueuelen 128 up", f"address add {GUEST}/24 dev eth0",
                f"route add default via {GATEWAY}")
         self.start(program, fd, arguments)
 
