@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "engine/accounts.h"
 #include "engine/hostetc.h"
+#include "engine/linktree.h"
 #include "engine/madeup.h"
 #include "engine/view.h"
 
@@ -315,6 +316,10 @@ static int add_package_database(struct tree *tree)
     };
     for (size_t i = 0; i < ARRAY_SIZE(databases); i++) {
         if (!host_has(tree, databases[i].proof))
+            continue;
+        // An overlay less for every sandbox, where links can be made.
+        if (i == 0 && geteuid() == 0 &&
+            linktree_make(tree->host_fd, tree->root_fd, databases[i].dir) == 0)
             continue;
         if (mkdirat(tree->root_fd, databases[i].dir, 0755) < 0 && errno != EEXIST)
             return fail(tree, databases[i].dir);

@@ -29,6 +29,8 @@ static const char *const watched[] = {
     "etc/apt/apt.conf.d",
     "etc/profile.d",
     "etc/pip.conf",
+    "var/lib/dpkg/status", // linked to, so a new state needs a new view
+    "var/lib/dpkg/info",
 };
 
 struct source {
