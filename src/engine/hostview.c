@@ -29,7 +29,7 @@ static const char *const watched[] = {
     "etc/apt/apt.conf.d",
     "etc/profile.d",
     "etc/pip.conf",
-    "var/lib/dpkg/status", // linked to, so a new state needs a new view
+    "var/lib/dpkg", // its files are linked to, so new ones need a new view
     "var/lib/dpkg/info",
 };
 

@@ -311,8 +311,10 @@ static void layers_are_in_order(void **state)
     struct stat info;
     open_view(f, &image);
     static const char *const targets[] = {"/", "/usr", "/usr", "/var/lib/dpkg"};
-    assert_int_equal(image.layer_count, 4);
-    for (size_t i = 0; i < 4; i++)
+    // Root can link the package database; an ordinary user needs a layer for it.
+    size_t expected = geteuid() == 0 ? 3 : 4;
+    assert_int_equal(image.layer_count, expected);
+    for (size_t i = 0; i < expected; i++)
         assert_string_equal(image.layers[i].name, targets[i]);
     snprintf(path, sizeof(path), "%s/usr", f->host);
     assert_string_equal(image.layers[2].value, path);
