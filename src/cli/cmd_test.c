@@ -95,6 +95,12 @@ static int try_files(struct trip *trip)
     return code;
 }
 
+// Never 0, which means that a leg was not gone.
+static int64_t us_since(int64_t began_ns)
+{
+    return (clock_boot_ns() - began_ns) / 1000 + 1;
+}
+
 static int try_leg(struct trip *trip, enum leg leg, struct sbx_client *client)
 {
     int64_t began = clock_boot_ns();
@@ -107,7 +113,7 @@ static int try_leg(struct trip *trip, enum leg leg, struct sbx_client *client)
         code = try_files(trip);
     else
         return 0;
-    trip->us[leg] = (clock_boot_ns() - began) / 1000;
+    trip->us[leg] = us_since(began);
     return code;
 }
 
@@ -125,7 +131,7 @@ static void travel(struct trip *trip, struct sbx_client *client)
         trip->failed = 1;
         trip->err = err;
     }
-    trip->us[LEG_DESTROY] = (clock_boot_ns() - began) / 1000;
+    trip->us[LEG_DESTROY] = us_since(began);
     sbx_sandbox_free(trip->sandbox);
     trip->sandbox = NULL;
 }

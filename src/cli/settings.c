@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/help.h"
 
@@ -42,10 +43,36 @@ static int apply_row(struct opt_set *set, size_t row, const struct config *confi
     return from_config(set, row, config, table, err);
 }
 
+static bool is_setting(const char *name)
+{
+    for (size_t p = 0; p < COMMAND_PARTS_MAX && command_run.parts[p].title; p++)
+        for (size_t i = 0; i < command_run.parts[p].count; i++) {
+            const struct opt_row *row = &command_run.parts[p].rows[i];
+            if ((row->flags & OPT_SETTING) && strcmp(row->name, name) == 0)
+                return true;
+        }
+    return false;
+}
+
+static int check_names(const struct config *config, const char *table, struct sbx_error *err)
+{
+    for (size_t i = 0; i < config->count; i++) {
+        const struct config_entry *entry = &config->entries[i];
+        if (strcmp(entry->table, table) != 0 || is_setting(entry->key))
+            continue;
+        err_set(err, SBX_ERR_INVALID, "%s:%u: unknown setting '%s.%s'", config->path, entry->line,
+                table, entry->key);
+        return err_hint(err, "'sandboxes help run' marks the options that may be settings");
+    }
+    return 0;
+}
+
 int settings_apply(struct cli *cli, struct invocation *use, const char *table,
                    struct config *ret_config, struct sbx_error *err)
 {
     int code = config_load(cli->config_path, ret_config, err);
+    if (code == 0)
+        code = check_names(ret_config, table, err);
     for (size_t s = 0; code == 0 && s < use->set_count; s++)
         for (size_t i = 0; code == 0 && i < use->sets[s].count; i++)
             code = apply_row(&use->sets[s], i, ret_config, table, err);

@@ -7,6 +7,7 @@
 #include "core/config.h"
 
 /*
+ * The table is the same for all commands: names that no option of `run` has are mistakes.
  * For each row of the use that may be a setting and was not given: SANDBOXES_NAME, else `name` in
  * the configuration's table. The values point into ret_config, which must outlive them.
  */

@@ -163,7 +163,8 @@ static int choose_named(struct sbx_client *client, const char *option, struct sb
     return err_wrap(err, "%s", where);
 }
 
-// Unknown settings are errors: a typo must not change what runs where in silence.
+// Unknown settings are errors: a typo must not change what runs where in silence. Those of [run] are the
+// command's, which checks them itself.
 static int check_config(const struct config *config, struct sbx_error *err)
 {
     for (size_t i = 0; i < config->count; i++) {
@@ -174,11 +175,11 @@ static int check_config(const struct config *config, struct sbx_error *err)
         if (top && entry->kind != CONFIG_STRING)
             return err_set(err, SBX_ERR_INVALID, "%s:%u: 'provider' must be text in quotes",
                            config->path, entry->line);
-        if (provider || top || strcmp(entry->table, "cli") == 0)
+        if (provider || top || strcmp(entry->table, "run") == 0)
             continue;
         err_set(err, SBX_ERR_INVALID, "%s:%u: unknown setting '%s%s%s'", config->path, entry->line,
                 entry->table, entry->table[0] ? "." : "", entry->key);
-        return err_hint(err, "known are 'provider' and the tables [provider.NAME] and [cli]");
+        return err_hint(err, "known are 'provider' and the tables [provider.NAME] and [run]");
     }
     return 0;
 }

@@ -51,5 +51,5 @@ int client_done(const struct provider *provider, int code, struct sbx_error *err
 int client_need(const struct provider *provider, bool has, uint32_t capability,
                 struct sbx_error *err);
 
-// A setting of the configuration file outside of [provider.*], e.g. table "cli"; NULL if absent.
+// A setting of the configuration file outside of [provider.*], e.g. table "run"; NULL if absent.
 const char *client_setting(const struct sbx_client *client, const char *table, const char *key);

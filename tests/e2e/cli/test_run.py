@@ -37,7 +37,7 @@ class RunCase(sandboxcase.SandboxCase):
         return got[2].decode()
 
     def file(self, name, data):
-        path = os.path.join(self.tmp, name)
+        path = os.path.join(self.work, name)
         with open(path, "wb") as file:
             file.write(data)
         return path
@@ -57,8 +57,9 @@ class Commands(RunCase):
         self.assert_run(b"x\n", "false; echo x", "--provider", PROVIDER)
 
     def test_words_are_passed_as_they_are(self):
-        self.assert_run(b"[a  b][*][$HOME][]['\"]", "--", "printf", "[%s]", "a  b", "*", "$HOME", "", "'\"")
-        self.assert_run(b"-n\n", "printf", "%s\\n", "-n")
+        for word in (b"a  b", b"*", b"$HOME", b"", b"'\"", b"\xff\xfe"):
+            self.assert_run(word, "--", "printf", "%s", os.fsdecode(word))
+        self.assert_run(b"-v", "printf", "%s", "-v")
 
     def test_stdout_and_stderr_stay_apart(self):
         got = self.run_raw("echo out; echo err >&2")
@@ -80,8 +81,8 @@ class Commands(RunCase):
     def test_environment(self):
         lines = self.file("vars", b"# comment\nB=from file\nA=file\n")
         self.env["FROM_HERE"] = "it's here"
-        self.assert_run(b"1|from file|it's here|", "--env-file", lines, "-e", "A=1", "-e", "FROM_HERE",
-                        "-e", "NOT_THERE", "--", "sh", "-c", 'printf "%s|" "$A" "$B" "$FROM_HERE"')
+        self.assert_run(b"1|from file|it's here|\n", "--env-file", lines, "-e", "A=1", "-e", "FROM_HERE",
+                        "-e", "NOT_THERE", 'echo "$A|$B|$FROM_HERE|"')
 
     def test_timeout(self):
         began = time.monotonic()
@@ -146,24 +147,30 @@ class Streams(RunCase):
 
 
 class Programs(RunCase):
-    text = b"""printf '%s\\n' 'it'\"'\"'s' "quoted" \\\\
+    text = b"""printf '%s\\n' 'it'\"'\"'s' 
+echo "quoted \\\\"
 # \xff\xfe not UTF-8, and a line that ends other people's quoting:
 EOF
-echo "$1|$2"
+echo "$A"
 """
 
     def test_text_with_any_bytes(self):
         text = self.text.replace(b"\nEOF\n", b"\n# EOF\n")
-        expected = b"it's\nquoted\n\\\na b|c\n"
-        self.assert_run(expected, "--lang", "sh", "--", "a b", "c", data=text)
+        expected = b"it's\nquoted \\\nlast\n"
+        self.assert_run(expected, "--lang", "sh", "-e", "A=last", data=text)
         self.assert_run(expected, "--lang", "sh", "--file", self.file("it's a program", text),
-                        "--", "a b", "c")
+                        "-e", "A=last")
         self.assert_run(b"from stdin\n", data=b"echo from stdin")
         self.assert_run(b"dash\n", "--file", "-", data=b"echo dash")
         self.assert_run(b"direct\n", "--lang", "sh", "echo direct")
 
     def test_program_from_a_file_has_our_input(self):
         self.assert_run(b"input", "--lang", "sh", "--file", self.file("x", b"cat"), data=b"input")
+
+    def test_arguments_of_a_program(self):
+        if PROVIDER == "fake":
+            self.skipTest("its shell has no $1")
+        self.assert_run(b"a b|c|-v\n", "--lang", "sh", "--", "a b", "c", "-v", data=b'echo "$1|$2|$3"')
 
     def test_program_keeps_its_name_where_it_can(self):
         path = self.file("my script", b"#!/bin/sh\necho ok\n")
@@ -179,7 +186,7 @@ echo "$1|$2"
         self.assertRegex(err.decode(), r"ruby is not in the sandbox \(image '.+'\)\n  try: .*ruby")
 
     def test_a_shell_script_of_a_hundred_megabytes(self):
-        with tempfile.NamedTemporaryFile(dir=self.tmp) as file:
+        with tempfile.NamedTemporaryFile(dir=self.work) as file:
             file.write(b"echo begin\nexit 0\n" + b"#" * 99 + b"\n")
             line = b"#" * 127 + b"\n"
             for _ in range(100):
@@ -367,9 +374,9 @@ class Test(RunCase):
 
     def test_providers(self):
         found = {p["name"]: p for p in json.loads(self.sandboxes("providers", "--json")[1])}
-        self.assertTrue(found["local"]["capabilities"]["files"])
+        self.assertTrue(found[PROVIDER]["capabilities"]["files"])
         out = self.sandboxes("providers")[1]
-        self.assertIn("local", out)
+        self.assertIn(PROVIDER, out)
         self.assertRegex(out, r"files +Y")
         self.assertNotRegex(self.sandboxes("providers", "--no-capabilities")[1], r"files +Y")
 
