@@ -21,26 +21,24 @@
 #include "base/fd.h"
 #include "base/netplan.h"
 #include "jail/ids.h"
+#include "jail/rtnl.h"
 #include "jail/veth.h"
 
 #define STAGE "network namespace"
 
-static int set_flags(int fd, const char *name, short flags, struct sbx_error *err)
+// Brings up a device; mtu 0 leaves its sizes alone.
+static int set_up(const char *name, uint32_t mtu, uint32_t queue, struct sbx_error *err)
 {
-    struct ifreq request = {.ifr_flags = flags};
-    memcpy(request.ifr_name, name, strlen(name) + 1);
-    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+    struct rtnl_request request;
+    rtnl_begin(&request, 0);
+    request.info.ifi_flags = request.info.ifi_change = IFF_UP;
+    rtnl_add(&request, IFLA_IFNAME, name, strlen(name) + 1);
+    if (mtu) {
+        rtnl_add(&request, IFLA_MTU, &mtu, sizeof(mtu));
+        rtnl_add(&request, IFLA_TXQLEN, &queue, sizeof(queue));
+    }
+    if (rtnl_talk(&request) < 0)
         return jail_fail(err, STAGE, "cannot bring up the interface %s", name);
-    return 0;
-}
-
-// Large frames, and a queue that is not megabytes of them.
-static int set_size(int fd, struct sbx_error *err)
-{
-    struct ifreq mtu = {.ifr_name = NETPLAN_DEVICE, .ifr_mtu = NETPLAN_MTU};
-    struct ifreq queue = {.ifr_name = NETPLAN_DEVICE, .ifr_qlen = NETPLAN_QUEUE};
-    if (ioctl(fd, SIOCSIFMTU, &mtu) < 0 || ioctl(fd, SIOCSIFTXQLEN, &queue) < 0)
-        return jail_fail(err, STAGE, "cannot set the size of frames");
     return 0;
 }
 
@@ -108,13 +106,12 @@ static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
     if (device < 0)
         return device;
     shared->device_fd = device;
-    int code = set_size(fd, err);
+    // Large frames, and a queue that is not megabytes of them.
+    int code = set_up(NETPLAN_DEVICE, NETPLAN_MTU, NETPLAN_QUEUE, err);
     if (code == 0)
         code = set_address(fd, SIOCSIFADDR, NETPLAN_GUEST, err);
     if (code == 0)
         code = set_address(fd, SIOCSIFNETMASK, NETPLAN_NETMASK, err);
-    if (code == 0)
-        code = set_flags(fd, NETPLAN_DEVICE, IFF_UP | IFF_RUNNING, err);
     return code < 0 ? code : add_default_route(fd, err);
 }
 
@@ -133,7 +130,7 @@ static int build(struct jail *jail, struct sbx_error *err)
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return jail_fail(err, STAGE, "cannot make a socket");
-    int code = set_flags(fd, "lo", IFF_UP | IFF_RUNNING, err);
+    int code = set_up("lo", 0, 0, err);
     if (code == 0 && jail->spec.network != SBX_NETWORK_NONE)
         code = add_device(jail->shared, fd, err);
     if (code < 0)

@@ -8,7 +8,6 @@
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -19,70 +18,27 @@
 #include "base/cleanup.h"
 #include "base/netplan.h"
 #include "jail/jail.h"
+#include "jail/rtnl.h"
 
 #define PEER "peer0"
 #define STAGE "veth"
 
-struct request {
-    struct nlmsghdr header;
-    struct ifinfomsg info;
-    char attributes[256];
-};
-
-static struct rtattr *add_attribute(struct request *request, unsigned short type, const void *data,
-                                    size_t size)
-{
-    size_t at = NLMSG_ALIGN(request->header.nlmsg_len);
-    struct rtattr *attribute = (struct rtattr *)(void *)((char *)request + at);
-    attribute->rta_type = type;
-    attribute->rta_len = (unsigned short)RTA_LENGTH(size);
-    if (size)
-        memcpy(RTA_DATA(attribute), data, size);
-    request->header.nlmsg_len = (uint32_t)(at + RTA_ALIGN(attribute->rta_len));
-    return attribute;
-}
-
-static void end_nested(struct request *request, struct rtattr *attribute)
-{
-    char *end = (char *)request + NLMSG_ALIGN(request->header.nlmsg_len);
-    attribute->rta_len = (unsigned short)(end - (char *)attribute);
-}
-
 // RTM_NEWLINK of kind veth with its peer nested, as ip-link(8) sends it.
-static void build_request(struct request *request)
-{
-    *request = (struct request){
-        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
-                   .nlmsg_type = RTM_NEWLINK,
-                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK}};
-    add_attribute(request, IFLA_IFNAME, NETPLAN_DEVICE, sizeof(NETPLAN_DEVICE));
-    struct rtattr *link = add_attribute(request, IFLA_LINKINFO, NULL, 0);
-    add_attribute(request, IFLA_INFO_KIND, "veth", 4);
-    struct rtattr *data = add_attribute(request, IFLA_INFO_DATA, NULL, 0);
-    static const struct ifinfomsg none;
-    struct rtattr *peer = add_attribute(request, VETH_INFO_PEER, &none, sizeof(none));
-    add_attribute(request, IFLA_IFNAME, PEER, sizeof(PEER));
-    end_nested(request, peer);
-    end_nested(request, data);
-    end_nested(request, link);
-}
-
 static int make_pair(struct sbx_error *err)
 {
-    cleanup_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    struct request request;
-    build_request(&request);
-    if (fd < 0 || send(fd, &request, request.header.nlmsg_len, 0) < 0)
-        return jail_fail(err, STAGE, "cannot ask for a pair of network devices");
-    struct {
-        struct nlmsghdr header;
-        struct nlmsgerr error;
-        char rest[512];
-    } answer = {.error = {.error = -EIO}};
-    if (recv(fd, &answer, sizeof(answer), 0) < (ssize_t)sizeof(answer.header))
-        return jail_fail(err, STAGE, "cannot read the answer about network devices");
-    errno = -answer.error.error;
-    if (answer.header.nlmsg_type != NLMSG_ERROR || errno != 0)
+    static const struct ifinfomsg none;
+    struct rtnl_request request;
+    rtnl_begin(&request, NLM_F_CREATE | NLM_F_EXCL);
+    rtnl_add(&request, IFLA_IFNAME, NETPLAN_DEVICE, sizeof(NETPLAN_DEVICE));
+    struct rtattr *link = rtnl_add(&request, IFLA_LINKINFO, NULL, 0);
+    rtnl_add(&request, IFLA_INFO_KIND, "veth", 4);
+    struct rtattr *data = rtnl_add(&request, IFLA_INFO_DATA, NULL, 0);
+    struct rtattr *peer = rtnl_add(&request, VETH_INFO_PEER, &none, sizeof(none));
+    rtnl_add(&request, IFLA_IFNAME, PEER, sizeof(PEER));
+    rtnl_end_nested(&request, peer);
+    rtnl_end_nested(&request, data);
+    rtnl_end_nested(&request, link);
+    if (rtnl_talk(&request) < 0)
         return jail_fail(err, STAGE, "cannot make a pair of network devices");
     return 0;
 }
