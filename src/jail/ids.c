@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -67,9 +68,15 @@ static void choose_subordinate(struct jail_ids *ids)
     ids->sub_count = uids < gids ? uids : gids;
 }
 
-void ids_forbid_nesting(void)
+int ids_open_limits(void)
 {
-    (void)fd_write_file(AT_FDCWD, "/proc/sys/user/max_user_namespaces", "0");
+    return open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+void ids_forbid_nesting(int limits_fd)
+{
+    // Which namespace's limit is meant is decided at opening: user_namespaces(7).
+    (void)fd_write_file(limits_fd, "max_user_namespaces", "0");
 }
 
 void ids_choose(struct jail *jail)
@@ -137,10 +144,10 @@ static int write_maps(const struct jail_ids *ids, const char *process, struct sb
                     : write_map(process, "gid_map", ids->inside, ids->gid_base, ids->count, err);
 }
 
-static int open_namespace(pid_t pid, struct sbx_error *err)
+static int open_namespace(const char *process, struct sbx_error *err)
 {
     char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+    snprintf(path, sizeof(path), "/proc/%s/ns/user", process);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd >= 0 ? fd : jail_fail(err, "user namespace", "cannot open %s", path);
 }
@@ -150,7 +157,7 @@ int ids_open_namespace(const struct jail *jail, pid_t pid, struct sbx_error *err
     char process[16];
     snprintf(process, sizeof(process), "%d", pid);
     int code = write_maps(&jail->ids, process, err);
-    return code < 0 ? code : open_namespace(pid, err);
+    return code < 0 ? code : open_namespace(process, err);
 }
 
 int ids_map_self(const struct jail *jail, struct sbx_error *err)
@@ -167,7 +174,6 @@ pid_t ids_fork_holder(void)
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ids_forbid_nesting();
     for (;;)
         pause();
 }
@@ -178,19 +184,41 @@ void ids_kill_holder(pid_t pid)
     waitpid(pid, NULL, 0);
 }
 
+// A child's name in /proc, which may show another pid namespace than ours: init's is new, and /proc
+// still the host's. A pidfd's fdinfo tells the number that fits (pidfd_open(2)).
+static int name_in_proc(pid_t pid, char *ret_name, size_t size, struct sbx_error *err)
+{
+    char path[64], text[512];
+    cleanup_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    const char *at = fd >= 0 && fd_read_file(AT_FDCWD, path, text, sizeof(text)) > 0
+                         ? strstr(text, "\nPid:")
+                         : NULL;
+    if (!at)
+        return jail_fail(err, "user namespace", "cannot find our child in /proc");
+    snprintf(ret_name, size, "%ld", strtol(at + strlen("\nPid:"), NULL, 10));
+    return 0;
+}
+
+static int map_owner_of(const struct jail *jail, const char *process, uint32_t uid, uint32_t gid,
+                        struct sbx_error *err)
+{
+    uint32_t user = jail->spec.flags & BOX_ROOT_USER ? 0 : USER_ID;
+    int code = write_map(process, "uid_map", uid, jail->ids.base + user, 1, err);
+    if (code == 0)
+        code = write_map(process, "gid_map", gid, jail->ids.gid_base + user, 1, err);
+    return code < 0 ? code : open_namespace(process, err);
+}
+
 int ids_owner_namespace(const struct jail *jail, uint32_t uid, uint32_t gid, struct sbx_error *err)
 {
     pid_t pid = ids_fork_holder();
     if (pid < 0)
         return jail_fail(err, "user namespace", "cannot make a user namespace for a mount");
     char process[16];
-    snprintf(process, sizeof(process), "%d", pid);
-    uint32_t user = jail->spec.flags & BOX_ROOT_USER ? 0 : USER_ID;
-    int code = write_map(process, "uid_map", uid, jail->ids.base + user, 1, err);
+    int code = name_in_proc(pid, process, sizeof(process), err);
     if (code == 0)
-        code = write_map(process, "gid_map", gid, jail->ids.gid_base + user, 1, err);
-    if (code == 0)
-        code = open_namespace(pid, err);
+        code = map_owner_of(jail, process, uid, gid, err);
     ids_kill_holder(pid);
     return code;
 }

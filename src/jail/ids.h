@@ -17,9 +17,11 @@ int ids_map_self(const struct jail *jail, struct sbx_error *err);
 // Maps our own and the subordinate ids of another process, through newuidmap(1) and newgidmap(1).
 int ids_map_subordinate(const struct jail *jail, pid_t pid, struct sbx_error *err);
 
-// No user namespaces in the caller's, which must be the sandbox's: seccomp refuses them too, this
-// holds even without it.
-void ids_forbid_nesting(void);
+// No user namespaces below the caller's, which must be the sandbox's by then: seccomp refuses them
+// too, this holds even without it. limits_fd is from ids_open_limits(), while the machine's /proc
+// was there.
+int ids_open_limits(void);
+void ids_forbid_nesting(int limits_fd);
 
 // Forks a process that only holds a new user namespace until it is killed. -1 and errno on failure.
 pid_t ids_fork_holder(void);

@@ -27,11 +27,12 @@
 
 // Takes on the first id of the sandbox, in its user namespace. Clears the dumpable flag and any
 // death signal.
-static int become_inside(const struct jail *jail, struct sbx_error *err)
+static int become_inside(const struct jail *jail, int limits_fd, struct sbx_error *err)
 {
     uint32_t id = jail->ids.inside;
     if (jail->privileged && setns(jail->userns_fd, CLONE_NEWUSER) < 0)
         return jail_fail(err, "user namespace", "cannot enter the sandbox's user namespace");
+    ids_forbid_nesting(limits_fd);
     if ((jail->privileged || jail->ids.sub_count) && syscall(SYS_setgroups, 0, NULL) < 0)
         return jail_fail(err, "user namespace", "cannot drop groups");
     if (syscall(SYS_setresgid, id, id, id) < 0 || syscall(SYS_setresuid, id, id, id) < 0)
@@ -149,13 +150,14 @@ static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
         return lost_monitor(err);
     int netns_fd = jail->privileged ? fds[GO_NETNS] : jail->shared->netns_fd;
     jail->has_cgroup |= count > GO_ENTRIES;
+    cleanup_fd int limits_fd = ids_open_limits();
     int code = enter_cgroups(fds + GO_ENTRIES, count - GO_ENTRIES, err);
     if (code == 0 && jail->spec.network != SBX_NETWORK_HOST)
         code = enter_network(netns_fd, err);
     if (code == 0)
         code = mounts_enter(err);
     if (code == 0)
-        code = become_inside(jail, err);
+        code = become_inside(jail, limits_fd, err);
     if (code == 0 && place_fds(fds, link_fd) < 0)
         code = jail_fail(err, "agent", "cannot place the agent's descriptors");
     return code;

@@ -20,7 +20,6 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/netplan.h"
-#include "jail/ids.h"
 #include "jail/rtnl.h"
 #include "jail/veth.h"
 
@@ -124,7 +123,6 @@ static void open_sysctls(void)
 
 static int build(struct jail *jail, struct sbx_error *err)
 {
-    ids_forbid_nesting();
     if (unshare(CLONE_NEWNET) < 0)
         return jail_fail(err, STAGE, "cannot make a network namespace");
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -227,10 +227,15 @@ int main(int argc, char **argv)
         return tell_rights();
     if (option(argc, argv, "--bomb"))
         return bomb_run(option(argc, argv, "--bomb"));
+    if (option(argc, argv, "--connect"))
+        return connect_run(option(argc, argv, "--connect"), false);
+    if (option(argc, argv, "--connect-udp"))
+        return connect_run(option(argc, argv, "--connect-udp"), true);
     // Where holes are open, the checks remount and signal: never outside of a sandbox by mistake.
     if (!option(argc, argv, "--inside")) {
         fprintf(stderr, "usage: probe --inside [--root] [--terminal] [--only=ROW] [--victim=PID] "
-                        "[--ipc-key=N] [--shm=NAME] [--socket=NAME] | --rights | --bomb=KIND\n");
+                        "[--ipc-key=N] [--shm=NAME] [--socket=NAME] | --rights | --bomb=KIND | "
+                        "--connect=ADDRESS:PORT | --connect-udp=ADDRESS:PORT\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);

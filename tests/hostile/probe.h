@@ -66,3 +66,6 @@ long long status_field(const char *pid, const char *key, int base);
 
 // What a bomb's name says, until it is stopped. Returns only where a limit held.
 int bomb_run(const char *kind);
+
+// Tries "ADDRESS:PORT" or "[ADDRESS]:PORT".
+int connect_run(const char *address, bool datagram);

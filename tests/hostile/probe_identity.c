@@ -218,13 +218,22 @@ static void init_root(const struct world *world, struct result *result)
     result_open(result, "another root");
 }
 
+// Root of a sandbox may see their numbers; where they lead must stay closed.
 static void init_descriptors(const struct world *world, struct result *result)
 {
-    int fd = open("/proc/1/fd", O_RDONLY | O_DIRECTORY);
-    char text[16];
-    if (fd >= 0 && readlinkat(fd, "0", text, sizeof(text)) < 0 && errno == ENOENT)
-        return result_ok(result, "empty");
-    result_absent(result, fd);
+    DIR *dir = opendir("/proc/1/fd");
+    char target[256];
+    if (!dir)
+        return result_absent(result, -1);
+    result_ok(result, "none can be followed");
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (readlinkat(dirfd(dir), entry->d_name, target, sizeof(target)) >= 0)
+            return result_open(result, "descriptor %s tells its target", entry->d_name);
+        if (openat(dirfd(dir), entry->d_name, O_PATH) >= 0)
+            return result_open(result, "descriptor %s can be opened", entry->d_name);
+    }
 }
 
 static void init_links(const struct world *world, struct result *result)

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,8 +96,12 @@ static void write_system(const struct world *world, struct result *result)
         if (fd < 0)
             continue;
         unlink(paths[i]);
-        if (!world->root)
+        // Where one id is all there is, the writable layer is that user's. The driver looks whether
+        // anything has come out of it.
+        struct stat root;
+        if (!world->root && !stat("/usr", &root) && root.st_uid != geteuid())
             return result_open(result, "%s could be made", paths[i]);
+        return result_ok(result, "in a layer of our own");
     }
     result_ok(result, "%s", strerrorname_np(errno));
 }
