@@ -7,9 +7,10 @@
 
 #include "base/cleanup.h"
 
-extern const struct sbx_provider_ops provider_fake;
+extern const struct sbx_provider_ops provider_fake, provider_local;
 
 const struct registry_row registry_rows[] = {
+    {&provider_local, true},
     {&provider_fake, false},
 };
 const size_t registry_count = ARRAY_SIZE(registry_rows);

@@ -9,7 +9,6 @@
 #include "base/cleanup.h"
 #include "engine/monitor_client.h"
 #include "engine/record.h"
-#include "wire/agent_msg.h"
 
 #define PAUSED_LOOK_MS 300 // silence after which the reason is looked for
 #define OOM_ANSWER_MS 500
@@ -99,6 +98,24 @@ int box_connect(struct box *box, struct deadline deadline, struct conn *ret_conn
 void box_return(struct box *box, struct conn *conn)
 {
     conn_pool_give(&box->pool, conn);
+}
+
+int box_usage(struct box *box, struct deadline deadline, struct agent_usage *ret_usage,
+              struct sbx_error *err)
+{
+    cleanup_conn struct conn conn = CONN_NONE;
+    struct frame frame;
+    int code = box_connect(box, deadline, &conn, err);
+    if (code == 0)
+        code = frame_send(conn.fd, AGENT_USAGE, NULL, 0, NULL, 0, deadline, err);
+    if (code == 0)
+        code = box_receive(box, &conn, BOX_ANSWER_MS, deadline, &frame, err);
+    if (code < 0)
+        return code;
+    if (frame.type != AGENT_USED || agent_usage_get(frame.payload, frame.size, ret_usage) < 0)
+        return conn_nonsense(err);
+    box_return(box, &conn);
+    return 0;
 }
 
 static long long count_oom(struct box *box, struct deadline deadline)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "engine/conn.h"
+#include "wire/agent_msg.h"
 
 struct box {
     atomic_uint references;
@@ -35,6 +36,10 @@ int box_receive(struct box *box, struct conn *conn, int64_t limit_ms, struct dea
                 struct frame *ret_frame, struct sbx_error *err);
 
 bool box_is_paused(const struct box *box);
+
+// What the agent counts: for machines without cgroups, and the writable layer everywhere.
+int box_usage(struct box *box, struct deadline deadline, struct agent_usage *ret_usage,
+              struct sbx_error *err);
 
 // An idle connection, and its return after the final answer.
 int box_connect(struct box *box, struct deadline deadline, struct conn *ret_conn,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unit: engine/command against an agent that lies, floods, stops, and closes.
+// Unit: engine/task against an agent that lies, floods, stops, and closes.
 #include "unit.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "engine/command.h"
+#include "engine/task.h"
 #include "fake_agent.h"
 
 static const char *const argv_true[] = {"true"};
@@ -48,18 +48,18 @@ static void keep(char *text, size_t *size, const struct sbx_event *event)
 static struct run run_to_end(struct box *box, const struct sbx_exec *exec, int64_t timeout_ms)
 {
     struct run run = {0};
-    struct command *command = NULL;
+    struct task *task = NULL;
     struct deadline deadline = deadline_in(timeout_ms);
     struct sbx_event event = {0};
-    run.code = command_start(box, exec, deadline, &command, &run.error);
+    run.code = task_start(box, exec, deadline, &task, &run.error);
     while (run.code == 0 && event.kind != SBX_EVENT_EXIT) {
-        run.code = command_read(command, deadline, &event, &run.error);
+        run.code = task_read(task, deadline, &event, &run.error);
         if (run.code == 0 && event.kind == SBX_EVENT_OUTPUT)
             keep(event.stream == SBX_STDOUT ? run.out : run.err,
                  event.stream == SBX_STDOUT ? &run.out_size : &run.err_size, &event);
     }
     run.outcome = event.outcome;
-    command_free(command);
+    task_free(task);
     return run;
 }
 
@@ -320,19 +320,19 @@ static void deadlines_and_cancelling_end_the_wait(void **state)
     struct fake fake;
     struct box *box = fake_start(&fake, play_silent);
     struct sbx_cancel *cancel;
-    struct command *command;
+    struct task *task;
     struct sbx_event event;
     pthread_t thread;
     fake.number = 1;
     assert_int_equal(sbx_cancel_new(&cancel, &err), 0);
-    assert_int_equal(command_start(box, &plain, deadline_in(0), &command, &err), 0);
+    assert_int_equal(task_start(box, &plain, deadline_in(0), &task, &err), 0);
     pthread_create(&thread, NULL, trigger, cancel);
     struct deadline deadline = {.at_ms = DEADLINE_NEVER, .cancel = cancel};
-    assert_int_equal(command_read(command, deadline, &event, &err), SBX_ERR_CANCELLED);
+    assert_int_equal(task_read(task, deadline, &event, &err), SBX_ERR_CANCELLED);
     pthread_join(thread, NULL);
     // The command itself lives on.
-    assert_int_equal(command_read(command, deadline_in(10), &event, &err), SBX_ERR_TIMEOUT);
-    command_free(command);
+    assert_int_equal(task_read(task, deadline_in(10), &event, &err), SBX_ERR_TIMEOUT);
+    task_free(task);
     sbx_cancel_free(cancel);
     box_release(box);
     fake_stop(&fake);
@@ -381,20 +381,19 @@ static void input_arrives_whole(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(execs); i++) {
         struct fake fake;
         struct box *box = fake_start(&fake, play_count_input);
-        struct command *command;
+        struct task *task;
         struct sbx_event event;
         struct sbx_error err;
-        assert_int_equal(command_start(box, execs[i], deadline_in(5000), &command, &err), 0);
-        assert_int_equal(command_write(command, data, size, deadline_in(5000), &err), 0);
-        assert_int_equal(command_close_input(command, &err), 0);
-        assert_int_equal(command_read(command, deadline_in(5000), &event, &err), 0);
+        assert_int_equal(task_start(box, execs[i], deadline_in(5000), &task, &err), 0);
+        assert_int_equal(task_write(task, data, size, deadline_in(5000), &err), 0);
+        assert_int_equal(task_close_input(task, &err), 0);
+        assert_int_equal(task_read(task, deadline_in(5000), &event, &err), 0);
         assert_int_equal(event.kind, SBX_EVENT_EXIT);
         assert_int_equal(event.outcome.exit_code, size % 200);
-        assert_int_equal(command_signal(command, SIGTERM, &err), SBX_ERR_NOT_FOUND);
+        assert_int_equal(task_signal(task, SIGTERM, &err), SBX_ERR_NOT_FOUND);
         if (i == 0)
-            assert_int_equal(command_write(command, "x", 1, deadline_in(100), &err),
-                             SBX_ERR_CONFLICT);
-        command_free(command);
+            assert_int_equal(task_write(task, "x", 1, deadline_in(100), &err), SBX_ERR_CONFLICT);
+        task_free(task);
         box_release(box);
         fake_stop(&fake);
     }
@@ -420,16 +419,16 @@ static void input_that_nobody_wants_is_an_error_not_a_signal(void **state)
     for (int closed = 0; closed < 2; closed++) {
         struct fake fake;
         struct box *box = fake_start(&fake, play_deaf);
-        struct command *command;
+        struct task *task;
         struct sbx_error err;
         sigset_t pending;
         fake.number = closed;
-        assert_int_equal(command_start(box, &with_input, deadline_in(5000), &command, &err), 0);
-        assert_int_equal(command_write(command, data, sizeof(data), deadline_in(50), &err),
+        assert_int_equal(task_start(box, &with_input, deadline_in(5000), &task, &err), 0);
+        assert_int_equal(task_write(task, data, sizeof(data), deadline_in(50), &err),
                          closed ? SBX_ERR_UNAVAILABLE : SBX_ERR_TIMEOUT);
         sigpending(&pending);
         assert_false(sigismember(&pending, SIGPIPE));
-        command_free(command);
+        task_free(task);
         box_release(box);
         fake_stop(&fake);
     }
@@ -441,15 +440,15 @@ static void a_signal_passes_stuck_input(void **state)
     static char data[4 << 20];
     struct fake fake;
     struct box *box = fake_start(&fake, play_silent);
-    struct command *command;
+    struct task *task;
     struct sbx_error err;
     fake.number = 1;
     fake.script = play_deaf;
     struct sbx_exec exec = framed;
-    assert_int_equal(command_start(box, &exec, deadline_in(5000), &command, &err), 0);
-    (void)command_write(command, data, sizeof(data), deadline_in(30), &err);
-    assert_int_equal(command_signal(command, SIGKILL, &err), 0);
-    command_free(command);
+    assert_int_equal(task_start(box, &exec, deadline_in(5000), &task, &err), 0);
+    (void)task_write(task, data, sizeof(data), deadline_in(30), &err);
+    assert_int_equal(task_signal(task, SIGKILL, &err), 0);
+    task_free(task);
     box_release(box);
     fake_stop(&fake);
 }
@@ -517,12 +516,12 @@ static void commands_are_listed(void **state)
         struct sbx_process_list list;
         struct sbx_error err;
         fake.number = lie;
-        assert_int_equal(command_list(box, deadline_in(5000), &list, &err),
+        assert_int_equal(task_list(box, deadline_in(5000), &list, &err),
                          lie ? SBX_ERR_PROTOCOL : 0);
         if (!lie) {
             assert_int_equal(list.count, 2);
             assert_string_equal(list.items[1].command, "sleep 5");
-            command_list_free(&list);
+            task_list_free(&list);
         }
         box_release(box);
         fake_stop(&fake);

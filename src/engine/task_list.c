@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "engine/command.h"
+#include "engine/task.h"
 #include "wire/agent_msg.h"
 
 #define PROCESSES_MAX 65536
-#define COMMAND_TEXT_MAX 256
+#define TASK_TEXT_MAX 256
 
 struct processes {
     struct sbx_process_info *items;
@@ -51,7 +51,7 @@ static int add(struct processes *processes, const struct frame *frame, struct sb
     const char *command = wire_text(&in);
     if (!wire_end(&in) || info.running > 1 || processes->count == PROCESSES_MAX)
         return conn_nonsense(err);
-    info.command = strndup(command, COMMAND_TEXT_MAX);
+    info.command = strndup(command, TASK_TEXT_MAX);
     if (!info.command || grow(processes) < 0) {
         free((char *)(uintptr_t)info.command);
         return err_nomem(err);
@@ -76,8 +76,8 @@ static int receive_all(struct box *box, struct conn *conn, struct deadline deadl
     }
 }
 
-int command_list(struct box *box, struct deadline deadline, struct sbx_process_list *ret_list,
-                 struct sbx_error *err)
+int task_list(struct box *box, struct deadline deadline, struct sbx_process_list *ret_list,
+              struct sbx_error *err)
 {
     cleanup(processes_deinit) struct processes processes = {0};
     cleanup_conn struct conn conn = CONN_NONE;
@@ -94,7 +94,7 @@ int command_list(struct box *box, struct deadline deadline, struct sbx_process_l
     return 0;
 }
 
-void command_list_free(struct sbx_process_list *list)
+void task_list_free(struct sbx_process_list *list)
 {
     free_items((struct sbx_process_info *)(uintptr_t)list->items, list->count);
     *list = (struct sbx_process_list){0};

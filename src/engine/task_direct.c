@@ -11,7 +11,7 @@
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "engine/command_impl.h"
+#include "engine/task_impl.h"
 
 #define FLOW_FIRST (64 * 1024)
 #define FLOW_MOST (512 * 1024)
@@ -48,22 +48,21 @@ static int open_null(int *ret_fd, struct sbx_error *err)
     return *ret_fd < 0 ? err_sys(err, 0, errno, "cannot open /dev/null") : 0;
 }
 
-int command_open_pipes(struct command *command, struct command_pipes *ret_pipes,
-                       struct sbx_error *err)
+int task_open_pipes(struct task *task, struct task_pipes *ret_pipes, struct sbx_error *err)
 {
     int *theirs = ret_pipes->theirs;
-    int code = command->flags & SBX_EXEC_STDIN ? make_pipe(false, &command->in, &theirs[0], err)
-                                               : open_null(&theirs[0], err);
+    int code = task->flags & SBX_EXEC_STDIN ? make_pipe(false, &task->in, &theirs[0], err)
+                                            : open_null(&theirs[0], err);
     if (code == 0)
-        code = make_pipe(true, &command->out[COMMAND_OUT], &theirs[1], err);
-    if (code == 0 && (command->flags & SBX_EXEC_MERGE))
+        code = make_pipe(true, &task->out[TASK_OUT], &theirs[1], err);
+    if (code == 0 && (task->flags & SBX_EXEC_MERGE))
         theirs[2] = theirs[1];
     else if (code == 0)
-        code = make_pipe(true, &command->out[COMMAND_ERR], &theirs[2], err);
+        code = make_pipe(true, &task->out[TASK_ERR], &theirs[2], err);
     return code;
 }
 
-void command_close_pipes(struct command_pipes *pipes)
+void task_close_pipes(struct task_pipes *pipes)
 {
     int *theirs = pipes->theirs;
     if (theirs[2] == theirs[1])
@@ -73,37 +72,37 @@ void command_close_pipes(struct command_pipes *pipes)
 }
 
 // Memory and pipes are small until more flows than they hold.
-static char *choose_buffer(struct command *command, int fd, size_t *ret_size)
+static char *choose_buffer(struct task *task, int fd, size_t *ret_size)
 {
-    if (command->flows && command->large_size < FLOW_MOST) {
-        size_t size = command->large ? FLOW_MOST : FLOW_FIRST;
-        free(command->large);
-        command->large = malloc(size);
-        command->large_size = command->large ? size : 0;
-        command->flows = false;
+    if (task->flows && task->large_size < FLOW_MOST) {
+        size_t size = task->large ? FLOW_MOST : FLOW_FIRST;
+        free(task->large);
+        task->large = malloc(size);
+        task->large_size = task->large ? size : 0;
+        task->flows = false;
         (void)fcntl(fd, F_SETPIPE_SZ,
                     PIPE_MOST); // refused past the user's quota: then it stays small
     }
-    *ret_size = command->large ? command->large_size : sizeof(command->small);
-    return command->large ? command->large : command->small;
+    *ret_size = task->large ? task->large_size : sizeof(task->small);
+    return task->large ? task->large : task->small;
 }
 
 // At most `most` bytes. 0: output was there; 1: nothing now, or the end of the stream.
-static int read_stream(struct command *command, int stream, size_t most,
-                       struct sbx_event *ret_event, struct sbx_error *err)
+static int read_stream(struct task *task, int stream, size_t most, struct sbx_event *ret_event,
+                       struct sbx_error *err)
 {
     size_t size;
-    char *buffer = choose_buffer(command, command->out[stream], &size);
-    ssize_t got = read(command->out[stream], buffer, size < most ? size : most);
+    char *buffer = choose_buffer(task, task->out[stream], &size);
+    ssize_t got = read(task->out[stream], buffer, size < most ? size : most);
     if (got < 0 && errno != EAGAIN && errno != EINTR)
         return err_sys(err, 0, errno, "cannot read the command's output");
     if (got == 0)
-        close(steal_fd(&command->out[stream]));
+        close(steal_fd(&task->out[stream]));
     if (got <= 0)
         return 1;
-    command->flows = (size_t)got == size;
+    task->flows = (size_t)got == size;
     *ret_event = (struct sbx_event){.kind = SBX_EVENT_OUTPUT,
-                                    .stream = stream == COMMAND_OUT ? SBX_STDOUT : SBX_STDERR,
+                                    .stream = stream == TASK_OUT ? SBX_STDOUT : SBX_STDERR,
                                     .data = buffer,
                                     .size = (size_t)got};
     return 0;
@@ -111,43 +110,43 @@ static int read_stream(struct command *command, int stream, size_t most,
 
 // What is in the pipes when the command has ended is its output. What its children write later is
 // not.
-static void measure_rest(struct command *command)
+static void measure_rest(struct task *task)
 {
-    for (int i = 0; i < COMMAND_STREAMS; i++) {
+    for (int i = 0; i < TASK_STREAMS; i++) {
         int queued = 0;
-        if (command->out[i] >= 0 && ioctl(command->out[i], FIONREAD, &queued) == 0 && queued > 0)
-            command->rest[i] = (size_t)queued;
+        if (task->out[i] >= 0 && ioctl(task->out[i], FIONREAD, &queued) == 0 && queued > 0)
+            task->rest[i] = (size_t)queued;
     }
-    command->measured = true;
+    task->measured = true;
 }
 
-static int read_rest(struct command *command, struct sbx_event *ret_event, struct sbx_error *err)
+static int read_rest(struct task *task, struct sbx_event *ret_event, struct sbx_error *err)
 {
-    if (!command->measured)
-        measure_rest(command);
-    for (int i = 0; i < COMMAND_STREAMS; i++) {
-        if (command->rest[i] == 0)
+    if (!task->measured)
+        measure_rest(task);
+    for (int i = 0; i < TASK_STREAMS; i++) {
+        if (task->rest[i] == 0)
             continue;
-        int code = read_stream(command, i, command->rest[i], ret_event, err);
+        int code = read_stream(task, i, task->rest[i], ret_event, err);
         if (code == 0)
-            command->rest[i] -= ret_event->size;
+            task->rest[i] -= ret_event->size;
         else
-            command->rest[i] = 0; // somebody else has read it
+            task->rest[i] = 0; // somebody else has read it
         if (code <= 0)
             return code;
     }
     return 1;
 }
 
-enum { POLL_CONN, POLL_CANCEL, POLL_STREAMS, POLL_COUNT = POLL_STREAMS + COMMAND_STREAMS };
+enum { POLL_CONN, POLL_CANCEL, POLL_STREAMS, POLL_COUNT = POLL_STREAMS + TASK_STREAMS };
 
-static int wait_any(struct command *command, struct deadline deadline, struct pollfd *fds,
+static int wait_any(struct task *task, struct deadline deadline, struct pollfd *fds,
                     struct sbx_error *err)
 {
-    fds[POLL_CONN] = (struct pollfd){.fd = command->conn.fd, .events = POLLIN};
+    fds[POLL_CONN] = (struct pollfd){.fd = task->conn.fd, .events = POLLIN};
     fds[POLL_CANCEL] = (struct pollfd){.fd = cancel_fd(deadline.cancel), .events = POLLIN};
-    for (int i = 0; i < COMMAND_STREAMS; i++)
-        fds[POLL_STREAMS + i] = (struct pollfd){.fd = command->out[i], .events = POLLIN};
+    for (int i = 0; i < TASK_STREAMS; i++)
+        fds[POLL_STREAMS + i] = (struct pollfd){.fd = task->out[i], .events = POLLIN};
     int ready = poll(fds, POLL_COUNT, deadline_poll_ms(deadline));
     if (ready < 0 && errno != EINTR)
         return err_sys(err, 0, errno, "cannot wait for the command");
@@ -161,36 +160,36 @@ static int wait_any(struct command *command, struct deadline deadline, struct po
 }
 
 // One of the streams that have something; the other one is asked first the next time.
-static int read_ready(struct command *command, const struct pollfd *fds,
-                      struct sbx_event *ret_event, struct sbx_error *err)
+static int read_ready(struct task *task, const struct pollfd *fds, struct sbx_event *ret_event,
+                      struct sbx_error *err)
 {
-    int first = command->next, code = 1;
-    for (int k = 0; k < COMMAND_STREAMS && code == 1; k++) {
-        int i = (first + k) % COMMAND_STREAMS;
+    int first = task->next, code = 1;
+    for (int k = 0; k < TASK_STREAMS && code == 1; k++) {
+        int i = (first + k) % TASK_STREAMS;
         if (!fds[POLL_STREAMS + i].revents)
             continue;
-        code = read_stream(command, i, SIZE_MAX, ret_event, err);
-        command->next = (i + 1) % COMMAND_STREAMS;
+        code = read_stream(task, i, SIZE_MAX, ret_event, err);
+        task->next = (i + 1) % TASK_STREAMS;
     }
     return code;
 }
 
 // The connection comes first: a child that floods the pipe must not hide that the command has
 // ended.
-int command_read_direct(struct command *command, struct deadline deadline,
-                        struct sbx_event *ret_event, struct sbx_error *err)
+int task_read_direct(struct task *task, struct deadline deadline, struct sbx_event *ret_event,
+                     struct sbx_error *err)
 {
-    if (command->ended)
-        return read_rest(command, ret_event, err);
+    if (task->ended)
+        return read_rest(task, ret_event, err);
     int code = 1;
     while (code == 1) {
         struct pollfd fds[POLL_COUNT];
-        if (command->conn.in.buffer.size > command->conn.in.consumed)
+        if (task->conn.in.buffer.size > task->conn.in.consumed)
             return 1;
-        code = wait_any(command, deadline, fds, err);
+        code = wait_any(task, deadline, fds, err);
         if (code < 0 || fds[POLL_CONN].revents)
             return code < 0 ? code : 1;
-        code = read_ready(command, fds, ret_event, err);
+        code = read_ready(task, fds, ret_event, err);
     }
     return code;
 }

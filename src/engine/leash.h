@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Leashes of tied sandboxes: each ends when its leash is closed, at the latest with this process.
+// Layer: engine.
+#pragma once
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/id.h"
+
+struct leash {
+    char id[ID_SIZE];
+    int fd;
+};
+
+struct leashes {
+    pthread_mutex_t lock;
+    struct leash *items;
+    size_t count, capacity;
+};
+
+void leashes_init(struct leashes *leashes);
+void leashes_deinit(struct leashes *leashes); // ends the sandboxes that are still tied
+
+// Takes fd over; closes it on failure (NOMEM).
+int leashes_add(struct leashes *leashes, const char *id, int fd, struct sbx_error *err);
+void leashes_remove(struct leashes *leashes, const char *id);

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the provider `local` share: its handles, and calls that only pass on to the
+// engine. Layer: provider.
+#pragma once
+
+#include <limits.h>
+
+#include <sandboxes/provider.h>
+
+#include "engine/box.h"
+#include "engine/leash.h"
+#include "engine/record.h"
+#include "engine/task.h"
+
+struct local {
+    pthread_mutex_t lock;
+    bool found; // programs are known
+    char agent[PATH_MAX], netstack[PATH_MAX];
+    struct leashes leashes; // tied sandboxes end with the client that made them
+};
+
+struct local_box {
+    struct local *local;
+    struct box *box;
+    pthread_mutex_t lock; // guards the record
+    struct record record;
+    bool has_record;
+};
+
+int local_gone(const struct local_box *handle, struct sbx_error *err);
+
+int local_process_start(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
+                        void **ret_process, struct sbx_error *err);
+int local_process_attach(void *box, uint32_t pid, const struct sbx_call *call, void **ret_process,
+                         struct sbx_error *err);
+uint32_t local_process_pid(void *process);
+int local_process_read(void *process, const struct sbx_call *call, struct sbx_event *ret_event,
+                       struct sbx_error *err);
+int local_process_write(void *process, const void *data, size_t size, const struct sbx_call *call,
+                        struct sbx_error *err);
+int local_process_close_input(void *process, struct sbx_error *err);
+int local_process_resize(void *process, uint16_t rows, uint16_t cols, struct sbx_error *err);
+int local_process_signal(void *process, int32_t signal, struct sbx_error *err);
+void local_process_free(void *process);
+int local_process_list(void *box, const struct sbx_call *call, struct sbx_process_list *ret_list,
+                       struct sbx_error *err);

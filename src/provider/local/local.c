@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+// The provider `local`: sandboxes of this machine's own engine. Layer: provider.
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "engine/launch.h"
+#include "engine/life.h"
+#include "engine/lock.h"
+#include "engine/monitor_client.h"
+#include "provider/local/handle.h"
+
+static int local_open(const struct sbx_settings *settings, void **ret_provider,
+                      struct sbx_error *err)
+{
+    struct local *local = calloc(1, sizeof(*local));
+    if (!local)
+        return err_nomem(err);
+    pthread_mutex_init(&local->lock, NULL);
+    leashes_init(&local->leashes);
+    *ret_provider = local;
+    return 0;
+}
+
+static void local_close(void *provider)
+{
+    struct local *local = provider;
+    leashes_deinit(&local->leashes);
+    pthread_mutex_destroy(&local->lock);
+    free(local);
+}
+
+// Absolute: the jail opens it from another directory.
+static int find_program(const char *name, char ret_path[PATH_MAX], struct sbx_error *err)
+{
+    char path[PATH_MAX];
+    int code = launch_find_program(name, path, sizeof(path), err);
+    if (code == 0 && !realpath(path, ret_path))
+        code = err_sys(err, SBX_ERR_SETUP, errno, "cannot find '%s'", path);
+    return code;
+}
+
+// Looked for once: they don't move while a program runs.
+static int find_programs(struct local *local, struct sbx_error *err)
+{
+    pthread_mutex_lock(&local->lock);
+    int code = 0;
+    if (!local->found)
+        code = find_program("sandboxes-agent", local->agent, err);
+    if (!local->found && code == 0)
+        code = find_program("sandboxes-netstack", local->netstack, err);
+    local->found = code == 0;
+    pthread_mutex_unlock(&local->lock);
+    return code;
+}
+
+// Cheap, since every call that asks all providers begins with it; `sandboxes doctor` tries
+// everything.
+static int local_probe(void *provider, struct sbx_provider_info *ret_info, struct sbx_error *err)
+{
+    char path[PATH_MAX];
+    int code = find_programs(provider, err);
+    return code < 0 ? code : launch_find_program("sandboxes-jail", path, sizeof(path), err);
+}
+
+static struct local_box *new_handle(struct local *local, struct box *box)
+{
+    struct local_box *handle = calloc(1, sizeof(*handle));
+    if (!handle)
+        return NULL;
+    handle->local = local;
+    handle->box = box;
+    pthread_mutex_init(&handle->lock, NULL);
+    return handle;
+}
+
+static void local_box_free(void *handle)
+{
+    struct local_box *box = handle;
+    record_deinit(&box->record);
+    box_release(box->box);
+    pthread_mutex_destroy(&box->lock);
+    free(box);
+}
+
+static int local_create(void *provider, const struct sbx_spec *asked, const struct sbx_call *call,
+                        void **ret_box, struct sbx_error *err)
+{
+    struct local *local = provider;
+    struct deadline deadline = deadline_from_call(call);
+    cleanup_boxspec struct boxspec spec = {0};
+    cleanup_store struct store store = {.fd = -1};
+    struct local_box *handle = new_handle(local, NULL);
+    if (!handle)
+        return err_nomem(err);
+    int code = find_programs(local, err);
+    if (code == 0)
+        code = boxspec_fill(asked, deadline, &spec, err);
+    if (code == 0)
+        code = store_open(&store, err);
+    spec.box.agent = local->agent;
+    spec.box.netstack = local->netstack;
+    if (code == 0)
+        code = life_begin(&store, &spec, &local->leashes, deadline, &handle->box, err);
+    if (code < 0) {
+        local_box_free(handle);
+        return code;
+    }
+    *ret_box = handle;
+    return 0;
+}
+
+static int local_get(void *provider, const char *id, const struct sbx_call *call, void **ret_box,
+                     struct sbx_error *err)
+{
+    cleanup_store struct store store = {.fd = -1};
+    cleanup_record struct record record = {0};
+    int dir_fd;
+    int code = store_open(&store, err);
+    if (code == 0)
+        code = store_find(&store, id, &record, &dir_fd, err);
+    if (code < 0)
+        return code;
+    struct box *box = box_new(record.spec.id, dir_fd);
+    struct local_box *handle = box ? new_handle(provider, box) : NULL;
+    if (!handle) {
+        box_release(box);
+        return err_nomem(err);
+    }
+    handle->record = record;
+    handle->has_record = true;
+    record = (struct record){0};
+    *ret_box = handle;
+    return 0;
+}
+
+// What a list owns.
+struct owner {
+    struct record *records;
+    size_t count;
+    struct sbx_info items[];
+};
+
+static int local_list(void *provider, const struct sbx_pair *labels, size_t label_count,
+                      const struct sbx_call *call, struct sbx_list *ret_list, struct sbx_error *err)
+{
+    cleanup_store struct store store = {.fd = -1};
+    struct record *records;
+    size_t count;
+    int code = store_open(&store, err);
+    if (code == 0)
+        code = store_list(&store, labels, label_count, &records, &count, err);
+    if (code < 0)
+        return code;
+    struct owner *owner = malloc(sizeof(*owner) + count * sizeof(owner->items[0]));
+    if (!owner) {
+        store_list_free(records, count);
+        return err_nomem(err);
+    }
+    owner->records = records;
+    owner->count = count;
+    for (size_t i = 0; i < count; i++)
+        owner->items[i] = record_info(&records[i]);
+    *ret_list = (struct sbx_list){.count = count, .items = owner->items, .owner = owner};
+    return 0;
+}
+
+static void local_list_free(struct sbx_list *list)
+{
+    struct owner *owner = list->owner;
+    if (owner)
+        store_list_free(owner->records, owner->count);
+    free(owner);
+}
+
+static int local_lock(void *provider, const struct sbx_pair *labels, size_t label_count,
+                      const struct sbx_call *call, void **ret_lock, struct sbx_error *err)
+{
+    cleanup_store struct store store = {.fd = -1};
+    struct label_lock *lock;
+    int code = store_open(&store, err);
+    if (code == 0)
+        code = lock_labels(store.fd, labels, label_count, deadline_from_call(call), &lock, err);
+    if (code == 0)
+        *ret_lock = lock;
+    return code;
+}
+
+static void local_unlock(void *lock)
+{
+    lock_release(lock);
+}
+
+static const char *local_box_id(void *handle)
+{
+    return ((struct local_box *)handle)->box->id;
+}
+
+// What never changes is read once; the rest each time. With the handle's lock held.
+static int read_record(struct local_box *handle, struct sbx_error *err)
+{
+    struct box *box = handle->box;
+    if (handle->has_record) {
+        record_refresh(box->dir_fd, &handle->record);
+        return 0;
+    }
+    enum record_result result = record_read(box->dir_fd, box->id, &handle->record);
+    handle->has_record = result == RECORD_OK;
+    if (result == RECORD_NOMEM)
+        return err_nomem(err);
+    if (result == RECORD_BAD)
+        return err_set(err, SBX_ERR_IO, "the record of sandbox %s is damaged", box->id);
+    return result == RECORD_OK ? 0 : local_gone(handle, err);
+}
+
+int local_gone(const struct local_box *handle, struct sbx_error *err)
+{
+    return err_set(err, SBX_ERR_NOT_FOUND, "sandbox %s does not exist any more", handle->box->id);
+}
+
+static int local_info(void *box, const struct sbx_call *call, struct sbx_info *ret_info,
+                      struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    cleanup_store struct store store = {.fd = -1};
+    int code = store_open(&store, err);
+    if (code == 0 && store_look(&store, handle->box->id) != STORE_ALIVE)
+        code = local_gone(handle, err);
+    if (code < 0)
+        return code;
+    pthread_mutex_lock(&handle->lock);
+    code = read_record(handle, err);
+    if (code == 0)
+        *ret_info = record_info(&handle->record);
+    pthread_mutex_unlock(&handle->lock);
+    return code;
+}
+
+static int local_destroy(void *box, const struct sbx_call *call, struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    cleanup_store struct store store = {.fd = -1};
+    int code = store_open(&store, err);
+    if (code == 0)
+        code =
+            life_end(&store, handle->box->id, handle->box->dir_fd, deadline_from_call(call), err);
+    if (code == 0 || code == SBX_ERR_NOT_FOUND)
+        leashes_remove(&handle->local->leashes, handle->box->id);
+    return code;
+}
+
+// Puts the sandbox's name before what its monitor or agent says.
+static int done(const struct local_box *handle, int code, struct sbx_error *err)
+{
+    return code < 0 ? (err_wrap(err, "sandbox %s", handle->box->id), code) : 0;
+}
+
+static int local_set_ttl(void *box, int64_t ttl_ms, const struct sbx_call *call,
+                         struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    return done(handle, monitor_set_ttl(handle->box->dir_fd, ttl_ms, deadline_from_call(call), err),
+                err);
+}
+
+static int local_metrics(void *box, const struct sbx_call *call, struct sbx_metrics *ret_metrics,
+                         struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    struct deadline deadline = deadline_from_call(call);
+    struct monitor_metrics measured;
+    struct agent_usage usage = {0};
+    int code = monitor_measure(handle->box->dir_fd, deadline, &measured, err);
+    if (code < 0)
+        return done(handle, code, err);
+    code = box_usage(handle->box, deadline, &usage, err);
+    if (code < 0 && code != SBX_ERR_CONFLICT) // paused: only the agent can't be asked
+        return done(handle, code, err);
+    bool has = measured.has_cgroup;
+    *ret_metrics =
+        (struct sbx_metrics){.size = sizeof(*ret_metrics),
+                             .cpu_usec = has ? measured.cpu_usec : usage.cpu_usec,
+                             .memory_bytes = has ? measured.memory_bytes : usage.memory_bytes,
+                             .memory_peak_bytes = measured.memory_peak_bytes,
+                             .memory_limit_bytes = measured.memory_limit_bytes,
+                             .disk_bytes = usage.disk_bytes,
+                             .disk_limit_bytes = usage.disk_limit_bytes,
+                             .pids = has ? measured.pids : usage.pids,
+                             .oom_kills = measured.oom_kills};
+    return 0;
+}
+
+static int local_expose(void *box, const struct sbx_port *port, const struct sbx_call *call,
+                        char *ret_url, size_t url_size, struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    uint16_t host_port;
+    int code =
+        monitor_expose(handle->box->dir_fd, *port, deadline_from_call(call), &host_port, err);
+    if (code == 0)
+        snprintf(ret_url, url_size, "127.0.0.1:%u", host_port);
+    return done(handle, code, err);
+}
+
+static int local_pause(void *box, const struct sbx_call *call, struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    return done(handle, monitor_pause(handle->box->dir_fd, true, deadline_from_call(call), err),
+                err);
+}
+
+static int local_resume(void *box, const struct sbx_call *call, struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    return done(handle, monitor_pause(handle->box->dir_fd, false, deadline_from_call(call), err),
+                err);
+}
+
+extern const struct sbx_provider_ops provider_local;
+const struct sbx_provider_ops provider_local = {
+    .size = sizeof(provider_local),
+    .name = "local",
+    .description = "sandboxes on this machine, in namespaces; needs no account",
+    .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
+                    SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
+                    SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_MOUNTS |
+                    SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT |
+                    SBX_CAP_USERS,
+    .open = local_open,
+    .close = local_close,
+    .probe = local_probe,
+    .create = local_create,
+    .get = local_get,
+    .list = local_list,
+    .list_free = local_list_free,
+    .lock = local_lock,
+    .unlock = local_unlock,
+    .box_free = local_box_free,
+    .box_id = local_box_id,
+    .info = local_info,
+    .destroy = local_destroy,
+    .set_ttl = local_set_ttl,
+    .metrics = local_metrics,
+    .expose = local_expose,
+    .pause = local_pause,
+    .resume = local_resume,
+    .process_start = local_process_start,
+    .process_attach = local_process_attach,
+    .process_pid = local_process_pid,
+    .process_read = local_process_read,
+    .process_write = local_process_write,
+    .process_close_input = local_process_close_input,
+    .process_resize = local_process_resize,
+    .process_signal = local_process_signal,
+    .process_free = local_process_free,
+    .process_list = local_process_list,
+    .process_list_free = task_list_free,
+};
