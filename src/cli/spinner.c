@@ -37,7 +37,7 @@ static void *spin(void *payload)
 void spinner_start(struct spinner *spinner, const char *text, bool quiet)
 {
     *spinner = (struct spinner){.text = text};
-    if (quiet || !term_colour(STDERR_FILENO) || fd_pipe(spinner->wake) < 0)
+    if (quiet || !term_smart(STDERR_FILENO) || fd_pipe(spinner->wake) < 0)
         return;
     sigset_t all, before;
     sigfillset(&all);

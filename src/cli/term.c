@@ -14,10 +14,16 @@
 static struct termios saved;
 static volatile int is_raw;
 
+bool term_smart(int fd)
+{
+    const char *term = getenv("TERM");
+    return isatty(fd) && term && term[0] && strcmp(term, "dumb") != 0;
+}
+
 bool term_colour(int fd)
 {
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(fd) && (!no_color || !no_color[0]) && term && strcmp(term, "dumb") != 0;
+    const char *no_color = getenv("NO_COLOR");
+    return (!no_color || !no_color[0]) && term_smart(fd);
 }
 
 unsigned term_columns(int fd)

@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Colour is wanted: a terminal, NO_COLOR not set, TERM not "dumb".
+// A terminal that can move its cursor: TERM is set and not "dumb".
+bool term_smart(int fd);
+
+// As term_smart(), and NO_COLOR is not set.
 bool term_colour(int fd);
 
 // Columns of the terminal at fd, or 0 when it is none. COLUMNS overrides it.

@@ -294,13 +294,13 @@ class Signals(RunCase):
 class Terminal(RunCase):
     """On a pty that this test holds the other end of."""
 
-    def begin(self, *arguments, rows=31, cols=97):
+    def begin(self, *arguments, rows=31, cols=97, quiet=True, **variables):
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         termios.tcsetwinsize(slave, (rows, cols))
         before = termios.tcgetattr(slave)
-        self.env["TERM"] = "xterm"
-        process = self.start("run", "-q", *arguments, stdin=slave, stdout=slave, stderr=slave,
+        self.env.update({"TERM": "xterm", **variables})
+        process = self.start("run", *(["-q"] if quiet else []), *arguments, stdin=slave, stdout=slave, stderr=slave,
                              start_new_session=True)
         return master, slave, before, process
 
@@ -343,6 +343,27 @@ class Terminal(RunCase):
         process.send_signal(signal.SIGTERM)
         process.wait(20)
         self.finish(slave, before, process, 143)
+
+    @unittest.skipUnless(PROVIDER == "fake", "needs a slow provider")
+    def test_progress_shows_on_a_terminal_and_goes(self):
+        self.config("[provider.fake]\ncreate_delay_ms = 700\n")
+        master, slave, before, process = self.begin("--no-keep", "echo done", quiet=False)
+        data = self.read_until(master, b"done")
+        self.assertRegex(data, rb"\A(\r. making a sandbox)+\r\x1b\[Kdone")
+        self.finish(slave, before, process, 0)
+        master, slave, before, process = self.begin("echo done")
+        self.assertTrue(self.read_until(master, b"done").startswith(b"done"))
+        self.finish(slave, before, process, 0)
+        self.assertEqual("", self.assert_run(b"done\n", "echo done"))
+
+    def test_colour_only_where_it_is_wanted(self):
+        for variables, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+            self.env.pop("NO_COLOR", None)
+            master, slave, _, process = self.begin("-p", "nowhere", "x", **variables)
+            data = self.read_until(master, b"try:")
+            self.assertEqual(coloured, b"\x1b[1;31merror:" in data, data)
+            self.assertEqual(125, process.wait(20))
+            os.close(slave)
 
     def test_the_size_follows(self):
         if PROVIDER == "fake":
