@@ -12,6 +12,7 @@
 #include "engine/basetree.h"
 #include "engine/cachedir.h"
 #include "engine/hostview.h"
+#include "engine/tarball.h"
 
 #define FORMS                                                                                      \
     "'host', a directory such as ./rootfs, or an archive such as ./rootfs.tar.gz; "                \
@@ -39,7 +40,7 @@ static int open_path(const char *name, const struct cachedir *cache, struct dead
     }
     if (S_ISDIR(info.st_mode))
         return basetree_open(name, path, cache, deadline, ret_image, err);
-    return err_set(err, SBX_ERR_INVALID, "the image %s is neither a directory nor a file", name);
+    return tarball_open(name, path, cache, deadline, ret_image, err);
 }
 
 int image_open(const char *name, struct deadline deadline, struct image *ret_image,

@@ -56,23 +56,23 @@ static const char *const places[] = {"",
                                      "/jail",
                                      "/agent",
                                      "/netstack",
-                                     "/engine",
+                                     "/engine/unpack",
                                      "/../jail",
                                      "/../agent",
                                      "/../netstack",
-                                     "/../engine",
+                                     "/../engine/unpack",
                                      "/src/jail",
                                      "/src/agent",
                                      "/src/netstack",
-                                     "/src/engine",
+                                     "/src/engine/unpack",
                                      "/../src/jail",
                                      "/../src/agent",
                                      "/../src/netstack",
-                                     "/../src/engine",
+                                     "/../src/engine/unpack",
                                      "/../../src/jail",
                                      "/../../src/agent",
                                      "/../../src/netstack",
-                                     "/../../src/engine"};
+                                     "/../../src/engine/unpack"};
 
 int launch_find_program(const char *name, char *ret_path, size_t size, struct sbx_error *err)
 {

@@ -118,6 +118,22 @@ static void unknown_stages_keep_their_remedy(void **state)
     assert_int_equal(doctor_explain(EIO, "", NULL), SBX_ERR_BUG);
 }
 
+static char base[] = "/tmp/test-doctor-XXXXXX";
+
+static int setup(void **state)
+{
+    (void)state;
+    if (!mkdtemp(base))
+        return -1;
+    return setenv("SANDBOXES_CACHE_DIR", base, 1) || setenv("SANDBOXES_RUNTIME_DIR", base, 1);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return rmdir(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,5 +143,5 @@ int main(void)
         cmocka_unit_test(failed_stages_are_explained),
         cmocka_unit_test(unknown_stages_keep_their_remedy),
     };
-    return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("doctor", tests, setup, teardown);
 }

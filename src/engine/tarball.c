@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Archives as images. Under CACHE/images: DIGEST, the unpacked trees; file-KEY, links that tell a
+ * known file's digest; file-KEY.new and file-KEY.lock while one is unpacked. Nobody but us may
+ * enter: set-user-id programs of an image must mean nothing on this machine. Layer: engine.
+ */
+#include "engine/tarball.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/tree.h"
+#include "engine/basetree.h"
+#include "engine/statkey.h"
+#include "engine/unpacker.h"
+
+#define BYTES_MAX (UINT64_C(16) << 30)
+#define KNOWN_SIZE (sizeof("file-.lock") + STATKEY_SIZE)
+
+struct tarball {
+    const char *name;
+    int file_fd;
+    int images_fd;
+    struct stat info;
+    char known[KNOWN_SIZE]; // file-KEY
+    char digest[SHA256_HEX_SIZE];
+};
+
+static void close_tarball(struct tarball *tarball)
+{
+    if (tarball->file_fd >= 0)
+        close(tarball->file_fd);
+    if (tarball->images_fd >= 0)
+        close(tarball->images_fd);
+}
+
+static int open_images(const struct cachedir *cache, int *ret_fd, struct sbx_error *err)
+{
+    struct stat info;
+    if (mkdirat(cache->fd, "images", 0700) < 0 && errno != EEXIST)
+        return err_sys(err, 0, errno, "cannot make %s/images", cache->path);
+    cleanup_fd int fd =
+        openat(cache->fd, "images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) < 0)
+        return err_sys(err, 0, errno, "cannot open %s/images", cache->path);
+    if (info.st_uid != geteuid() || (info.st_mode & 077))
+        return err_set(err, SBX_ERR_DENIED, "%s/images is open to others: chmod 700 it",
+                       cache->path);
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+static int open_file(struct tarball *tarball, const char *path, struct sbx_error *err)
+{
+    tarball->file_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (tarball->file_fd < 0 || fstat(tarball->file_fd, &tarball->info) < 0)
+        return err_sys(err, 0, errno, "cannot read the image %s", tarball->name);
+    if (!S_ISREG(tarball->info.st_mode))
+        return err_set(err, SBX_ERR_INVALID, "the image %s is neither a directory nor a file",
+                       tarball->name);
+    struct statkey key = STATKEY_INIT;
+    uid_t uid = geteuid(); // root keeps the owners in an archive, others can't
+    char text[STATKEY_SIZE];
+    statkey_add(&key, &uid, sizeof(uid));
+    statkey_add_stat(&key, &tarball->info);
+    statkey_name(&key, text);
+    snprintf(tarball->known, sizeof(tarball->known), "file-%s", text);
+    return 0;
+}
+
+// Whether this very file was unpacked before.
+static bool find_known(struct tarball *tarball)
+{
+    char digest[SHA256_HEX_SIZE + 1];
+    struct stat info;
+    ssize_t size = readlinkat(tarball->images_fd, tarball->known, digest, sizeof(digest));
+    if (size != SHA256_HEX_SIZE - 1)
+        return false;
+    digest[size] = '\0';
+    if (fstatat(tarball->images_fd, digest, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    memcpy(tarball->digest, digest, sizeof(tarball->digest));
+    return true;
+}
+
+static uint64_t allowed_bytes(int images_fd)
+{
+    struct statvfs info;
+    if (fstatvfs(images_fd, &info) < 0)
+        return BYTES_MAX;
+    uint64_t half = (uint64_t)info.f_bavail * info.f_frsize / 2;
+    return half < BYTES_MAX ? half : BYTES_MAX;
+}
+
+// Keeps the unpacked tree under its digest, unless the same contents came under another name
+// before.
+static int keep(struct tarball *tarball, const char *aside, const char *digest,
+                struct sbx_error *err)
+{
+    struct stat now;
+    if (fstat(tarball->file_fd, &now) < 0 || now.st_size != tarball->info.st_size ||
+        now.st_mtim.tv_sec != tarball->info.st_mtim.tv_sec ||
+        now.st_mtim.tv_nsec != tarball->info.st_mtim.tv_nsec)
+        return err_set(err, SBX_ERR_CONFLICT, "the image %s changed while it was unpacked",
+                       tarball->name);
+    if (renameat(tarball->images_fd, aside, tarball->images_fd, digest) < 0) {
+        if (errno != EEXIST && errno != ENOTEMPTY)
+            return err_sys(err, 0, errno, "cannot keep the unpacked image %s", tarball->name);
+        tree_remove(tarball->images_fd, aside);
+    }
+    unlinkat(tarball->images_fd, tarball->known, 0);
+    if (symlinkat(digest, tarball->images_fd, tarball->known) < 0)
+        return err_sys(err, 0, errno, "cannot keep the unpacked image %s", tarball->name);
+    memcpy(tarball->digest, digest, sizeof(tarball->digest));
+    return 0;
+}
+
+static int unpack(struct tarball *tarball, int lock, struct deadline deadline,
+                  struct sbx_error *err)
+{
+    char aside[KNOWN_SIZE + 8];
+    struct unpack_answer answer;
+    snprintf(aside, sizeof(aside), "%s.new", tarball->known);
+    if (tree_remove(tarball->images_fd, aside) < 0 || mkdirat(tarball->images_fd, aside, 0755) < 0)
+        return err_sys(err, 0, errno, "cannot make %s in the cache directory", aside);
+    cleanup_fd int new_fd =
+        openat(tarball->images_fd, aside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (new_fd < 0 || fchmod(new_fd, 0755) < 0 || lseek(tarball->file_fd, 0, SEEK_SET) < 0)
+        return err_sys(err, 0, errno, "cannot open %s in the cache directory", aside);
+    int rc = unpacker_run(tarball->file_fd, new_fd, lock, allowed_bytes(tarball->images_fd),
+                          deadline, &answer, err);
+    if (rc < 0)
+        err_wrap(err, "%s", tarball->name);
+    else
+        rc = keep(tarball, aside, answer.digest, err);
+    if (rc < 0)
+        tree_remove(tarball->images_fd, aside);
+    return rc;
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+// Removes one leftover, if its lock is free: whoever unpacked there is gone.
+static void sweep_one(int images_fd, const char *aside)
+{
+    char lock_name[KNOWN_SIZE + 8];
+    size_t length = strlen(aside) - strlen(".new");
+    if (length + sizeof(".lock") > sizeof(lock_name))
+        return;
+    snprintf(lock_name, sizeof(lock_name), "%.*s.lock", (int)length, aside);
+    int lock = -1;
+    if (cachedir_lock(images_fd, lock_name, deadline_in(1), &lock, NULL) < 0)
+        return;
+    tree_remove(images_fd, aside);
+    cachedir_unlock(images_fd, lock_name, &lock);
+}
+
+static void sweep(int images_fd, const char *own)
+{
+    int fd = openat(images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir && fd >= 0)
+        close(fd);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        size_t length = strlen(entry->d_name);
+        if (strncmp(entry->d_name, "file-", 5) == 0 && length > 9 &&
+            strcmp(entry->d_name + length - 4, ".new") == 0 &&
+            strncmp(entry->d_name, own, strlen(own)) != 0)
+            sweep_one(images_fd, entry->d_name);
+    }
+}
+
+static int unpack_locked(struct tarball *tarball, struct deadline deadline, struct sbx_error *err)
+{
+    char lock_name[KNOWN_SIZE + 8];
+    cleanup_fd int lock = -1;
+    snprintf(lock_name, sizeof(lock_name), "%s.lock", tarball->known);
+    int rc = cachedir_lock(tarball->images_fd, lock_name, deadline, &lock, err);
+    if (rc < 0)
+        return rc;
+    if (!find_known(tarball)) {
+        sweep(tarball->images_fd, tarball->known);
+        rc = unpack(tarball, lock, deadline, err);
+    }
+    cachedir_unlock(tarball->images_fd, lock_name, &lock);
+    return rc;
+}
+
+int tarball_open(const char *name, const char *path, const struct cachedir *cache,
+                 struct deadline deadline, struct image *ret_image, struct sbx_error *err)
+{
+    cleanup(close_tarball) struct tarball tarball = {.name = name, .file_fd = -1, .images_fd = -1};
+    int rc = open_images(cache, &tarball.images_fd, err);
+    if (rc == 0)
+        rc = open_file(&tarball, path, err);
+    if (rc == 0 && !find_known(&tarball))
+        rc = unpack_locked(&tarball, deadline, err);
+    if (rc < 0)
+        return rc;
+    char tree[PATH_MAX];
+    if ((size_t)snprintf(tree, sizeof(tree), "%s/images/%s", cache->path, tarball.digest) >=
+        sizeof(tree))
+        return err_set(err, SBX_ERR_INVALID, "the path of the cache directory is too long");
+    return basetree_open(name, tree, cache, deadline, ret_image, err);
+}

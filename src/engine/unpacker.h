@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running the helper that unpacks archives. Layer: engine.
+#pragma once
+
+#include "base/clock.h"
+#include "engine/unpack/protocol.h"
+
+/*
+ * Unpacks the archive at archive_fd into the empty directory new_fd and waits for it. The helper
+ * holds lock_fd as long as it lives, and ends with its caller, the deadline or the token. Errors as
+ * in extract.h, and SETUP.
+ */
+int unpacker_run(int archive_fd, int new_fd, int lock_fd, uint64_t bytes_max,
+                 struct deadline deadline, struct unpack_answer *ret_answer, struct sbx_error *err);
