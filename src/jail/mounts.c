@@ -237,13 +237,12 @@ static int mount_devices(const struct jail *jail, struct sbx_error *err)
                                "newinstance,ptmxmode=0666,mode=0620", err);
 }
 
-// What /proc tells everybody about the whole machine. What only the machine's root may read or
-// write there (kcore, kmsg, sysrq-trigger, ...) needs no mask: nobody inside is that. Absent ones
-// are skipped.
-static const char *const masked_files[] = {"keys",       "key-users",  "kallsyms",
-                                           "config.gz",  "interrupts", "sched_debug",
-                                           "timer_list", "modules",    "latency_stats"};
-static const char *const masked_directories[] = {"acpi", "scsi", "asound", "irq", "bus", "driver"};
+// What /proc tells everybody about the whole machine and nobody inside needs. What only the
+// machine's root may read or write there (kcore, kmsg, timer_list, sysrq-trigger, ...) needs no
+// mask: nobody inside is that. Absent ones are skipped.
+static const char *const masked_files[] = {"keys",       "kallsyms",    "config.gz",
+                                           "interrupts", "sched_debug", "latency_stats"};
+static const char *const masked_directories[] = {"acpi", "scsi", "asound"};
 
 static int mask(const char *source, const char *name, struct sbx_error *err)
 {
