@@ -125,13 +125,33 @@ static void handle(struct monitor *monitor, const struct pollfd *fds)
         control_accept(monitor);
 }
 
+// poll(2) refuses more entries than there may be open files, and the creator may have few: only
+// those in use are passed on. -1 when waiting is impossible.
+static int wait_any(struct pollfd *fds, size_t count)
+{
+    struct pollfd used[WATCH_FIXED + MONITOR_CLIENTS_MAX];
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        if (fds[i].fd >= 0)
+            used[total++] = fds[i];
+    if (poll(used, total, -1) < 0)
+        return errno == EINTR ? 0 : -1;
+    for (size_t i = 0, at = 0; i < count; i++)
+        if (fds[i].fd >= 0)
+            fds[i].revents = used[at++].revents;
+    return 1;
+}
+
 void monitor_watch(struct monitor *monitor)
 {
     while (!monitor->ending) {
         struct pollfd fds[WATCH_FIXED + MONITOR_CLIENTS_MAX];
         fill_polls(monitor, fds);
-        if (poll(fds, ARRAY_SIZE(fds), -1) > 0)
+        int ready = wait_any(fds, ARRAY_SIZE(fds));
+        if (ready > 0)
             handle(monitor, fds);
+        if (ready < 0)
+            monitor->ending = true; // fail closed: nobody would enforce the time to live
     }
 }
 
