@@ -97,11 +97,21 @@ void conn_resume(struct agent *agent, struct conn *conn)
     conn_update(agent, conn);
 }
 
+static void say_no_memory(struct agent *agent, struct conn *conn)
+{
+    struct sbx_error error;
+    err_set(&error, SBX_ERR_NOMEM, "the sandbox has no memory for the request");
+    err_hint(&error, "end some of its processes, or create it with more memory");
+    conn_fail(agent, conn, &error);
+}
+
 static void read_requests(struct agent *agent, struct conn *conn)
 {
     take_spare(&agent->conns, conn);
     int filled = frame_fill(conn->watch.fd, &conn->in);
     size_t touched = conn->in.buffer.size;
+    if (filled < 0 && conn->in.buffer.failed)
+        say_no_memory(agent, conn);
     if (filled < 0 || hand_out(agent, conn) < 0)
         conn_close(agent, conn);
     give_spare(&agent->conns, conn, touched);

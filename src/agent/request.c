@@ -17,6 +17,14 @@ static int refuse(struct agent *agent, struct conn *conn, const struct sbx_error
     return 0;
 }
 
+static int no_command(struct agent *agent, struct conn *conn, uint32_t pid)
+{
+    struct sbx_error error;
+    err_set(&error, SBX_ERR_NOT_FOUND, "no command %u runs in the sandbox, or is kept", pid);
+    err_hint(&error, "list the commands of the sandbox; ended ones are kept for a while only");
+    return refuse(agent, conn, &error);
+}
+
 void request_started(struct agent *agent, struct conn *conn, const struct proc *proc)
 {
     cleanup_buf struct buf payload = BUF_INIT(16);
@@ -32,11 +40,8 @@ static int attach_request(struct agent *agent, struct conn *conn, struct frame *
     if (!wire_end(&in))
         return -1;
     struct proc *proc = procs_find(agent, pid);
-    if (!proc) {
-        err_set(&error, SBX_ERR_NOT_FOUND, "no command %u runs in the sandbox, or is kept", pid);
-        err_hint(&error, "list the commands of the sandbox; ended ones are kept for a while only");
-        return refuse(agent, conn, &error);
-    }
+    if (!proc)
+        return no_command(agent, conn, pid);
     if (!(proc->flags & SBX_EXEC_BACKGROUND)) {
         err_set(&error, SBX_ERR_CONFLICT, "command %u does not run in the background", pid);
         err_hint(&error, "start commands that shall be attached to in the background");
@@ -75,16 +80,41 @@ static int resize_request(struct agent *agent, struct conn *conn, struct frame *
     return 0;
 }
 
+static bool signal_valid(uint32_t signal)
+{
+    return signal > 0 && signal < NSIG;
+}
+
+static void send_signal(struct agent *agent, struct proc *proc, uint32_t signal)
+{
+    if (signal == SIGKILL)
+        proc_kill(agent, proc);
+    else if (!proc->exited)
+        kill(-proc->pid, (int)signal);
+}
+
 static int signal_request(struct agent *agent, struct conn *conn, struct frame *frame)
 {
     struct wire_reader in = wire_reader(frame->payload, frame->size);
     uint32_t signal = wire_u32(&in);
-    if (!wire_end(&in) || signal == 0 || signal >= NSIG)
+    if (!wire_end(&in) || !signal_valid(signal))
         return -1;
-    if (signal == SIGKILL)
-        proc_kill(agent, conn->proc);
-    else if (!conn->proc->exited)
-        kill(-conn->proc->pid, (int)signal);
+    send_signal(agent, conn->proc, signal);
+    return 0;
+}
+
+static int signal_to_request(struct agent *agent, struct conn *conn, struct frame *frame)
+{
+    struct wire_reader in = wire_reader(frame->payload, frame->size);
+    uint32_t pid = wire_u32(&in);
+    uint32_t signal = wire_u32(&in);
+    if (!wire_end(&in) || !signal_valid(signal))
+        return -1;
+    struct proc *proc = procs_find(agent, pid);
+    if (!proc)
+        return no_command(agent, conn, pid);
+    send_signal(agent, proc, signal);
+    conn_send(agent, conn, AGENT_DONE, NULL, 0);
     return 0;
 }
 
@@ -133,6 +163,7 @@ static const struct {
     [AGENT_USAGE] = {usage_request, NULL},
     [AGENT_CONNECT] = {connect_request, NULL},
     [AGENT_FILES] = {files_request, NULL},
+    [AGENT_SIGNAL_TO] = {signal_to_request, NULL},
 };
 
 int request_handle(struct agent *agent, struct conn *conn, struct frame *frame)

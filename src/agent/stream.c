@@ -15,6 +15,7 @@
 #include "base/fd.h"
 
 #define CHUNK_MAX (64 * 1024)
+#define INPUT_WAITS_MAX (256 * 1024) // input kept for a command before its writers have to wait
 #define TERMINAL_DRAIN_MAX (1024 * 1024)
 #define END_OF_INPUT "\004" // VEOF of a new terminal, termios(3)
 
@@ -269,6 +270,7 @@ static void resume_writers(struct agent *agent, struct proc *proc)
 static void input_ready(struct agent *agent, struct watch *watch, uint32_t events)
 {
     struct input *input = container_of(watch, struct input, watch);
+    bool was_full = stream_input_full(input->proc);
     ssize_t put = write(watch->fd, input->rest.data, input->rest.size);
     if (put < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -276,13 +278,14 @@ static void input_ready(struct agent *agent, struct watch *watch, uint32_t event
         close_input(agent, input);
     else
         buf_consume(&input->rest, (size_t)put);
-    if (input->rest.size)
-        return;
-    buf_deinit(&input->rest);
-    watch_set(agent, watch, 0);
-    if (input->ended)
-        close_input(agent, input);
-    resume_writers(agent, input->proc);
+    if (input->rest.size == 0) {
+        buf_deinit(&input->rest);
+        watch_set(agent, watch, 0);
+        if (input->ended)
+            close_input(agent, input);
+    }
+    if (was_full && !stream_input_full(input->proc))
+        resume_writers(agent, input->proc);
 }
 
 void stream_open_input(struct proc *proc, int fd, bool terminal)
@@ -294,7 +297,7 @@ void stream_open_input(struct proc *proc, int fd, bool terminal)
 
 bool stream_input_full(const struct proc *proc)
 {
-    return proc->in.rest.size > 0;
+    return proc->in.rest.size >= INPUT_WAITS_MAX;
 }
 
 void stream_write(struct agent *agent, struct proc *proc, const void *data, size_t size)
@@ -302,7 +305,7 @@ void stream_write(struct agent *agent, struct proc *proc, const void *data, size
     struct input *input = &proc->in;
     if (input->watch.fd < 0 || input->ended || size == 0)
         return;
-    ssize_t put = write(input->watch.fd, data, size);
+    ssize_t put = input->rest.size ? 0 : write(input->watch.fd, data, size);
     if (put < 0 && errno != EAGAIN && errno != EINTR) {
         close_input(agent, input); // the command has closed its input: the rest is for nobody
         return;
@@ -322,7 +325,7 @@ void stream_end_input(struct agent *agent, struct proc *proc)
         return;
     }
     proc->in.ended = true;
-    if (!stream_input_full(proc))
+    if (!proc->in.rest.size)
         close_input(agent, &proc->in);
 }
 

@@ -43,6 +43,8 @@ enum agent_msg {
     AGENT_CONNECT = 9,   // u32 port: DONE, then the connection is a byte stream to 127.0.0.1:port inside
     AGENT_FILES = 10,    // text user ("" = default): files mode, see wire/files_msg.h. No answer but FAILED
 
+    AGENT_SIGNAL_TO = 11, // u32 pid, u32 signal: DONE. As SIGNAL, past input that a command does not read
+
     // Answers (agent to host).
     AGENT_READY = 32,   // u32 AGENT_PROTOCOL; once, on the first connection, when commands can run
     AGENT_STARTED = 33, // u32 pid

@@ -48,14 +48,18 @@ static int enter_namespaces(uid_t uid, gid_t gid)
     return fd_write_file(AT_FDCWD, "/proc/self/gid_map", line);
 }
 
-static void run_agent(const int fds[3])
+static void run_agent(const struct box *box, const int fds[3])
 {
+    char mem[80];
     char *argv[] = {(char *)(uintptr_t)program_path("AGENT"), NULL};
     char *env[] = {NULL};
     int high[3];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        _exit(SKIPPED);
+    snprintf(mem, sizeof(mem), "%s/mem", box->dir);
+    if (mount("tmpfs", mem, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,mode=0777") < 0)
         _exit(SKIPPED);
     for (int i = 0; i < 3; i++)
         high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 100);
@@ -68,7 +72,7 @@ static void run_agent(const int fds[3])
     _exit(1);
 }
 
-static pid_t fork_agent(const int fds[3])
+static pid_t fork_agent(const struct box *box, const int fds[3])
 {
     uid_t uid = getuid();
     gid_t gid = getgid();
@@ -80,7 +84,7 @@ static pid_t fork_agent(const int fds[3])
         _exit(SKIPPED);
     pid_t agent = fork();
     if (agent == 0)
-        run_agent(fds);
+        run_agent(box, fds);
     for (int fd = 3; fd < 200; fd++)
         close(fd);
     int status = 0;
@@ -132,12 +136,14 @@ struct box *box_start(const struct agent_config *config)
     strcpy(box->dir, "/tmp/sbx-agent-test-XXXXXX");
     assert_non_null(mkdtemp(box->dir));
     chmod(box->dir, 0777);
+    snprintf(box->path, sizeof(box->path), "%s/mem", box->dir);
+    assert_int_equal(mkdir(box->path, 0777), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, first), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, monitor), 0);
     int listen_fd = listen_at(box);
     agent_config_put(&data, config);
     assert_int_equal(send(monitor[0], data.data, data.size, 0), data.size);
-    box->pid = fork_agent((int[3]){listen_fd, first[1], monitor[1]});
+    box->pid = fork_agent(box, (int[3]){listen_fd, first[1], monitor[1]});
     box->monitor = monitor[0];
     close(listen_fd);
     close(first[1]);

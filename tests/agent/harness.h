@@ -16,12 +16,14 @@
 #include "wire/frame.h"
 
 #define BOX_PATIENCE_MS 30000
+#define BOX_MEM_MAX (16 * 1024 * 1024)
 
 struct box {
     pid_t pid; // of the process outside whose child the agent is
     int monitor;
     int listen;
-    char dir[64]; // of the test's own files, writable for everyone
+    char dir[64]; // of the test's own files, writable for everyone; inside, dir/mem is a tmpfs of
+                  // BOX_MEM_MAX
     char path[96];
 };
 

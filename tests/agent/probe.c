@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs inside, as a command of the agent's tests: probe MODE [ARGUMENT].
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 // Stopped as one who is traced by its parent.
@@ -47,6 +52,46 @@ static int winsize(const char *argument)
     return 0;
 }
 
+static volatile sig_atomic_t interrupted, resized;
+
+static void note(int number)
+{
+    if (number == SIGINT)
+        interrupted = 1;
+    else
+        resized = 1;
+}
+
+// On a terminal: says what comes, until its end. Signals come only while it waits.
+static int keys(const char *argument)
+{
+    char line[256];
+    sigset_t blocked, none;
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    struct sigaction action = {.sa_handler = note};
+    sigemptyset(&none);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGWINCH, &action, NULL);
+    puts("ready");
+    for (ssize_t size = 1; size != 0;) {
+        fflush(stdout);
+        int ready = ppoll(&input, 1, NULL, &none);
+        if (resized)
+            winsize(argument);
+        if (interrupted)
+            puts("interrupted");
+        resized = interrupted = 0;
+        if (ready > 0 && (size = read(0, line, sizeof(line))) > 0)
+            printf("got-%.*s", (int)size, line);
+    }
+    puts("ended");
+    return 0;
+}
+
 // So many bytes of a known pattern.
 static int flood(const char *argument)
 {
@@ -62,10 +107,61 @@ static int flood(const char *argument)
     return 0;
 }
 
+// So many directories, each in the one before, and now and then a file.
+static int deepen(const char *argument)
+{
+    for (int i = atoi(argument); i > 0; i--) {
+        if (mkdir("d", 0777) < 0 || chdir("d") < 0)
+            return 1;
+        if (i % 100 == 0)
+            close(open("file", O_CREAT | O_WRONLY, 0666));
+    }
+    return 0;
+}
+
+// A child of the agent that has not become its program yet.
+static int is_starting(int pid)
+{
+    char path[32], text[512] = "";
+    int parent = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY);
+    if (fd < 0)
+        return 0;
+    ssize_t size = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    return size > 0 && strstr(text, "(sandboxes-agent)") &&
+           sscanf(strrchr(text, ')'), ") %*c %d", &parent) == 1 && parent == 1;
+}
+
+// Stops every command that is about to start, for so many milliseconds. Prints how many it met.
+static int stopper(const char *argument)
+{
+    int met = 0;
+    struct timespec now, start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    puts("up");
+    fflush(stdout);
+    do {
+        DIR *dir = opendir("/proc");
+        for (struct dirent *entry; (entry = readdir(dir));) {
+            int pid = atoi(entry->d_name);
+            if (pid > 1 && is_starting(pid) && kill(pid, SIGSTOP) == 0)
+                met++;
+        }
+        closedir(dir);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 <
+             atoi(argument));
+    printf("%d\n", met);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*run)(const char *argument);
-} modes[] = {{"traceme", traceme}, {"orphans", orphans}, {"winsize", winsize}, {"flood", flood}};
+} modes[] = {{"traceme", traceme}, {"orphans", orphans}, {"winsize", winsize}, {"keys", keys},
+             {"flood", flood},     {"deepen", deepen},   {"stopper", stopper}};
 
 int main(int argc, char **argv)
 {
