@@ -188,4 +188,8 @@ void monitor_clean(struct monitor *monitor)
     kill_all(monitor);
     cgroup_remove(&monitor->cgroup);
     remove_directory(monitor->jail);
+    // Nothing is left: say so now. Our own end waits for the kernel to take the network device apart.
+    for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+        if (monitor->clients[i] >= 0)
+            close(monitor->clients[i]);
 }
