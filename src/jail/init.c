@@ -103,6 +103,14 @@ static int run_agent(int agent_fd, struct sbx_error *err)
     return jail_fail(err, "agent", "cannot start the agent");
 }
 
+// The caller may run with real-time priority: not so what it locks in, which also could not enter a
+// cgroup.
+static void leave_realtime(void)
+{
+    static const struct sched_param normal;
+    (void)syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &normal);
+}
+
 static int build_root(struct jail *jail, struct sbx_error *err)
 {
     int fds[JAIL_LAYERS_MAX];
@@ -166,6 +174,7 @@ static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
 static int run(struct jail *jail, int link_fd, struct sbx_error *err)
 {
     cleanup_fd int agent_fd = fcntl(jail->agent_fd, F_DUPFD_CLOEXEC, 16);
+    leave_realtime();
     int code = jail->privileged ? build_root(jail, err) : build_unprivileged(jail, link_fd, err);
     if (code == 0)
         code = enter_sandbox(jail, link_fd, err);
