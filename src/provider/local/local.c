@@ -282,7 +282,7 @@ static int local_metrics(void *box, const struct sbx_call *call, struct sbx_metr
     bool has = measured.has_cgroup;
     *ret_metrics =
         (struct sbx_metrics){.size = sizeof(*ret_metrics),
-                             .cpu_usec = has ? measured.cpu_usec : usage.cpu_usec,
+                             .cpu_usec = measured.cpu_usec ? measured.cpu_usec : usage.cpu_usec,
                              .memory_bytes = has ? measured.memory_bytes : usage.memory_bytes,
                              .memory_peak_bytes = measured.memory_peak_bytes,
                              .memory_limit_bytes = measured.memory_limit_bytes,
