@@ -316,6 +316,11 @@ static int refuse_gpu(const struct sbx_spec *asked, struct sbx_error *err)
     return SBX_ERR_UNSUPPORTED;
 }
 
+static uint32_t image_flags(const struct sbx_spec *asked)
+{
+    return asked->user && is_root(asked->user) ? IMAGE_FOR_ROOT : 0;
+}
+
 int boxspec_fill(const struct sbx_spec *asked, struct deadline deadline, struct boxspec *ret_spec,
                  struct sbx_error *err)
 {
@@ -326,7 +331,7 @@ int boxspec_fill(const struct sbx_spec *asked, struct deadline deadline, struct 
     if (code == 0)
         code = fill_network(asked, &spec.box, err);
     if (code == 0)
-        code = image_open(asked->image, deadline, &spec.image, err);
+        code = image_open(asked->image, image_flags(asked), deadline, &spec.image, err);
     if (code == 0)
         code = fill_lists(asked, &spec, err);
     if (code < 0)

@@ -32,6 +32,7 @@ struct tree {
     int usr_fd;  // laid above /usr
     const char *host;
     bool usr_used;
+    bool mirror;
     struct buf manifest;
     struct sbx_error *err;
 };
@@ -266,6 +267,20 @@ static int hide_settings(struct tree *tree, const char *name)
     return rc;
 }
 
+// Before anything else is put into the layer: what is made later hides settings.
+static int mirror_usr(struct tree *tree)
+{
+    // Many directories, each of one package alone: what is installed makes new ones beside them.
+    // And settings, which are hidden below.
+    static const char *const shallow[] = {"share/doc", "lib/node_modules", "local/go",
+                                          "etc",       "local/etc",        NULL};
+    cleanup_fd int usr = beneath_open(tree->host_fd, "usr", O_RDONLY | O_DIRECTORY, 0);
+    if (usr < 0 || linktree_mirror(usr, tree->usr_fd, shallow) < 0)
+        return fail(tree, "the directories of /usr");
+    tree->usr_used = true;
+    return 0;
+}
+
 static bool is_mount_point(const struct tree *tree, const char *path, const char *parent)
 {
     struct stat own, above;
@@ -279,6 +294,8 @@ static int build_usr(struct tree *tree)
     struct buf below = tree->manifest;
     tree->manifest = over;
     int rc = make_subdir(tree, "usr", &tree->usr_fd);
+    if (rc == 0 && tree->mirror)
+        rc = mirror_usr(tree);
     if (rc == 0)
         rc = add_python(tree);
     if (rc == 0)
@@ -303,6 +320,35 @@ static int build_usr(struct tree *tree)
     return rc;
 }
 
+static int copy_dpkg_files(struct tree *tree, int own, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "var/lib/dpkg/%s", name);
+    cleanup_fd int from = beneath_open(tree->host_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    cleanup_fd int to = openat(own, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (from < 0 || to < 0)
+        return 0;
+    return linktree_copy_files(from, to) < 0 ? fail(tree, path) : 0;
+}
+
+// What dpkg locks, or replaces by moving the old file aside, must be ours; the rest it only adds
+// to.
+static int mirror_dpkg(struct tree *tree)
+{
+    static const char *const shallow[] = {NULL};
+    cleanup_fd int host = beneath_open(tree->host_fd, "var/lib/dpkg", O_RDONLY | O_DIRECTORY, 0);
+    cleanup_fd int own = -1;
+    int rc = make_subdir(tree, "dpkg", &own);
+    if (rc == 0 && (host < 0 || linktree_mirror(host, own, shallow) < 0))
+        rc = fail(tree, "the package database");
+    if (rc == 0)
+        rc = copy_dpkg_files(tree, own, ".");
+    if (rc == 0)
+        rc = copy_dpkg_files(tree, own, "triggers");
+    buf_puts(&tree->manifest, "layer\t/var/lib/dpkg\tdpkg\n");
+    return rc;
+}
+
 // What is installed, so that package managers can go on from there.
 static int add_package_database(struct tree *tree)
 {
@@ -323,6 +369,9 @@ static int add_package_database(struct tree *tree)
             continue;
         if (mkdirat(tree->root_fd, databases[i].dir, 0755) < 0 && errno != EEXIST)
             return fail(tree, databases[i].dir);
+        int rc = i == 0 && tree->mirror ? mirror_dpkg(tree) : 0;
+        if (rc < 0)
+            return rc;
         buf_printf(&tree->manifest, "layer\t/%s\t%s/%s\n", databases[i].dir, tree->host,
                    databases[i].dir);
     }
@@ -359,7 +408,7 @@ static int write_manifest(struct tree *tree)
                         tree->err);
 }
 
-int hosttree_build(int new_fd, int host_fd, const char *host, struct sbx_error *err)
+int hosttree_build(int new_fd, int host_fd, const char *host, bool mirror, struct sbx_error *err)
 {
     cleanup(tree_deinit) struct tree tree = {
         .new_fd = new_fd,
@@ -367,6 +416,7 @@ int hosttree_build(int new_fd, int host_fd, const char *host, struct sbx_error *
         .root_fd = -1,
         .usr_fd = -1,
         .host = host,
+        .mirror = mirror,
         .manifest = BUF_INIT(65536),
         .err = err,
     };

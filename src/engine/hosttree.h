@@ -2,6 +2,8 @@
 // The trees that the view of this machine is made of, built once. Layer: engine.
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/error.h"
 
@@ -11,4 +13,4 @@
  * VALUE" with tabs between (PATH relative to the new directory, or absolute). host_fd is the
  * machine's root, host its path as a prefix ("" for this machine).
  */
-int hosttree_build(int new_fd, int host_fd, const char *host, struct sbx_error *err);
+int hosttree_build(int new_fd, int host_fd, const char *host, bool mirror, struct sbx_error *err);

@@ -43,7 +43,7 @@ static int open_path(const char *name, const struct cachedir *cache, struct dead
     return tarball_open(name, path, cache, deadline, ret_image, err);
 }
 
-int image_open(const char *name, struct deadline deadline, struct image *ret_image,
+int image_open(const char *name, uint32_t flags, struct deadline deadline, struct image *ret_image,
                struct sbx_error *err)
 {
     bool host = !name || strcmp(name, "host") == 0;
@@ -53,6 +53,6 @@ int image_open(const char *name, struct deadline deadline, struct image *ret_ima
     int rc = cachedir_open(&cache, err);
     if (rc < 0)
         return rc;
-    return host ? hostview_open("", &cache, deadline, ret_image, err)
+    return host ? hostview_open("", flags, &cache, deadline, ret_image, err)
                 : open_path(name, &cache, deadline, ret_image, err);
 }

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 
 /*
- * An image made ready on this machine. Layers as in box_spec: (target inside, directory here), first
- * target "/", equal neighbouring targets are layers of one overlay, topmost first.
+ * An image made ready on this machine. Layers as in box_spec: (target inside, directory here),
+ * first target "/", equal neighbouring targets are layers of one overlay, topmost first.
  */
 struct image {
     struct sbx_pair *layers; // owned, strings too
@@ -19,12 +19,17 @@ struct image {
     char *user;    // owned; NULL: "user"
 };
 
+enum image_flags {
+    IMAGE_FOR_ROOT =
+        1 << 0 // commands may be root of the sandbox, and want to change the system's files
+};
+
 /*
- * name: NULL or "host" (curated view of this machine), the path of a directory (containing '/'), or the path of a tarball (gz, xz,
- * zstd or none). Unpacked and curated trees are kept under the cache directory, content-addressed, and
- * made once even when many ask at the same time. Errors: NOT_FOUND (unknown image), INVALID (a bad
- * archive), SETUP, QUOTA, IO.
+ * name: NULL or "host" (curated view of this machine), the path of a directory (containing '/'), or
+ * the path of a tarball (gz, bz2, xz, zstd or none). Unpacked and curated trees are kept under the
+ * cache directory, content-addressed, and made once even when many ask at the same time. Errors:
+ * NOT_FOUND (unknown image), INVALID (a bad archive), SETUP, QUOTA, IO.
  */
-int image_open(const char *name, struct deadline deadline, struct image *ret_image,
+int image_open(const char *name, uint32_t flags, struct deadline deadline, struct image *ret_image,
                struct sbx_error *err);
 void image_deinit(struct image *image);

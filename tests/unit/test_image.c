@@ -183,7 +183,7 @@ static int teardown(void **state)
 static void open_view(const struct fixture *f, struct image *ret_image)
 {
     struct sbx_error err = {0};
-    if (hostview_open(f->host, &f->cache, deadline_in(30000), ret_image, &err) < 0)
+    if (hostview_open(f->host, 0, &f->cache, deadline_in(30000), ret_image, &err) < 0)
         fail_msg("%s", err.message);
 }
 
@@ -393,7 +393,7 @@ static int build_in_child(const struct fixture *f)
 {
     struct image image;
     struct sbx_error err;
-    if (hostview_open(f->host, &f->cache, deadline_in(30000), &image, &err) < 0)
+    if (hostview_open(f->host, 0, &f->cache, deadline_in(30000), &image, &err) < 0)
         return 1;
     bool right = exists(&image, "home/user/.profile");
     image_deinit(&image);
@@ -443,13 +443,14 @@ static void a_lock_is_waited_for_no_longer_than_allowed(void **state)
     int lock = -1;
     clear_cache(f);
     assert_int_equal(cachedir_lock(f->cache.fd, "host.lock", deadline_in(0), &lock, &err), 0);
-    int rc = hostview_open(f->host, &f->cache, deadline_in(30), &image, &err);
+    int rc = hostview_open(f->host, 0, &f->cache, deadline_in(30), &image, &err);
     assert_int_equal(rc, SBX_ERR_TIMEOUT);
     struct sbx_cancel *cancel;
     assert_int_equal(sbx_cancel_new(&cancel, &err), 0);
     sbx_cancel_trigger(cancel);
     struct deadline deadline = {.at_ms = DEADLINE_NEVER, .cancel = cancel};
-    assert_int_equal(hostview_open(f->host, &f->cache, deadline, &image, &err), SBX_ERR_CANCELLED);
+    assert_int_equal(hostview_open(f->host, 0, &f->cache, deadline, &image, &err),
+                     SBX_ERR_CANCELLED);
     sbx_cancel_free(cancel);
     cachedir_unlock(f->cache.fd, "host.lock", &lock);
 }
@@ -460,7 +461,7 @@ static void a_directory_is_an_image(void **state)
     struct sbx_error err = {0};
     struct image image;
     char path[512];
-    if (image_open(f->host, deadline_in(30000), &image, &err) < 0)
+    if (image_open(f->host, 0, deadline_in(30000), &image, &err) < 0)
         fail_msg("%s", err.message);
     assert_int_equal(image.layer_count, 2);
     assert_string_equal(image.layers[1].name, "/");
@@ -471,7 +472,7 @@ static void a_directory_is_an_image(void **state)
     assert_true(exists(&image, "proc"));
     image_deinit(&image);
     snprintf(path, sizeof(path), "%s/etc", f->host);
-    assert_int_equal(image_open(path, deadline_in(0), &image, &err), SBX_ERR_INVALID);
+    assert_int_equal(image_open(path, 0, deadline_in(0), &image, &err), SBX_ERR_INVALID);
     assert_non_null(strstr(err.remedy, "--mount"));
 }
 
@@ -489,7 +490,7 @@ static void links_of_a_directory_stay_in_it(void **state)
     snprintf(path, sizeof(path), "%s/etc/passwd", f->host);
     unlink(path);
     assert_int_equal(symlink(outside, path), 0);
-    assert_int_equal(image_open(f->host, deadline_in(30000), &image, &err), 0);
+    assert_int_equal(image_open(f->host, 0, deadline_in(30000), &image, &err), 0);
     assert_null(strstr(content(&image, "etc/passwd"), CANARY));
     image_deinit(&image);
 }
@@ -512,7 +513,7 @@ static void unknown_images_are_errors(void **state)
         {"/dev/null", SBX_ERR_INVALID, ""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(image_open(rows[i].name, deadline_in(0), &image, &err), rows[i].code);
+        assert_int_equal(image_open(rows[i].name, 0, deadline_in(0), &image, &err), rows[i].code);
         assert_non_null(strstr(err.remedy, rows[i].hint));
     }
 }

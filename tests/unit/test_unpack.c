@@ -74,7 +74,7 @@ static void open_good(const struct fixture *f, char ret_tree[512])
 {
     struct image image;
     struct sbx_error err = {0};
-    if (image_open(f->file, deadline_in(60000), &image, &err) < 0)
+    if (image_open(f->file, 0, deadline_in(60000), &image, &err) < 0)
         fail_msg("%s (%s)", err.message, err.remedy);
     assert_int_equal(image.layer_count, 2);
     snprintf(ret_tree, 512, "%s", image.layers[1].value);
@@ -283,7 +283,7 @@ static void expect_refused(const struct fixture *f, const char *title, int code,
 {
     struct image image;
     struct sbx_error err = {0};
-    int rc = image_open(f->file, deadline_in(60000), &image, &err);
+    int rc = image_open(f->file, 0, deadline_in(60000), &image, &err);
     if (rc != code || !strstr(err.message, reason))
         fail_msg("%s: %d, %s", title, rc, err.message);
     assert_true(err.remedy[0] != '\0');
@@ -334,7 +334,7 @@ static void nul_in_a_pax_name(void **state)
     tar_put_pax(&tar, "path", "name\0/../../escape", 18);
     tar_put(&tar, &(struct tar_entry)FILE_ENTRY("a"));
     end(&tar);
-    if (image_open(f->file, deadline_in(60000), &image, &err) == 0)
+    if (image_open(f->file, 0, deadline_in(60000), &image, &err) == 0)
         image_deinit(&image);
     assert_int_equal(access("/tmp/escape", F_OK), -1);
     assert_int_equal(count_entries(f->base), 2);
@@ -396,7 +396,7 @@ static void no_root_file_system(void **state)
     struct tar_writer tar = {open(f->file, O_WRONLY | O_CREAT | O_TRUNC, 0644)};
     tar_put(&tar, &(struct tar_entry)FILE_ENTRY("manifest.json"));
     end(&tar);
-    assert_int_equal(image_open(f->file, deadline_in(60000), &image, &err), SBX_ERR_INVALID);
+    assert_int_equal(image_open(f->file, 0, deadline_in(60000), &image, &err), SBX_ERR_INVALID);
     assert_non_null(strstr(err.remedy, "docker export"));
 }
 
@@ -558,7 +558,7 @@ static int open_in_child(const struct fixture *f)
     struct sbx_error err;
     struct stat info;
     char path[1024];
-    if (image_open(f->file, deadline_in(60000), &image, &err) < 0)
+    if (image_open(f->file, 0, deadline_in(60000), &image, &err) < 0)
         return 1;
     snprintf(path, sizeof(path), "%s/file-299", image.layers[1].value);
     int there = stat(path, &info) == 0;
@@ -622,7 +622,7 @@ static void a_cancelled_call_leaves_nothing(void **state)
     assert_int_equal(sbx_cancel_new(&cancel, &err), 0);
     sbx_cancel_trigger(cancel);
     struct deadline deadline = {.at_ms = DEADLINE_NEVER, .cancel = cancel};
-    assert_int_equal(image_open(f->file, deadline, &image, &err), SBX_ERR_CANCELLED);
+    assert_int_equal(image_open(f->file, 0, deadline, &image, &err), SBX_ERR_CANCELLED);
     sbx_cancel_free(cancel);
     nothing_left(f, "cancelled");
 }
