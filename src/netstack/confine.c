@@ -39,7 +39,9 @@ struct limit_row {
 };
 
 static const struct limit_row limits[] = {
-    {RLIMIT_CORE, 0},  {RLIMIT_NOFILE, POLLSET_MAX}, {RLIMIT_DATA, MEMORY_MAX}, {RLIMIT_FSIZE, 0},
+    {RLIMIT_CORE, 0},
+    {RLIMIT_NOFILE, POLLSET_MAX},
+    {RLIMIT_DATA, MEMORY_MAX},
     {RLIMIT_NPROC, 0},
 };
 

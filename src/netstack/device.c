@@ -31,6 +31,17 @@ static int get_option(int fd, int name)
     return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
+static void prepare_packet_socket(int fd)
+{
+    // Frames that the kernel itself sends from our end. Older kernels (before 4.20) mark them only.
+    int on = 1;
+    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+    // As large as the kernel lets it be, which is double of what it is without asking (socket(7)).
+    int size = 16 << 20;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
 static int init_socket(struct device *device, struct sbx_error *err)
 {
     int type = get_option(device->fd, SO_TYPE);
@@ -38,10 +49,8 @@ static int init_socket(struct device *device, struct sbx_error *err)
     device->packet = get_option(device->fd, SO_DOMAIN) == AF_PACKET;
     if (device->packet ? type != SOCK_RAW : type != SOCK_DGRAM && type != SOCK_SEQPACKET)
         return wrong_device(err, device->fd);
-    // Frames that the kernel itself sends from our end. Older kernels (before 4.20) mark them only.
-    int on = 1;
     if (device->packet)
-        setsockopt(device->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+        prepare_packet_socket(device->fd);
     return 0;
 }
 
@@ -85,6 +94,11 @@ static bool transient(int error)
 {
     return error == EAGAIN || error == EINTR || error == ENETDOWN || error == ENOBUFS ||
            error == EIO || error == ENOMEM;
+}
+
+size_t device_room(const struct device *device)
+{
+    return device->packet ? (size_t)get_option(device->fd, SO_RCVBUF) : SIZE_MAX;
 }
 
 ssize_t device_read(const struct device *device, uint8_t *buffer, size_t size)

@@ -18,6 +18,9 @@ struct device {
 
 int device_init(struct device *device, int fd, struct sbx_error *err);
 
+// How many bytes of frames wait for us before the kernel drops some; SIZE_MAX: it counts otherwise.
+size_t device_room(const struct device *device);
+
 // A frame's size; 0: none now; -1: the device is gone.
 ssize_t device_read(const struct device *device, uint8_t *buffer, size_t size);
 

@@ -61,7 +61,8 @@ enum filter_verdict filter_outgoing(struct filter *filter, const struct frame *f
     if (frame->kind == FRAME_KIND_ARP)
         return FILTER_PASS;
     // Nobody answers to a group (RFC 1122, 3.2.2).
-    if (frame->dst == (NETPLAN_NETWORK_IP | ~NETPLAN_NETMASK_IP) || frame->dst == UINT32_MAX || frame->dst >> 28 == 0xe)
+    if (frame->dst == (NETPLAN_NETWORK_IP | ~NETPLAN_NETMASK_IP) || frame->dst == UINT32_MAX ||
+        frame->dst >> 28 == 0xe)
         return FILTER_DROP;
     if (frame->dst == NETPLAN_DNS_IP)
         return outgoing_dns(filter, frame);

@@ -2,6 +2,12 @@
 // Counting libslirp's sockets. Layer: netstack.
 #include "netstack/flows.h"
 
+static const size_t most[FRAME_KINDS] = {
+    [FRAME_KIND_TCP] = FLOWS_TCP_MAX,
+    [FRAME_KIND_UDP] = FLOWS_UDP_MAX,
+    [FRAME_KIND_PING] = FLOWS_PING_MAX,
+};
+
 static bool has_port(const struct flows *flows, uint16_t port)
 {
     return flows->udp_ports[port / 8] & 1 << port % 8;
@@ -16,10 +22,8 @@ static void set_port(struct flows *flows, uint16_t port, bool on)
         flows->udp_ports[port / 8] &= (uint8_t)~bit;
 }
 
-bool flows_full_for(const struct flows *flows, const struct frame *frame)
+static bool needs_socket(const struct flows *flows, const struct frame *frame)
 {
-    if (flows->count < FLOWS_MAX)
-        return false;
     switch (frame->kind) {
     case FRAME_KIND_TCP:
         return frame->tcp_flags & FRAME_TCP_SYN;
@@ -32,9 +36,16 @@ bool flows_full_for(const struct flows *flows, const struct frame *frame)
     }
 }
 
+bool flows_full_for(const struct flows *flows, const struct frame *frame)
+{
+    return flows->counts[frame->kind] >= most[frame->kind] && needs_socket(flows, frame);
+}
+
 void flows_handle(struct flows *flows, const struct frame *frame)
 {
-    flows->udp_port = frame && frame->kind == FRAME_KIND_UDP ? frame->sport : 0;
+    flows->handled = (struct flow){.open = true, .kind = (uint8_t)frame->kind};
+    if (frame->kind == FRAME_KIND_UDP)
+        flows->handled.port = frame->sport;
 }
 
 static bool in_bounds(int fd)
@@ -44,21 +55,29 @@ static bool in_bounds(int fd)
 
 void flows_opened(struct flows *flows, int fd)
 {
-    if (!in_bounds(fd) || flows->open[fd])
+    if (!in_bounds(fd) || flows->of[fd].open)
         return;
-    flows->open[fd] = true;
-    flows->count++;
-    flows->port_of[fd] = flows->udp_port;
-    if (flows->udp_port)
-        set_port(flows, flows->udp_port, true);
+    flows->of[fd] = flows->handled;
+    flows->counts[flows->handled.kind]++;
+    if (flows->handled.port)
+        set_port(flows, flows->handled.port, true);
 }
 
 void flows_closed(struct flows *flows, int fd)
 {
-    if (!in_bounds(fd) || !flows->open[fd])
+    if (!in_bounds(fd) || !flows->of[fd].open)
         return;
-    flows->open[fd] = false;
-    flows->count--;
-    if (flows->port_of[fd])
-        set_port(flows, flows->port_of[fd], false);
+    const struct flow *flow = &flows->of[fd];
+    flows->counts[flow->kind]--;
+    if (flow->port)
+        set_port(flows, flow->port, false);
+    flows->of[fd].open = false;
+}
+
+bool flows_any(const struct flows *flows)
+{
+    for (size_t i = 0; i < FRAME_KINDS; i++)
+        if (flows->counts[i])
+            return true;
+    return false;
 }

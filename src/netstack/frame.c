@@ -190,6 +190,20 @@ void frame_clear_urgent(struct frame *frame)
     frame_fill_checksum(frame);
 }
 
+void frame_limit_window(uint8_t *data, size_t size, uint16_t most)
+{
+    uint8_t *tcp = data + L4;
+    if (size < L4 + TCP_HEADER || get16(data + 12) != ETHERTYPE_IPV4 || data[FRAME_ETHER] != 0x45 ||
+        data[FRAME_ETHER + 9] != PROTO_TCP || get16(tcp + 14) <= most)
+        return;
+    // RFC 1624: the sum changes by what the field does.
+    uint32_t sum = (uint16_t)~get16(tcp + 16) + (uint32_t)(uint16_t)~get16(tcp + 14) + most;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    put16(tcp + 14, most);
+    put16(tcp + 16, (uint16_t)~sum);
+}
+
 // libslirp derives hardware addresses of its own the same way, so that the guest sees one for each.
 static void put_ether(uint8_t *out, const uint8_t guest_mac[FRAME_MAC], uint32_t from)
 {

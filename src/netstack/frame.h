@@ -20,7 +20,13 @@
 #define FRAME_PAYLOAD_MAX (NETPLAN_MTU - FRAME_IP - FRAME_UDP)
 #define FRAME_UNREACHABLE_SIZE (FRAME_ETHER + FRAME_IP + 8 + FRAME_IP + 8)
 
-enum frame_kind { FRAME_KIND_ARP, FRAME_KIND_TCP, FRAME_KIND_UDP, FRAME_KIND_PING };
+enum frame_kind {
+    FRAME_KIND_ARP,
+    FRAME_KIND_TCP,
+    FRAME_KIND_UDP,
+    FRAME_KIND_PING,
+    FRAME_KINDS, // how many
+};
 
 #define FRAME_TCP_FIN 0x01
 #define FRAME_TCP_SYN 0x02
@@ -48,6 +54,9 @@ void frame_fill_checksum(struct frame *frame);
 
 // Makes urgent data ordinary data: libslirp's handling of it is not worth trusting.
 void frame_clear_urgent(struct frame *frame);
+
+// Of a TCP segment for the sandbox: how much it may send before we must answer again.
+void frame_limit_window(uint8_t *data, size_t size, uint16_t most);
 
 // "Destination unreachable, administratively prohibited" (RFC 1812, 5.2.7.1) from the gateway about
 // a frame of the guest. Returns its size.

@@ -31,8 +31,7 @@ struct settings {
 
 static int usage(struct sbx_error *err)
 {
-    return err_set(err, SBX_ERR_INVALID, "usage: %s [--uid N] internet | allow RULE...",
-                   PROGRAM);
+    return err_set(err, SBX_ERR_INVALID, "usage: %s [--uid N] internet | allow RULE...", PROGRAM);
 }
 
 static int read_arguments(char **args, struct settings *ret, struct sbx_error *err)

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 
 #define FRAMES_A_ROUND 64
 #define REFUSALS_PER_SECOND 1000
+#define WINDOW_MIN 4096
 
 struct stack {
     Slirp *slirp;
@@ -42,13 +44,34 @@ struct stack {
     struct pollset pollset;
     int64_t refusals_second;
     unsigned refusals;
-    uint8_t frame[FRAME_MAX];
+    size_t room;              // device_room()
+    uint8_t frame[FRAME_MAX]; // from the sandbox
+    uint8_t out[FRAME_MAX];   // to it
 };
+
+// What all connections together may have on the way to us: their frames take more memory than they
+// have bytes, and what is lost is sent again only after a fifth of a second.
+static uint16_t window_share(const struct stack *stack)
+{
+    size_t share = stack->room / 2 / (stack->flows.counts[FRAME_KIND_TCP] + 1);
+    return (uint16_t)(share > UINT16_MAX ? UINT16_MAX : share < WINDOW_MIN ? WINDOW_MIN : share);
+}
+
+static void send_limited(struct stack *stack, const void *data, size_t size)
+{
+    memcpy(stack->out, data, size);
+    frame_limit_window(stack->out, size, window_share(stack));
+    device_write(&stack->device, stack->out, size);
+}
 
 static ssize_t on_send(const void *data, size_t size, void *opaque)
 {
     struct stack *stack = opaque;
-    if (filter_incoming(&stack->filter, data, size, stack->now_ms))
+    if (!filter_incoming(&stack->filter, data, size, stack->now_ms))
+        return (ssize_t)size;
+    if (stack->device.packet && size <= sizeof(stack->out))
+        send_limited(stack, data, size);
+    else
         device_write(&stack->device, data, size);
     return (ssize_t)size;
 }
@@ -146,7 +169,7 @@ static int init_filter(struct stack *stack, const struct netrules *rules, struct
     uint32_t seed;
     if (id_random(&seed, sizeof(seed)) < 0)
         return err_sys(err, 0, errno, "no random numbers");
-    if (hosts_read(&stack->hosts, stack->now_ms) < 0)
+    if (hosts_init(&stack->hosts, stack->now_ms) < 0)
         return err_sys(err, 0, errno, "cannot list this machine's addresses");
     stack->filter.rules = rules;
     stack->filter.hosts = &stack->hosts;
@@ -164,6 +187,7 @@ static int init(struct stack *stack, int device_fd, const struct netrules *rules
         code = init_filter(stack, rules, err);
     if (code < 0)
         return code;
+    stack->room = device_room(&stack->device);
     relay_init(&stack->relay, &stack->device, &stack->filter, stack->now_ms);
     stack->slirp = make_slirp(stack);
     return stack->slirp ? 0 : err_set(err, SBX_ERR_BUG, "libslirp does not accept its settings");
@@ -176,6 +200,7 @@ int stack_new(int device_fd, int leash_fd, const struct netrules *rules, struct 
     if (!stack)
         return err_nomem(err);
     stack->leash_fd = leash_fd;
+    stack->hosts.watch_fd = -1;
     int code = init(stack, device_fd, rules, err);
     if (code < 0)
         stack_free(stack);
@@ -217,7 +242,6 @@ static void pass(struct stack *stack, struct frame *frame)
     frame_clear_urgent(frame);
     flows_handle(&stack->flows, frame);
     slirp_input(stack->slirp, frame->data, (int)frame->size);
-    flows_handle(&stack->flows, NULL);
 }
 
 static void handle_frame(struct stack *stack, size_t size)
@@ -279,18 +303,23 @@ static int sooner(int a, int b)
     return a < 0 ? b : b < 0 ? a : a < b ? a : b;
 }
 
-enum poll_index { POLL_LEASH, POLL_DEVICE };
+enum poll_index {
+    POLL_LEASH,
+    POLL_DEVICE,
+    POLL_HOSTS,
+};
 
 static int wait_for_something(struct stack *stack)
 {
     stack->pollset.count = 0;
     pollset_add(&stack->pollset, stack->leash_fd, POLLIN);
     pollset_add(&stack->pollset, stack->device.fd, POLLIN);
+    pollset_add(&stack->pollset, stack->hosts.watch_fd, POLLIN);
     int timeout = relay_fill(&stack->relay, &stack->pollset, stack->now_ms);
     uint32_t slirp_timeout = UINT32_MAX;
     slirp_pollfds_fill(stack->slirp, &slirp_timeout, on_add_poll, &stack->pollset);
     // It would wake each second even with nothing to do.
-    if (stack->flows.count)
+    if (flows_any(&stack->flows))
         timeout = sooner(timeout, (int)slirp_timeout);
     return poll(stack->pollset.fds, stack->pollset.count, timeout);
 }
@@ -315,10 +344,8 @@ int stack_run(struct stack *stack, struct sbx_error *err)
         if (ready < 0)
             continue;
         relay_poll(&stack->relay, &stack->pollset, stack->now_ms);
-        if (!pollset_revents(&stack->pollset, POLL_DEVICE))
-            continue;
-        hosts_refresh(&stack->hosts, stack->now_ms);
-        if (read_frames(stack) < 0)
+        hosts_refresh(&stack->hosts, pollset_revents(&stack->pollset, POLL_HOSTS), stack->now_ms);
+        if (pollset_revents(&stack->pollset, POLL_DEVICE) && read_frames(stack) < 0)
             return 0;
     }
 }

@@ -7,11 +7,13 @@
 #include "netstack/syscalls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -43,7 +45,6 @@ static const uint16_t allowed[] = {
     SYS_sendmsg,
     SYS_setsockopt,
     SYS_getsockopt,
-    SYS_ioctl,
     SYS_connect,
     SYS_close,
     SYS_fcntl,
@@ -60,14 +61,10 @@ static const uint16_t allowed[] = {
     SYS_mremap,
     SYS_madvise,
     SYS_futex,
-    // /etc/resolv.conf.
-    SYS_openat,
+    // Looking at /etc/resolv.conf.
     SYS_newfstatat,
     SYS_fstat,
     SYS_lseek,
-#ifdef SYS_open
-    SYS_open,
-#endif
 #ifdef SYS_stat
     SYS_stat,
 #endif
@@ -92,19 +89,22 @@ static const uint16_t allowed[] = {
 #define DENY(error) END(SECCOMP_RET_ERRNO | (error))
 #define KILL END(SECCOMP_RET_KILL_PROCESS)
 
+// A call with a condition on one argument.
+#define GUARD_BITS(call, n, bits)                                                                  \
+    SKIP_UNLESS(call, 4), LOAD_ARG(n), SKIP_IF_SET(bits, 1), ALLOW, DENY(EPERM)
+#define GUARD_VALUE(call, n, value)                                                                \
+    SKIP_UNLESS(call, 4), LOAD_ARG(n), SKIP_UNLESS(value, 1), ALLOW, DENY(EPERM)
+
 static const struct sock_filter head[] = {
     LOAD(arch), SKIP_IF(ARCH, 1), KILL, LOAD(nr), SKIP_BELOW(X32_BIT, 1), KILL,
 };
 
-// Loaded when one of the calls before did not match; each ends in a verdict.
+// The number is still loaded when a call did not match; each that does ends in a verdict.
 static const struct sock_filter tail[] = {
-    // Memory that is never executable.
-    SKIP_IF(SYS_mmap, 1),
-    SKIP_UNLESS(SYS_mprotect, 4),
-    LOAD_ARG(2),
-    SKIP_IF_SET(PROT_EXEC, 1),
-    ALLOW,
-    DENY(EPERM),
+    GUARD_BITS(SYS_mmap, 2, PROT_EXEC),
+    GUARD_BITS(SYS_mprotect, 2, PROT_EXEC),
+    GUARD_BITS(SYS_openat, 2, O_ACCMODE | O_CREAT | O_TRUNC),
+    GUARD_VALUE(SYS_ioctl, 1, FIONREAD),
     // Sockets: not raw ones, and of three families.
     SKIP_UNLESS(SYS_socket, 11),
     LOAD_ARG(0),

@@ -20,7 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint32_t host_addrs[] = {0x7f000001, HOST};
-static struct hosts hosts = {host_addrs, 2, 0};
+static struct hosts hosts = {.addrs = host_addrs, .count = 2};
 static const char *const rules[] = {"192.168.1.0/24", "1.2.3.4:80", "example.com"};
 
 // Written apart from the filter's own way to decide.

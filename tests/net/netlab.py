@@ -117,7 +117,7 @@ def read_name(message, at):
 
 
 def dns_answer(message):
-    """(rcode, [address or alias])"""
+    """(rcode, or 16 more when it was cut, [address or alias])"""
     flags, questions, answers = struct.unpack_from(">HHH", message, 2)
     at, found = 12, []
     for _ in range(questions):
@@ -128,7 +128,7 @@ def dns_answer(message):
         at += 10
         found.append(socket.inet_ntoa(message[at:at + 4]) if kind == 1 else read_name(message, at)[0])
         at += size
-    return flags & 15, found
+    return (flags & 15) + (flags >> 5 & 16), found
 
 
 class World:
@@ -201,10 +201,14 @@ class World:
     def answer(self, query):
         name, end = read_name(query, 12)
         self.asked.append(name)
+        if name.startswith("broken."):
+            return query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + query[12:end + 4] + b"\xc0"
         kind = struct.unpack_from(">H", query, end)[0]
-        known = name.lower() in self.zone
+        flags = 0x8180 | (0 if name.lower() in self.zone else 3)
+        if name.startswith("cut."):
+            flags |= 0x0200
         records = self.records(name.lower(), kind)
-        return query[:2] + struct.pack(">HHHHH", 0x8180 | (0 if known else 3), 1, len(records), 0,
+        return query[:2] + struct.pack(">HHHHH", flags, 1, len(records), 0,
                                        0) + query[12:end + 4] + b"".join(records)
 
     def serve_dns(self, server):
@@ -234,6 +238,7 @@ class World:
 class Lab:
     def __init__(self):
         self.ordinary = enter_own_namespaces()
+        self.mounted = False
         self.world = World()
         world = self.world.namespace.fd
         ip("link set lo up", "link add up0 type veth peer name up1",
@@ -249,13 +254,15 @@ class Lab:
         self.set_nameserver(WORLD_DNS)
         self.world.start()
 
-    @staticmethod
-    def set_nameserver(address):
+    def set_nameserver(self, *addresses):
+        if self.mounted:
+            call("umount2", b"/etc/resolv.conf", 2)
         with tempfile.NamedTemporaryFile("w", prefix="netlab") as file:
-            file.write(f"nameserver {address}\n")
+            file.writelines(f"nameserver {address}\n" for address in addresses)
             file.flush()
             os.chmod(file.name, 0o644)
             call("mount", file.name.encode(), b"/etc/resolv.conf", None, MS_BIND, None)
+        self.mounted = True
 
 
 def open_tap(namespace):

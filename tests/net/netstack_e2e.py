@@ -117,6 +117,39 @@ class Internet(Case):
         answer = self.guest.tcp(NAMESERVER, 53, struct.pack(">H", len(query)) + query)
         self.assertEqual(netlab.dns_answer(answer[2:]), (0, [WORLD_WEB]))
 
+    def test_names_of_the_next_server(self):
+        LAB.world.zone["a.example"] = [("A", 5, WORLD_WEB)]
+        try:
+            LAB.set_nameserver(WORLD_WEB, WORLD_DNS)  # the first has none
+            guest = Guest(PROGRAM, self.device, "internet")
+            self.assertEqual(guest.resolve("a.example"), (0, [WORLD_WEB]))
+            self.assertEqual(guest.stop(), 0)
+            LAB.set_nameserver(WORLD_WEB)
+            guest = Guest(PROGRAM, self.device, "internet")
+            self.assertEqual(guest.resolve("a.example"), (2, []))
+            self.assertEqual(guest.stop(), 0)
+        finally:
+            LAB.set_nameserver(WORLD_DNS)
+
+    def test_a_new_address_of_the_host(self):
+        LAB.world.zone["a.example"] = [("A", 5, WORLD_WEB)]
+        self.assertEqual(self.guest.tcp(WORLD_WEB), b"hello")
+        netlab.ip(f"address add {WORLD_WEB}/32 dev lan0")
+        try:
+            LAB.world.heard.clear()
+            self.assert_refused(WORLD_WEB)
+        finally:
+            netlab.ip(f"address del {WORLD_WEB}/32 dev lan0")
+        self.assertEqual(self.guest.tcp(WORLD_WEB), b"hello")
+
+    def test_urgent_data_comes_in_line(self):
+        with self.guest.connect(WORLD_WEB, WEB_PORT) as made:
+            made.sendall(b"ab")
+            made.send(b"c", socket.MSG_OOB)
+            made.sendall(b"d")
+            made.shutdown(socket.SHUT_WR)
+            self.assertEqual(b"".join(iter(lambda: made.recv(10), b"")), b"abcd")
+
     def test_malformed_query(self):
         self.assertEqual(self.guest.resolve("", message=netlab.dns_query("a.example") + b"x"), (1, []))
 
@@ -175,15 +208,18 @@ class Internet(Case):
             each.close()
 
     def test_udp_sockets_are_bounded(self):
-        made = [self.guest.socket(socket.SOCK_DGRAM) for _ in range(600)]
+        guest = Guest(PROGRAM, self.device, "internet")
+        made = [guest.socket(socket.SOCK_DGRAM) for _ in range(400)]
         for each in made:
             each.sendto(b"x", (WORLD_WEB, ECHO_PORT))
         self.assertEqual(made[0].recv(10), b"x")
-        count = len(os.listdir(f"/proc/{self.guest.pid}/fd")) if not LAB.ordinary else 0
-        self.assertLess(count, 600)
-        self.assertNotEqual(self.guest.resolve("none.example"), None)
+        if not LAB.ordinary:
+            self.assertLess(len(os.listdir(f"/proc/{guest.pid}/fd")), 300)
+        self.assertNotEqual(guest.resolve("none.example"), None)
+        self.assertEqual(guest.tcp(WORLD_WEB), b"hello")
         for each in made:
             each.close()
+        self.assertEqual(guest.stop(), 0)
 
     def test_confinement(self):
         status = status_of(self.guest.pid)
@@ -241,6 +277,17 @@ class Allow(Case):
         self.assertIn(self.guest.tcp(NAMESERVER, 53), REFUSED)
         self.assertIn(self.guest.tcp(WORLD_DNS, 53), REFUSED)
 
+    def test_answers_that_make_no_sense(self):
+        self.assertEqual(self.guest.resolve("broken.wild.example"), (2, []))
+
+    def test_a_cut_answer_is_final(self):
+        LAB.world.zone["cut.wild.example"] = [("A", 5, WORLD_WEB)]
+        self.assertEqual(self.guest.resolve("cut.wild.example"), (0, [WORLD_WEB]))
+
+    def test_hints_are_left_out(self):
+        self.assertEqual(self.guest.resolve("good.example", kind=65), (0, []))
+        self.assertEqual(LAB.world.asked, [])
+
     def test_rebinding(self):
         code, addresses = self.guest.resolve("rebind.wild.example")
         self.assertEqual((code, len(addresses)), (0, len(TEMPTING) + 2))
@@ -264,7 +311,7 @@ class AllowNothing(Case):
             self.assert_refused(address)
 
 
-def run_once(arguments, **closed):
+def run_once(arguments):
     """Exit status with the given arguments and no device."""
     pid = os.posix_spawn(PROGRAM, [PROGRAM, *arguments], os.environ, file_actions=[
         (os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0),
@@ -273,6 +320,23 @@ def run_once(arguments, **closed):
 
 
 class Start(unittest.TestCase):
+    def test_a_datagram_socket_is_a_device_too(self):
+        ours, device = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        leash = os.pipe()
+        pid = os.posix_spawn(PROGRAM, [PROGRAM, "internet"], os.environ, file_actions=[
+            (os.POSIX_SPAWN_DUP2, device.fileno(), 90), (os.POSIX_SPAWN_DUP2, leash[0], 91),
+            (os.POSIX_SPAWN_DUP2, 90, 3), (os.POSIX_SPAWN_DUP2, 91, 4)])
+        device.close()
+        mac, guest = b"\2\0\0\0\0\7", socket.inet_aton(netlab.GUEST)
+        ours.send(b"\xff" * 6 + mac + b"\x08\x06\0\1\x08\0\6\4\0\1" + mac + guest + bytes(6) +
+                  socket.inet_aton(GATEWAY))
+        answer = ours.recv(100)
+        self.assertEqual((answer[:6], answer[12:22]), (mac, b"\x08\x06\0\1\x08\0\6\4\0\2"))
+        ours.close()
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+        for end in leash:
+            os.close(end)
+
     def test_usage(self):
         for arguments in ([], ["nothing"], ["internet", "x"], ["--uid"], ["--uid", "x", "internet"],
                           ["allow", "https://a"], ["allow", "::1"], ["internet"]):

@@ -110,7 +110,7 @@ static int judge(struct filter *filter, struct packet packet)
 }
 
 static uint32_t host_addrs[] = {0x7f000001, HOST_PUBLIC};
-static struct hosts hosts = {host_addrs, 2, 0};
+static struct hosts hosts = {.addrs = host_addrs, .count = 2};
 
 static struct filter internet(void)
 {
@@ -383,6 +383,25 @@ static void checksums_are_filled_in(void **state)
     assert_int_equal(get16(tcp + 18), 0);
 }
 
+static void windows_are_limited(void **state)
+{
+    (void)state;
+    struct packet packet = make_tcp(PUBLIC, 80, FRAME_TCP_ACK);
+    uint8_t *window = packet.data + FRAME_ETHER + FRAME_IP + 14;
+    put16(window, 0xffff);
+    struct frame frame;
+    assert_int_equal(frame_parse(packet.data, packet.size, &frame), 0);
+    frame_fill_checksum(&frame);
+    frame_limit_window(packet.data, packet.size, 5000);
+    assert_int_equal(get16(window), 5000);
+    assert_int_equal(l4_sum(&packet), 0);
+    frame_limit_window(packet.data, packet.size, 6000);
+    assert_int_equal(get16(window), 5000);
+    for (size_t size = 0; size < packet.size; size++)
+        frame_limit_window(packet.data, size, 1);
+    assert_int_equal(get16(window), 5000);
+}
+
 static void answers_of_names_are_whole_datagrams(void **state)
 {
     (void)state;
@@ -433,24 +452,35 @@ static void flows_are_counted_and_bounded(void **state)
     struct packet ping = make_ping(NETPLAN_GUEST_IP, PUBLIC);
     struct frame udp_frame = frame_of(&udp), syn_frame = frame_of(&syn);
     struct frame data_frame = frame_of(&data), ping_frame = frame_of(&ping);
-    flows_handle(&flows, &udp_frame);
-    flows_opened(&flows, 100);
-    flows_handle(&flows, &syn_frame);
-    for (int fd = 101; fd < 100 + FLOWS_MAX; fd++) {
+    assert_false(flows_any(&flows));
+    for (int i = 0; i < FLOWS_TCP_MAX; i++) {
         assert_false(flows_full_for(&flows, &syn_frame));
-        flows_opened(&flows, fd);
+        flows_handle(&flows, &syn_frame);
+        flows_opened(&flows, 10 + i);
     }
     assert_true(flows_full_for(&flows, &syn_frame));
-    assert_true(flows_full_for(&flows, &ping_frame));
     assert_false(flows_full_for(&flows, &data_frame));
+    for (int i = 0; i < FLOWS_UDP_MAX; i++) {
+        assert_false(flows_full_for(&flows, &udp_frame));
+        udp_frame.sport = (uint16_t)(1000 + i);
+        flows_handle(&flows, &udp_frame);
+        flows_opened(&flows, 600 + i);
+    }
     assert_false(flows_full_for(&flows, &udp_frame)); // has its socket
-    flows_closed(&flows, 100);
-    flows_closed(&flows, 100);
+    udp_frame.sport = 999;
+    assert_true(flows_full_for(&flows, &udp_frame));
+    assert_false(flows_full_for(&flows, &ping_frame));
+    flows_closed(&flows, 600);
+    flows_closed(&flows, 600);
     flows_closed(&flows, -1);
     flows_closed(&flows, 1 << 20);
-    assert_int_equal(flows.count, FLOWS_MAX - 1);
-    flows_opened(&flows, 99);
+    assert_int_equal(flows.counts[FRAME_KIND_UDP], FLOWS_UDP_MAX - 1);
+    assert_false(flows_full_for(&flows, &udp_frame));
+    flows_handle(&flows, &udp_frame);
+    flows_opened(&flows, 5);
+    udp_frame.sport = 1000; // its socket was closed
     assert_true(flows_full_for(&flows, &udp_frame));
+    assert_true(flows_any(&flows));
 }
 
 int main(void)
@@ -467,6 +497,7 @@ int main(void)
         cmocka_unit_test(strangers_datagrams_do_not_come_in),
         cmocka_unit_test(refusals_quote_and_sum_up),
         cmocka_unit_test(checksums_are_filled_in),
+        cmocka_unit_test(windows_are_limited),
         cmocka_unit_test(answers_of_names_are_whole_datagrams),
         cmocka_unit_test(opened_table_forgets_the_least_used),
         cmocka_unit_test(flows_are_counted_and_bounded),
