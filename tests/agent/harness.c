@@ -177,7 +177,8 @@ int box_set_up(void **state)
 
 int box_tear_down(void **state)
 {
-    box_stop(*state);
+    if (*state)
+        box_stop(*state);
     return 0;
 }
 

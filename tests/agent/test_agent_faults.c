@@ -104,12 +104,17 @@ static void late_steering_does_not_take_descriptors(void **state)
     link_close(link);
 }
 
+static int count_fds(struct box *box)
+{
+    char text[64];
+    run_line(box, "sleep 0.05; ls /proc/1/fd | wc -l", 0, text, sizeof(text));
+    return atoi(text);
+}
+
 static void descriptors_do_not_pile_up(void **state)
 {
     cleanup_fd int null = open("/dev/null", O_RDWR);
-    char text[64];
-    run_line(*state, "ls /proc/1/fd | wc -l", 0, text, sizeof(text));
-    int before = atoi(text);
+    int before = count_fds(*state);
     struct link *link = link_open(*state);
     for (int i = 0; i < 50; i++)
         link_send_fds(link, AGENT_INPUT_END, NULL, (int[3]){null, null, null});
@@ -124,8 +129,9 @@ static void descriptors_do_not_pile_up(void **state)
         0);
     link_expect_failed(link, SBX_ERR_INVALID);
     link_close(link);
-    run_line(*state, "ls /proc/1/fd | wc -l", 0, text, sizeof(text));
-    assert_int_equal(atoi(text), before);
+    for (int i = 0; i < 100 && count_fds(*state) > before; i++) // connections end in their own time
+        usleep(20000);
+    assert_true(count_fds(*state) <= before);
 }
 
 static void many_connections_are_bounded(void **state)
@@ -192,9 +198,11 @@ static void nobody_stops_a_start(void **state)
     start_exec(hostile, &(struct agent_exec){.argv = stopper, .argc = 3});
     link_expect(hostile, AGENT_OUTPUT);
     start_exec(link, &(struct agent_exec){.argv = argv, .argc = 3, .env = &env, .env_count = 1});
-    assert_int_equal(collect(link, NULL, NULL).code, 33);
     collect(hostile, &out, NULL);
     assert_true(atoi(buf_text(&out)) > 0);
+    // A stop may have met the program itself, which is its own affair.
+    link_send_u32(link, AGENT_SIGNAL, SIGCONT);
+    assert_int_equal(collect(link, NULL, NULL).code, 33);
     link_close(link);
     link_close(hostile);
 }
@@ -233,18 +241,24 @@ static void connects_to_ports(void **state)
 
 static void tells_usage(void **state)
 {
+    (void)state;
     struct agent_usage usage;
-    struct link *link = link_open(*state), *busy = link_open(*state);
+    struct box *box = box_start(&(struct agent_config){.user = "root", .workdir = ""});
+    struct link *link = link_open(box), *busy = link_open(box);
     start_shell(busy, "while :; do :; done", 0);
-    usleep(300000);
-    link_send(link, AGENT_USAGE, NULL);
-    const struct frame *frame = link_expect(link, AGENT_USED);
-    assert_int_equal(agent_usage_get(frame->payload, frame->size, &usage), 0);
+    usage.cpu_usec = 0;
+    for (int i = 0; i < 200 && usage.cpu_usec < 50000; i++) {
+        usleep(20000);
+        link_send(link, AGENT_USAGE, NULL);
+        const struct frame *frame = link_expect(link, AGENT_USED);
+        assert_int_equal(agent_usage_get(frame->payload, frame->size, &usage), 0);
+    }
     assert_int_equal(usage.pids, 1);
     assert_true(usage.cpu_usec >= 50000);
     assert_true(usage.memory_bytes > 100000 && usage.disk_limit_bytes >= usage.disk_bytes);
     link_close(busy);
     link_close(link);
+    box_stop(box);
 }
 
 // Number outside of the agent, the only child of the process that made its namespaces.
