@@ -9,6 +9,7 @@
 #include "agent/proc.h"
 
 #define AGENT_CONNS_MAX 512
+#define AGENT_WORKERS_MAX 256   // connections that a helper process has taken over
 #define AGENT_COMMANDS_MAX 1024 // running ones and kept ones
 #define AGENT_FINISHED_MAX 64   // finished background commands whose output is kept
 
@@ -19,5 +20,6 @@ struct agent {
     int64_t listen_again_ms; // out of descriptors: no connection is taken until then; 0: not so
     struct conns conns;
     struct procs procs;
-    struct user *user_cache; // owned, NULL: empty
+    struct user *user_cache;           // owned, NULL: empty
+    struct child_memory *child_memory; // owned, see child.h
 };

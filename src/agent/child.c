@@ -25,14 +25,14 @@
 #include "agent/tree.h"
 #include "base/cleanup.h"
 
-#define STACK_SIZE 32768
+#define STACK_SIZE 16384
 #define PROGRAM_PATH_MAX 4096
 #define WAIT_STEP_MS 20
 #define WAIT_STEPS                                                                                 \
     250 // of WAIT_STEP_MS, before the child is killed, and again until it is given up
 
-struct shared {
-    struct start *start;
+// What the child runs on. The word is at the stack's end to share a page with it.
+struct child_memory {
     char stack[STACK_SIZE] __attribute__((aligned(16)));
     int alive; // cleared by the kernel when the child has left this memory
 };
@@ -65,7 +65,7 @@ static int set_fds(struct start *start)
 
 static int set_rights(struct start *start)
 {
-    tree_tag_self(start->tag);
+    tree_tag_self(start->tag, start->config->tag_max);
     start->rights_step = rights_become(start->config, start->user);
     return start->rights_step == RIGHTS_OK ? 0 : fail(start, START_RIGHTS);
 }
@@ -140,9 +140,9 @@ static int child_main(void *payload)
     _exit(127);
 }
 
-static bool still_alive(struct shared *shared)
+static bool still_alive(struct child_memory *memory)
 {
-    return __atomic_load_n(&shared->alive, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&memory->alive, __ATOMIC_ACQUIRE);
 }
 
 // futex(2) that leaves errno alone: the child is using the same one. Where we have no assembler for
@@ -169,24 +169,24 @@ static void futex_wait(int *word, const struct timespec *timeout)
 }
 
 // The kernel wakes with a non-private futex, so FUTEX_PRIVATE_FLAG would sleep past it.
-static void wait_step(struct shared *shared)
+static void wait_step(struct child_memory *memory)
 {
     struct timespec timeout = {.tv_nsec = WAIT_STEP_MS * 1000000L};
-    futex_wait(&shared->alive, &timeout);
+    futex_wait(&memory->alive, &timeout);
 }
 
 /*
  * True once the child has left our memory. A stopped one is continued again and again, and killed
  * at last: whoever stops it must not stop the agent.
  */
-static bool wait_gone(struct shared *shared, pid_t pid, int sent)
+static bool wait_gone(struct child_memory *memory, pid_t pid, int sent)
 {
-    for (int i = 0; still_alive(shared) && i < WAIT_STEPS; i++) {
+    for (int i = 0; still_alive(memory) && i < WAIT_STEPS; i++) {
         if (i > 0)
             kill(pid, sent);
-        wait_step(shared);
+        wait_step(memory);
     }
-    return !still_alive(shared);
+    return !still_alive(memory);
 }
 
 static void reap(pid_t pid)
@@ -196,28 +196,20 @@ static void reap(pid_t pid)
         ;
 }
 
-static struct shared *shared_new(struct start *start)
-{
-    struct shared *shared = malloc(sizeof(*shared));
-    if (!shared)
-        return NULL;
-    shared->start = start;
-    shared->alive = 1;
-    return shared;
-}
-
 // 0 when the program runs.
-static int finish(struct start *start, struct shared *shared, pid_t pid)
+static int finish(struct start *start, pid_t pid)
 {
-    if (!wait_gone(shared, pid, SIGCONT)) {
+    struct child_memory *memory = *start->memory;
+    if (!wait_gone(memory, pid, SIGCONT)) {
         kill(pid, SIGKILL);
         start->step = START_STUCK;
         start->sys_errno = ETIMEDOUT;
         // In an uninterruptible sleep it may write to `alive` much later: that memory is given up.
-        if (!wait_gone(shared, pid, SIGKILL))
+        if (!wait_gone(memory, pid, SIGKILL)) {
+            *start->memory = NULL;
             return -1;
+        }
     }
-    free(shared);
     if (start->step == START_OK)
         return 0;
     reap(pid);
@@ -227,18 +219,15 @@ static int finish(struct start *start, struct shared *shared, pid_t pid)
 int child_start(struct start *start, pid_t *ret_pid)
 {
     start->step = START_OK;
-    struct shared *shared = shared_new(start);
-    if (!shared) {
-        errno = ENOMEM;
+    if (!*start->memory && !(*start->memory = malloc(sizeof(struct child_memory))))
         return fail(start, START_CLONE);
-    }
-    pid_t pid = clone(child_main, shared->stack + STACK_SIZE,
-                      CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, start, NULL, NULL, &shared->alive);
-    if (pid < 0) {
-        free(shared);
+    struct child_memory *memory = *start->memory;
+    memory->alive = 1;
+    pid_t pid = clone(child_main, memory->stack + STACK_SIZE,
+                      CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, start, NULL, NULL, &memory->alive);
+    if (pid < 0)
         return fail(start, START_CLONE);
-    }
-    if (finish(start, shared, pid) < 0)
+    if (finish(start, pid) < 0)
         return -1;
     *ret_pid = pid;
     return 0;

@@ -23,6 +23,8 @@ enum start_step {
     START_STUCK // stopped or blocked by someone for too long, and killed
 };
 
+struct child_memory;
+
 // What to start. All borrowed.
 struct start {
     char *const *argv;
@@ -33,10 +35,11 @@ struct start {
     bool cwd_may_fail; // "/" instead
     const struct config *config;
     const struct user *user;
-    int fds[3];    // all above 2
-    bool terminal; // fds[0] becomes the controlling terminal
-    bool merge;    // stderr is a copy of stdout
-    uint64_t tag;  // see tree.h
+    int fds[3];                   // all above 2
+    bool terminal;                // fds[0] becomes the controlling terminal
+    bool merge;                   // stderr is a copy of stdout
+    uint64_t tag;                 // see tree.h
+    struct child_memory **memory; // kept by the agent from one start to the next; NULL at first
     // Results on failure.
     enum start_step step;
     enum rights_step rights_step;

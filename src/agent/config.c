@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/tree.h"
 #include "base/caps.h"
 #include "base/cleanup.h"
 #include "wire/agent_msg.h"
@@ -36,6 +37,17 @@ static int copy_config(const struct agent_config *told, struct config *config)
     return 0;
 }
 
+static void read_rights(struct config *config)
+{
+    int groups = getgroups(0, NULL);
+    config->uid = geteuid();
+    config->gid = getegid();
+    config->group_count = groups > 0 ? (size_t)groups : 0;
+    config->bounding = caps_bounding();
+    config->powerless = config->bounding == 0 && caps_are_gone();
+    config->tag_max = tree_tag_max();
+}
+
 int config_read(int fd, struct config *ret_config)
 {
     struct agent_config told;
@@ -50,8 +62,6 @@ int config_read(int fd, struct config *ret_config)
         return -1;
     int result = copy_config(&told, ret_config);
     agent_config_deinit(&told);
-    ret_config->uid = geteuid();
-    ret_config->gid = getegid();
-    ret_config->bounding = caps_bounding();
+    read_rights(ret_config);
     return result;
 }

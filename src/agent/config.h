@@ -2,6 +2,7 @@
 // What the agent is told at its start, and what rights it has itself. Layer: agent.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,7 +14,10 @@ struct config {
     size_t env_count;
     uid_t uid; // the agent's own
     gid_t gid;
-    uint64_t bounding; // its capability bounding set
+    size_t group_count; // its supplementary groups
+    uint64_t bounding;  // its capability bounding set
+    bool powerless;     // it has no capability left that a command could lose
+    uint64_t tag_max;   // see tree.h
 };
 
 // Reads the first datagram of fd. -1 when there is none or it is malformed.

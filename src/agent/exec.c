@@ -179,6 +179,7 @@ static int launch_start(struct agent *agent, struct launch *launch, uint64_t tag
         .terminal = launch->exec.flags & SBX_EXEC_PTY,
         .merge = launch->exec.flags & SBX_EXEC_MERGE,
         .tag = tag,
+        .memory = &agent->child_memory,
     };
     if (child_start(&start, ret_pid) < 0)
         return start_failed(launch, &start, err);

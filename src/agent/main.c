@@ -103,19 +103,22 @@ static int block_signals(void)
     return sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-// 0 to 2 must be taken, so that descriptors of commands are always above them.
-static int fill_standard_fds(void)
+// Whatever the outside had there stays outside; and descriptors of commands are always above them.
+static int replace_standard_fds(void)
 {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        null = open("/", O_PATH | O_CLOEXEC);
     for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd && open("/", O_PATH) != fd)
+        if (null < 0 || (fd != null && dup2(null, fd) < 0))
             return -1;
-    return 0;
+    return 0; // a copy above them is closed with all others
 }
 
 static int set_up_process(void)
 {
     // Nobody inside may look into this process: /proc/1, ptrace(2).
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || fill_standard_fds() < 0)
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || replace_standard_fds() < 0)
         return -1;
     syscall(SYS_close_range, AGENT_FD_MONITOR + 1, ~0U, 0);
     for (int fd = AGENT_FD_LISTEN; fd <= AGENT_FD_MONITOR; fd++)

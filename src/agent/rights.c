@@ -15,13 +15,20 @@ static bool is_same(const struct config *config, const struct user *user)
     return config->uid == user->uid && config->gid == user->gid;
 }
 
+// Groups beside the user's own, on this side or that.
+static bool groups_differ(const struct config *config, const struct user *user)
+{
+    return config->group_count > 0 || user->group_count > 1;
+}
+
 // Where only one uid is mapped the kernel forbids setgroups(2) for good, user_namespaces(7):
 // harmless when the user stays the same, for then there is nothing to take away.
 static enum rights_step set_ids(const struct config *config, const struct user *user)
 {
     bool same = is_same(config, user);
-    if (syscall(SYS_setgroups, user->group_count, user->groups) < 0 && !(same && errno == EPERM) &&
-        !(same && errno == EINVAL))
+    if (groups_differ(config, user) &&
+        syscall(SYS_setgroups, user->group_count, user->groups) < 0 &&
+        !(same && (errno == EPERM || errno == EINVAL)))
         return RIGHTS_GROUPS;
     if (same)
         return RIGHTS_OK;
@@ -34,13 +41,13 @@ static enum rights_step set_ids(const struct config *config, const struct user *
 
 enum rights_step rights_become(const struct config *config, const struct user *user)
 {
-    bool root = user->uid == 0;
-    if (!root && caps_lock(config->bounding) < 0)
+    bool lose = user->uid != 0 && !config->powerless;
+    if (lose && caps_lock(config->bounding) < 0)
         return RIGHTS_LOCK;
     enum rights_step step = set_ids(config, user);
     if (step != RIGHTS_OK)
         return step;
-    if (!root && caps_clear() < 0)
+    if (lose && caps_clear() < 0)
         return RIGHTS_CLEAR;
     return RIGHTS_OK;
 }

@@ -28,13 +28,16 @@ struct members {
     size_t count, capacity;
 };
 
-void tree_tag_self(uint64_t tag)
+uint64_t tree_tag_max(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_LOCKS, &limit) == 0 && tag < limit.rlim_max) {
-        limit.rlim_cur = tag;
-        setrlimit(RLIMIT_LOCKS, &limit);
-    }
+    return getrlimit(RLIMIT_LOCKS, &limit) < 0 ? 0 : limit.rlim_max;
+}
+
+void tree_tag_self(uint64_t tag, uint64_t max)
+{
+    if (tag < max)
+        setrlimit(RLIMIT_LOCKS, &(struct rlimit){.rlim_cur = tag, .rlim_max = max});
 }
 
 static bool has_tag(int proc_fd, pid_t pid, uint64_t tag)

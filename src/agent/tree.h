@@ -11,8 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// Tags the calling process; async-signal-safe. Failure is harmless.
-void tree_tag_self(uint64_t tag);
+// Tags the calling process; async-signal-safe. Failure is harmless. max is tree_tag_max().
+void tree_tag_self(uint64_t tag, uint64_t max);
+uint64_t tree_tag_max(void);
 
 // Sends SIGKILL to every process of the command. The number of those found alive, or -1 without
 // /proc.

@@ -52,6 +52,15 @@ static int fork_failed(struct agent *agent, struct conn *conn, int sys_errno)
     return 0;
 }
 
+static int too_many(struct agent *agent, struct conn *conn)
+{
+    struct sbx_error error;
+    err_set(&error, SBX_ERR_QUOTA, "the sandbox serves %d file and port connections already",
+            AGENT_WORKERS_MAX);
+    conn_fail(agent, conn, &error);
+    return 0;
+}
+
 int worker_start(struct agent *agent, struct conn *conn,
                  void (*work)(const struct agent *agent, struct worker *worker, void *payload),
                  void *payload)
@@ -61,6 +70,8 @@ int worker_start(struct agent *agent, struct conn *conn,
         .ahead = conn->in.buffer.data + conn->in.consumed,
         .ahead_size = conn->in.buffer.size - conn->in.consumed,
     };
+    if (agent->procs.worker_count >= AGENT_WORKERS_MAX)
+        return too_many(agent, conn);
     pid_t pid = fork();
     if (pid < 0)
         return fork_failed(agent, conn, errno);

@@ -27,10 +27,10 @@ static int set_all(const struct caps_sets *sets)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
     for (int i = 0; i < 2; i++)
-        data[i] = (struct __user_cap_data_struct){.effective = (uint32_t)(sets->effective >> 32 * i),
-                                                  .permitted = (uint32_t)(sets->permitted >> 32 * i),
-                                                  .inheritable =
-                                                      (uint32_t)(sets->inheritable >> 32 * i)};
+        data[i] =
+            (struct __user_cap_data_struct){.effective = (uint32_t)(sets->effective >> 32 * i),
+                                            .permitted = (uint32_t)(sets->permitted >> 32 * i),
+                                            .inheritable = (uint32_t)(sets->inheritable >> 32 * i)};
     return (int)syscall(SYS_capset, &header, data);
 }
 
@@ -87,20 +87,33 @@ int caps_keep(uint64_t mask)
     return set_all(&sets);
 }
 
+static bool is_locked(void)
+{
+    return prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == (int)LOCKED_BITS;
+}
+
+bool caps_are_gone(void)
+{
+    struct caps_sets sets;
+    return caps_bounding() == 0 && is_locked() && get_all(&sets) == 0 &&
+           (sets.effective | sets.permitted | sets.inheritable) == 0;
+}
+
 int caps_lock(uint64_t bounding)
 {
     if (drop_bounding(bounding) < 0)
         return -1;
     if (prctl(PR_SET_SECUREBITS, LOCKED_BITS, 0, 0, 0) == 0)
-        return clear_ambient();
+        return 0;
     // Without CAP_SETPCAP it fails; that is fine when an ancestor has locked them already.
     int saved = errno;
-    if (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == (int)LOCKED_BITS)
-        return clear_ambient();
+    if (is_locked())
+        return 0;
     errno = saved;
     return -1;
 }
 
+// The ambient set goes along: it never exceeds the others, capabilities(7).
 int caps_clear(void)
 {
     return set_all(&(struct caps_sets){0});

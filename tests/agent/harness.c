@@ -59,7 +59,8 @@ static void run_agent(const struct box *box, const int fds[3])
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         _exit(SKIPPED);
     snprintf(mem, sizeof(mem), "%s/mem", box->dir);
-    if (mount("tmpfs", mem, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,mode=0777") < 0)
+    if (mount("tmpfs", mem, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,nr_inodes=200000,mode=0777") <
+        0)
         _exit(SKIPPED);
     for (int i = 0; i < 3; i++)
         high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 100);
