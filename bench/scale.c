@@ -68,7 +68,7 @@ static void at_once(size_t count, const char *network)
     all.network = strcmp(network, "none") == 0 ? SBX_NETWORK_NONE : SBX_NETWORK_INTERNET;
     struct job *jobs = calloc(count, sizeof(*jobs));
     pthread_t *threads = calloc(count, sizeof(*threads));
-    all.sandboxes = calloc(count, sizeof(*all.sandboxes));
+    all.sandboxes = calloc(count, sizeof(*all.sandboxes)); // NOLINT: an array of pointers
     all.ended = calloc(count, sizeof(*all.ended));
     if (!jobs || !threads || !all.sandboxes || !all.ended)
         bench_die("out of memory");
@@ -190,7 +190,8 @@ static void living(size_t count)
 {
     struct ours *ours = ours_open();
     const char *root = bench_env("BENCH_ROOT");
-    struct sbx_sandbox **sandboxes = calloc(count, sizeof(struct sbx_sandbox *));
+    struct sbx_sandbox **sandboxes =
+        calloc(count, sizeof(*sandboxes)); // NOLINT: an array of pointers
     if (!sandboxes)
         bench_die("out of memory");
     ours_destroy(ours_create(ours, root, SBX_NETWORK_INTERNET));
