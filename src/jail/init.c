@@ -198,6 +198,7 @@ pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error
     if (pid > 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(jail->link_fd); // ours ends when the monitor's copy does, whatever becomes of the signal
     jail->has_cgroup = cgroup_fd >= 0;
     _exit(run(jail, link_fd, &jail->shared->init_error) < 0);
 }

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -102,6 +104,7 @@ static void create_as(const struct jail *jail, bool sandbox)
     uint32_t id = sandbox ? jail->ids.base : 0;
     syscall(SYS_setfsgid, id);
     syscall(SYS_setfsuid, id);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // which every change of credentials takes back: prctl(2)
 }
 
 static int make_nodes(const struct jail *jail, struct sbx_error *err)
