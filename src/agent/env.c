@@ -101,13 +101,15 @@ int env_build(const struct config *config, const struct agent_exec *exec, const 
     struct builder builder = {.env = {.vars = vars, .texts = texts}, .free = texts};
     for (size_t i = 0; !clean && i < config->env_count; i++)
         set_var(&builder.env, config->env[i]);
-    add_derived(&builder, user, cwd, !clean && strcmp(user->asked, config->user) == 0);
+    if (!clean)
+        add_derived(&builder, user, cwd, strcmp(user->asked, config->user) == 0);
     for (size_t i = 0; i < exec->env_count; i++)
         set_pair(&builder, exec->env[i].name, exec->env[i].value);
     if (exec->flags & SBX_EXEC_PTY)
         set_default(&builder, "TERM", "xterm");
     builder.env.pwd = find_var(&builder.env, "PWD", 3);
-    builder.env.path = *find_var(&builder.env, "PATH", 4) + 5;
+    char **path = find_var(&builder.env, "PATH", 4);
+    builder.env.path = path ? *path + 5 : DEFAULT_PATH;
     *ret_env = builder.env;
     (void)steal_ptr(vars);
     (void)steal_ptr(texts);

@@ -111,8 +111,9 @@ static void mark(struct members *members, pid_t main_pid)
             struct member *member = &members->items[i];
             if (member->ours)
                 continue;
-            member->ours = member->tagged || member->pid == main_pid ||
-                           member->session == main_pid || is_ours(members, member->parent);
+            // Our own workers are in session 0, as seen in here: that is nobody's.
+            bool main = main_pid > 0 && (member->pid == main_pid || member->session == main_pid);
+            member->ours = member->tagged || main || is_ours(members, member->parent);
             changed |= member->ours;
         }
     }

@@ -23,8 +23,21 @@ static int open_in_root(int root_fd, const char *path, int flags, mode_t mode)
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
+
+static int open_without_links(int root_fd, const char *path, int flags)
+{
+    struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+    return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+}
 #else
 static int open_in_root(int root_fd, const char *path, int flags, mode_t mode)
+{
+    errno = ENOSYS;
+    return -1;
+}
+
+static int open_without_links(int root_fd, const char *path, int flags)
 {
     errno = ENOSYS;
     return -1;
@@ -70,6 +83,20 @@ int beneath_open(int root_fd, const char *path, int flags, mode_t mode)
     if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
         return fd;
     return open_stepwise(root_fd, path, flags, mode);
+}
+
+int beneath_dir(int root_fd, const char *path)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    if (!path[0])
+        return openat(root_fd, ".", flags);
+    int fd;
+    do
+        fd = open_without_links(root_fd, path, flags);
+    while (fd < 0 && (errno == EAGAIN || errno == EINTR));
+    if (fd >= 0 || (errno != ENOSYS && errno != EPERM))
+        return fd;
+    return open_stepwise(root_fd, path, flags, 0);
 }
 
 const char *beneath_text(int root_fd, const char *path, struct buf *out)

@@ -58,18 +58,18 @@ static int refuse_paused(const struct box *box, struct sbx_error *err)
 
 // Waits for bytes in two steps: most answers come at once, and only then is it worth asking why
 // not.
-static int await(struct box *box, struct conn *conn, int64_t limit_ms, struct deadline deadline,
-                 struct sbx_error *err)
+int box_await(struct box *box, int fd, short events, int64_t limit_ms, struct deadline deadline,
+              short *ret_revents, struct sbx_error *err)
 {
     int64_t now = clock_boot_ms();
     struct deadline soon = deadline_min(deadline, now + PAUSED_LOOK_MS);
-    int code = deadline_wait(soon, conn->fd, POLLIN, NULL, err);
+    int code = deadline_wait(soon, fd, events, ret_revents, err);
     if (code != SBX_ERR_TIMEOUT)
         return code;
     if (box_is_paused(box))
         return refuse_paused(box, err);
     struct deadline late = limit_ms > 0 ? deadline_min(deadline, now + limit_ms) : deadline;
-    code = deadline_wait(late, conn->fd, POLLIN, NULL, err);
+    code = deadline_wait(late, fd, events, ret_revents, err);
     if (code == SBX_ERR_TIMEOUT && late.at_ms < deadline.at_ms)
         return err_set(err, SBX_ERR_UNAVAILABLE, "the agent of sandbox %s does not answer",
                        box->id);
@@ -80,7 +80,7 @@ int box_receive(struct box *box, struct conn *conn, int64_t limit_ms, struct dea
                 struct frame *ret_frame, struct sbx_error *err)
 {
     bool buffered = conn->in.buffer.size > conn->in.consumed;
-    int code = buffered ? 0 : await(box, conn, limit_ms, deadline, err);
+    int code = buffered ? 0 : box_await(box, conn->fd, POLLIN, limit_ms, deadline, NULL, err);
     if (code == 0)
         code = conn_receive(conn, deadline, ret_frame, err);
     if (code == 0 && ret_frame->type == AGENT_FAILED)

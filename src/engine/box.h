@@ -27,6 +27,10 @@ void box_release(struct box *box);
 // How long an agent may take for an answer that it can give at once.
 #define BOX_ANSWER_MS 30000
 
+// Waits for one of the poll(2) events on a connection, as box_receive() does.
+int box_await(struct box *box, int fd, short events, int64_t limit_ms, struct deadline deadline,
+              short *ret_revents, struct sbx_error *err);
+
 /*
  * The agent's next frame. limit_ms > 0: an agent that says nothing for that long is taken for dead
  * (UNAVAILABLE). A paused sandbox is CONFLICT rather than a timeout. AGENT_FAILED is returned as

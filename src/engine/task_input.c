@@ -3,10 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/sigpipe.h"
 #include "engine/task_impl.h"
 #include "wire/agent_msg.h"
 
@@ -82,29 +81,14 @@ static int write_framed(struct task *task, const char *data, size_t size, struct
     return 0;
 }
 
-/*
- * write(2) on a pipe that nobody reads raises SIGPIPE, in this thread only. It is blocked meanwhile
- * and taken away again if it came from us, so that neither the program nor its handlers notice. A
- * socket pair would spare this (MSG_NOSIGNAL), but programs can't open /dev/stdin anew when it is a
- * socket.
- */
+// A socket pair would spare the care about SIGPIPE, but programs can't open /dev/stdin anew when it
+// is one.
 static ssize_t write_quietly(int fd, const void *data, size_t size)
 {
-    sigset_t pipe_set, before, pending;
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    sigpending(&pending);
-    bool was_pending = sigismember(&pending, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_set, &before);
+    struct sigpipe guard;
+    sigpipe_block(&guard);
     ssize_t put = write(fd, data, size);
-    int failure = put < 0 ? errno : 0;
-    if (failure == EPIPE && !was_pending) {
-        const struct timespec now = {0};
-        while (sigtimedwait(&pipe_set, NULL, &now) < 0 && errno == EINTR)
-            ;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = failure;
+    sigpipe_restore(&guard);
     return put;
 }
 

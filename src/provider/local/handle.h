@@ -8,6 +8,7 @@
 #include <sandboxes/provider.h>
 
 #include "engine/box.h"
+#include "engine/files.h"
 #include "engine/leash.h"
 #include "engine/record.h"
 #include "engine/task.h"
@@ -44,3 +45,29 @@ int local_process_signal(void *process, int32_t signal, struct sbx_error *err);
 void local_process_free(void *process);
 int local_process_list(void *box, const struct sbx_call *call, struct sbx_process_list *ret_list,
                        struct sbx_error *err);
+
+int local_file_write(void *box, const char *path, const void *data, size_t size,
+                     const struct sbx_file_options *options, const struct sbx_call *call,
+                     struct sbx_error *err);
+int local_file_read(void *box, const char *path, const struct sbx_file_options *options,
+                    const struct sbx_call *call, char **ret_data, size_t *ret_size,
+                    struct sbx_error *err);
+int local_file_upload(void *box, const char *local_path, const char *path,
+                      const struct sbx_file_options *options, const struct sbx_call *call,
+                      struct sbx_error *err);
+int local_file_download(void *box, const char *path, const char *local_path,
+                        const struct sbx_file_options *options, const struct sbx_call *call,
+                        struct sbx_error *err);
+int local_file_stat(void *box, const char *path, const struct sbx_file_options *options,
+                    const struct sbx_call *call, struct sbx_file_list *ret_one,
+                    struct sbx_error *err);
+int local_file_list(void *box, const char *path, const struct sbx_file_options *options,
+                    const struct sbx_call *call, struct sbx_file_list *ret_list,
+                    struct sbx_error *err);
+int local_file_mkdir(void *box, const char *path, const struct sbx_file_options *options,
+                     const struct sbx_call *call, struct sbx_error *err);
+int local_file_remove(void *box, const char *path, const struct sbx_file_options *options,
+                      const struct sbx_call *call, struct sbx_error *err);
+int local_file_rename(void *box, const char *from, const char *to,
+                      const struct sbx_file_options *options, const struct sbx_call *call,
+                      struct sbx_error *err);
