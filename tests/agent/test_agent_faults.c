@@ -360,7 +360,7 @@ static void a_workdir_that_is_missing_is_an_error(void **state)
     struct link *link = link_open(box);
     agent_exec_put(&exec, &(struct agent_exec){.cwd = "", .user = "", .shell = "true"});
     link_send(link, AGENT_EXEC, &exec);
-    assert_non_null(strstr(link_expect_failed(link, SBX_ERR_NOT_FOUND)->message, "/no/such/place"));
+    assert_non_null(strstr(link_expect_failed(link, SBX_ERR_EXEC)->message, "/no/such/place"));
     link_close(link);
     box_stop(box);
 }
