@@ -17,14 +17,13 @@
 #include "engine/redact.h"
 
 const struct madeup_dir madeup_mount_points[] = {
-    {"proc", 0555, false}, {"sys", 0555, false},      {"dev", 0755, false},
-    {"tmp", 01777, false}, {"run", 0755, false},      {"etc", 0755, false},
-    {"home", 0755, false}, {"home/user", 0755, true}, {NULL, 0, false},
+    {"proc", 0555, false},     {"sys", 0555, false},  {"dev", 0755, false}, {"tmp", 01777, false},
+    {"run", 0755, false},      {"root", 0700, false}, {"etc", 0755, false}, {"home", 0755, false},
+    {"home/user", 0755, true}, {NULL, 0, false},
 };
 
 const struct madeup_dir madeup_system_dirs[] = {
     {"usr", 0755, false},
-    {"root", 0700, false},
     {"opt", 0755, false},
     {"mnt", 0755, false},
     {"srv", 0755, false},

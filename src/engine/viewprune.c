@@ -3,6 +3,7 @@
 // engine.
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/tree.h"
+#include "engine/store.h"
 #include "engine/view.h"
 
 #define KEEP_NEWEST 3
@@ -66,6 +68,43 @@ static int newest_first(const void *a, const void *b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
+// Whether a living sandbox that we can see stands on the view.
+static bool in_use(const struct cachedir *cache, const char *name, const struct record *boxes,
+                   size_t count)
+{
+    char tree[PATH_MAX];
+    int length = snprintf(tree, sizeof(tree), "%s/%s/", cache->path, name);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < boxes[i].spec.layer_count; k++)
+            if (strncmp(boxes[i].spec.layers[k].value, tree, (size_t)length) == 0)
+                return true;
+    return false;
+}
+
+static void remove_view(const struct cachedir *cache, const char *name)
+{
+    char gone[96];
+    // Out of sight first: nobody may find half of it.
+    snprintf(gone, sizeof(gone), "%s.new", name);
+    if (renameat(cache->fd, name, cache->fd, gone) == 0)
+        tree_remove(cache->fd, gone);
+}
+
+// Removes those of the views, newest first, that nobody uses any more.
+static void remove_old(const struct cachedir *cache, const struct view *views, size_t count)
+{
+    cleanup_store struct store store = {.fd = -1};
+    struct record *boxes = NULL;
+    size_t box_count = 0;
+    if (store_open(&store, NULL) < 0 || store_list(&store, NULL, 0, &boxes, &box_count, NULL) < 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (time(NULL) - views[i].used >= KEEP_SECONDS &&
+            !in_use(cache, views[i].name, boxes, box_count))
+            remove_view(cache, views[i].name);
+    store_list_free(boxes, box_count);
+}
+
 void view_prune(const struct cachedir *cache, const char *kind, const char *building)
 {
     cleanup_free struct view *views = calloc(VIEWS_MAX, sizeof(*views));
@@ -73,13 +112,7 @@ void view_prune(const struct cachedir *cache, const char *kind, const char *buil
         return;
     size_t count = list_views(cache->fd, kind, building, views);
     qsort(views, count, sizeof(*views), newest_first);
-    for (size_t i = KEEP_NEWEST; i < count; i++) {
-        char gone[96];
-        if (time(NULL) - views[i].used < KEEP_SECONDS)
-            continue;
-        // Out of sight first: nobody may find half of it.
-        snprintf(gone, sizeof(gone), "%s.new", views[i].name);
-        if (renameat(cache->fd, views[i].name, cache->fd, gone) == 0)
-            tree_remove(cache->fd, gone);
-    }
+    // Usually even the oldest is still young, and nothing is left to look after.
+    if (count > KEEP_NEWEST && time(NULL) - views[count - 1].used >= KEEP_SECONDS)
+        remove_old(cache, views + KEEP_NEWEST, count - KEEP_NEWEST);
 }

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "jail/ids.h"
 #include "jail/mount_api.h"
+#include "jail/names.h"
 
 #define ROOT "root"
 #define OVERLAY_OPTIONS_MAX 4096
@@ -115,6 +116,8 @@ static int make_nodes(const struct jail *jail, struct sbx_error *err)
     for (size_t i = 0; i < ARRAY_SIZE(nodes) && code == 0; i++)
         if (make_node(&nodes[i]) < 0)
             code = jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
+    if (code == 0)
+        code = names_write(jail, err);
     create_as(jail, false);
     umask(saved);
     return code;

@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/tree.h"
 #include "engine/hostview.h"
 #include "engine/image.h"
+#include "engine/store.h"
 
 // A machine of our own under a temporary directory, and a cache beside it.
 struct fixture {
@@ -455,6 +457,61 @@ static void a_lock_is_waited_for_no_longer_than_allowed(void **state)
     cachedir_unlock(f->cache.fd, "host.lock", &lock);
 }
 
+// A living sandbox, as long as the returned lock is open.
+static int stand_on(const struct fixture *f, const struct image *image)
+{
+    struct store store;
+    struct store_box box;
+    struct sbx_error err;
+    cleanup_buf struct buf text = BUF_INIT(BOX_SPEC_MAX);
+    setenv("SANDBOXES_RUNTIME_DIR", f->base, 1);
+    assert_int_equal(store_open(&store, &err), 0);
+    assert_int_equal(store_create(&store, deadline_in(0), &box, &err), 0);
+    struct box_spec spec = {.id = box.id,
+                            .image = "host",
+                            .user = "user",
+                            .network = SBX_NETWORK_NONE,
+                            .layers = image->layers,
+                            .layer_count = image->layer_count};
+    box_spec_put(&text, &spec);
+    int fd = openat(box.lock_fd, BOX_FILE_SPEC, O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(fd_write_full(fd, text.data, text.size), 0);
+    close(fd);
+    close(box.dir_fd);
+    store_close(&store);
+    return box.lock_fd;
+}
+
+static void old_views_go_unless_they_are_used(void **state)
+{
+    struct fixture *f = *state;
+    struct image images[7];
+    int lock = -1;
+    for (int i = 0; i < 7; i++) {
+        char text[64], path[512];
+        snprintf(text, sizeof(text), "root:x:0:\nnew:x:%d:\n", 70 + i);
+        put(f, "etc/group", 0644, text);
+        open_view(f, &images[i]);
+        // Last used 40, 39, ... days ago.
+        const struct timespec used = {.tv_sec = time(NULL) - (40 - i) * 24 * 3600};
+        const struct timespec times[2] = {used, used};
+        snprintf(path, sizeof(path), "%s/../manifest", layer(&images[i], "/"));
+        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+        if (i == 0)
+            lock = stand_on(f, &images[i]);
+    }
+    put(f, "etc/group", 0644, "root:x:0:\n");
+    struct image last;
+    open_view(f, &last); // makes a view, and looks after the old ones
+    for (int i = 0; i < 7; i++) {
+        bool kept = i == 0 || i >= 4;
+        assert_int_equal(access(layer(&images[i], "/"), F_OK), kept ? 0 : -1);
+        image_deinit(&images[i]);
+    }
+    image_deinit(&last);
+    close(lock);
+}
+
 static void a_directory_is_an_image(void **state)
 {
     struct fixture *f = *state;
@@ -531,6 +588,7 @@ int main(void)
         TEST(many_at_once_build_once),
         TEST(a_killed_builder_leaves_nothing),
         TEST(a_lock_is_waited_for_no_longer_than_allowed),
+        TEST(old_views_go_unless_they_are_used),
         TEST(a_directory_is_an_image),
         TEST(links_of_a_directory_stay_in_it),
         TEST(unknown_images_are_errors),
