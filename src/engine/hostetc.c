@@ -114,7 +114,7 @@ static const struct row rows[] = {
     {"pacman.d/mirrorlist", REDACT_LINES, "where packages come from (Arch)"},
     {"zypp/repos.d", REDACT_WHOLE, "where packages come from (openSUSE)"},
     {"fonts", REDACT_URLS, "fontconfig"},
-    {"java-*", REDACT_WHOLE, "Java's settings lead here from /usr/lib/jvm"},
+    {"java-*", REDACT_LINES, "Java's settings lead here from /usr/lib/jvm"},
     {"perl", REDACT_WHOLE, "Perl's settings and modules"},
     {"python*", REDACT_WHOLE, "Python's settings"},
     {"php", REDACT_LINES, "PHP's settings"},

@@ -102,8 +102,7 @@ static void kernel_files(const struct world *world, struct result *result)
 
 static void kernel_directories(const struct world *world, struct result *result)
 {
-    static const char *const paths[] = {"/proc/acpi", "/proc/scsi", "/proc/asound", "/proc/driver",
-                                        "/proc/bus"};
+    static const char *const paths[] = {"/proc/acpi", "/proc/scsi", "/proc/asound"};
     none_lists(paths, COUNT(paths), result);
 }
 
