@@ -27,7 +27,10 @@
 #define NOBODY 65534
 #define MEMORY_MAX (256u << 20) // 512 connections with full buffers take half of it
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifndef __has_feature
+#define __has_feature(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define SANITIZED 1 // its shadow memory and its reports need more than we would allow
 #else
 #define SANITIZED 0

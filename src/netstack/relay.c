@@ -82,8 +82,14 @@ static void ask_next(struct relay *relay, struct relay_pending *pending, int64_t
         if (send_query(relay, pending) == 0)
             return;
     }
+    relay->silent++;
     answer(relay, pending, DNS_SERVFAIL);
     end(relay, pending);
+}
+
+bool relay_lost(const struct relay *relay)
+{
+    return relay->resolvers.stale && relay->silent >= RELAY_SILENT_MAX;
 }
 
 static bool name_allowed(const struct relay *relay, const char *name)
@@ -182,6 +188,7 @@ static void receive(struct relay *relay, struct relay_pending *pending, int64_t 
     }
     if (!dns_answers(relay->message, (size_t)size, &pending->query, pending->id))
         return;
+    relay->silent = 0;
     pass_answer(relay, pending, (size_t)size, now_ms);
     end(relay, pending);
 }

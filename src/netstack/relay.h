@@ -20,6 +20,7 @@
 #define RELAY_PENDING_MAX 64
 #define RELAY_TRIES 3
 #define RELAY_WAIT_MS 1500 // for one server's answer
+#define RELAY_SILENT_MAX 4
 
 struct relay_pending {
     int fd; // owned; -1: the place is free
@@ -35,6 +36,7 @@ struct relay {
     const struct device *device; // borrowed
     struct filter *filter;       // borrowed
     struct resolvers resolvers;
+    unsigned silent; // queries in a row that no server answered
     size_t pending_count;
     struct relay_pending pending[RELAY_PENDING_MAX];
     uint8_t message[65536], frame[FRAME_MAX];
@@ -49,4 +51,6 @@ void relay_query(struct relay *relay, const struct frame *frame, int64_t now_ms)
 
 // Adds what to wait for; returns milliseconds until something has to be done, -1: nothing.
 int relay_fill(struct relay *relay, struct pollset *set, int64_t now_ms);
+// Whether the servers are probably others by now, which only a new process may find out.
+bool relay_lost(const struct relay *relay);
 void relay_poll(struct relay *relay, const struct pollset *set, int64_t now_ms);

@@ -69,7 +69,8 @@ void resolvers_parse(struct resolvers *resolvers, const char *text)
 static void read_file(struct resolvers *resolvers)
 {
     char text[FILE_MAX];
-    if (fd_read_file(AT_FDCWD, RESOLVERS_FILE, text, sizeof(text)) >= 0)
+    resolvers->stale = fd_read_file(AT_FDCWD, RESOLVERS_FILE, text, sizeof(text)) < 0;
+    if (!resolvers->stale)
         resolvers_parse(resolvers, text);
 }
 

@@ -20,6 +20,7 @@ struct resolvers {
     size_t count;
     struct resolver item[RESOLVERS_MAX];
     struct stat seen; // the file as it was
+    bool stale;       // it changed, and can't be read any more
     int64_t looked_ms;
 };
 

@@ -344,6 +344,8 @@ int stack_run(struct stack *stack, struct sbx_error *err)
         if (ready < 0)
             continue;
         relay_poll(&stack->relay, &stack->pollset, stack->now_ms);
+        if (relay_lost(&stack->relay))
+            return 0; // the monitor starts another with the next frame
         hosts_refresh(&stack->hosts, pollset_revents(&stack->pollset, POLL_HOSTS), stack->now_ms);
         if (pollset_revents(&stack->pollset, POLL_DEVICE) && read_frames(stack) < 0)
             return 0;

@@ -12,5 +12,5 @@ int stack_new(int device_fd, int leash_fd, const struct netrules *rules, struct 
               struct sbx_error *err);
 void stack_free(struct stack *stack);
 
-// Until the leash or the device is gone: 0.
+// Until the leash or the device is gone, or a new process is wanted: 0.
 int stack_run(struct stack *stack, struct sbx_error *err);
