@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program's way into the sandbox: its text as a file, what it needs, its compilation. Layer: cli.
-#include "cli/run.h"
+#include "cli/run_program.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sandboxes/files.h>
 
 #include "base/cleanup.h"
 #include "base/id.h"
-#include "cli/message.h"
 #include "cli/signals.h"
 
-#define WORDS_MAX 4096
-
-static struct sbx_call make_call(void)
+struct sbx_call run_call(void)
 {
     struct sbx_call call = SBX_CALL_INIT;
     call.cancel = signals_token();
@@ -29,7 +25,7 @@ static int put_file(struct run *run, const char *path, const void *data, size_t 
                     struct sbx_error *err)
 {
     struct sbx_file_options options = SBX_FILE_OPTIONS_INIT;
-    struct sbx_call call = make_call();
+    struct sbx_call call = run_call();
     options.user = run->values->spec.user;
     options.mode = mode;
     return sbx_file_write(run->sandbox, path, data, size, &options, &call, err);
@@ -58,8 +54,7 @@ static const struct filler fillers[] = {
     {"{binary}", offsetof(struct run, binary)},
 };
 
-// A template's word completed; owned by the caller, NULL when out of memory.
-static char *fill_word(const struct run *run, const char *word)
+char *run_fill_word(const struct run *run, const char *word)
 {
     char *filled;
     for (size_t i = 0; i < ARRAY_SIZE(fillers); i++) {
@@ -94,7 +89,7 @@ static char **fill_words(const struct run *run, language_words words, size_t *re
     size_t count = count_words(words);
     char **filled = calloc(count + 1, sizeof(*filled));
     for (size_t i = 0; filled && i < count; i++) {
-        filled[i] = fill_word(run, words[i]);
+        filled[i] = run_fill_word(run, words[i]);
         if (!filled[i]) {
             free_words(filled, i);
             return NULL;
@@ -127,8 +122,7 @@ static int run_words(struct run *run, char *const *words, size_t count, bool ste
     return explain_missing(run, words[0], run_exec(run, &exec, step, err), err);
 }
 
-// A command before the program itself; 1 when it failed (run->end says how).
-static int run_step(struct run *run, language_words words, struct sbx_error *err)
+int run_step(struct run *run, language_words words, struct sbx_error *err)
 {
     size_t count;
     char **filled = fill_words(run, words, &count);
@@ -137,123 +131,6 @@ static int run_step(struct run *run, language_words words, struct sbx_error *err
     int code = run_words(run, filled, count, true, err);
     free_words(filled, count);
     return code < 0 ? code : run->end.outcome.exit_code != 0 || run->end.killed;
-}
-
-// Where manifests are looked for: beside the program, for standard input here.
-struct beside {
-    char dir[4096];
-    const struct language_deps *row; // NULL: no manifest
-    bool locked;
-};
-
-static bool exists(const char *dir, const char *name)
-{
-    char path[4400];
-    struct stat st;
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-static void find_row(const struct language *language, struct beside *beside)
-{
-    for (const struct language_deps *row = language->deps; row && row->manifest; row++)
-        if (exists(beside->dir, row->manifest)) {
-            beside->row = row;
-            beside->locked = row->lock && exists(beside->dir, row->lock);
-            return;
-        }
-}
-
-static void find_beside(const struct run *run, struct beside *beside)
-{
-    const char *path = run->program.path, *slash = path ? strrchr(path, '/') : NULL;
-    size_t length = slash ? (size_t)(slash - path) : 0;
-    memset(beside, 0, sizeof(*beside));
-    snprintf(beside->dir, sizeof(beside->dir), "%.*s", slash ? (int)length : 1, slash ? path : ".");
-    if (slash == path && slash)
-        snprintf(beside->dir, sizeof(beside->dir), "/");
-    find_row(run->program.language, beside);
-    // cargo keeps the program one level below its manifest.
-    const char *base = strrchr(beside->dir, '/');
-    bool in_src = strcmp(base ? base + 1 : beside->dir, "src") == 0;
-    if (beside->row || !in_src || !run->program.language->deps)
-        return;
-    size_t used = strlen(beside->dir);
-    snprintf(beside->dir + used, sizeof(beside->dir) - used, "/..");
-    find_row(run->program.language, beside);
-}
-
-static int upload_one(struct run *run, const char *dir, const char *name, struct sbx_error *err)
-{
-    char from[4400], to[400];
-    struct sbx_file_options options = SBX_FILE_OPTIONS_INIT;
-    struct sbx_call call = make_call();
-    snprintf(from, sizeof(from), "%s/%s", dir, name);
-    snprintf(to, sizeof(to), "%s/%s", run->dir, name);
-    options.user = run->values->spec.user;
-    return sbx_file_upload(run->sandbox, from, to, &options, &call, err);
-}
-
-static int add_env(struct run *run, const char *template, struct sbx_error *err)
-{
-    cleanup_free char *text = fill_word(run, template);
-    return text ? pairs_add(&run->env, text, strlen(text), err) : err_nomem(err);
-}
-
-static int complain_deps(struct run *run, language_words words, struct sbx_error *err)
-{
-    if (run->end.killed || run->end.outcome.flags & SBX_OUTCOME_TIMED_OUT || signals_fatal())
-        return 1;
-    err_set(err, SBX_ERR_UNAVAILABLE,
-            "installing dependencies failed: '%s %s' ended with status %d", words[0], words[1],
-            run->end.outcome.exit_code);
-    return err_hint(err,
-                    "see its messages above; it needs its tools in the image (%s) and the network",
-                    run->program.language->package);
-}
-
-static int install(struct run *run, language_words words, struct sbx_error *err)
-{
-    int code = words ? run_step(run, words, err) : 0;
-    return code > 0 ? complain_deps(run, words, err) : code;
-}
-
-// The sources beside a program in "src" belong to it.
-static int upload_sources(struct run *run, const struct beside *beside, struct sbx_error *err)
-{
-    size_t length = strlen(beside->dir);
-    if (!beside->row->place || length < 3 || strcmp(beside->dir + length - 3, "/..") != 0)
-        return 0;
-    return upload_one(run, beside->dir, "src", err);
-}
-
-static int install_row(struct run *run, const struct beside *beside, struct sbx_error *err)
-{
-    const struct language_deps *row = beside->row;
-    int code = upload_one(run, beside->dir, row->manifest, err);
-    if (code == 0 && beside->locked)
-        code = upload_one(run, beside->dir, row->lock, err);
-    if (code == 0)
-        code = upload_sources(run, beside, err);
-    if (code == 0 && row->env)
-        code = add_env(run, row->env, err);
-    if (row->run)
-        run->words = row->run;
-    return code < 0 ? code
-                    : install(run, beside->locked && row->locked ? row->locked : row->open, err);
-}
-
-static int install_deps(struct run *run, const struct beside *beside, struct sbx_error *err)
-{
-    if (beside->row)
-        return install_row(run, beside, err);
-    if (run->program.language->bare_deps)
-        return install(run, run->program.language->bare_deps, err);
-    if (!run->values->quiet)
-        message_note("--deps: nothing beside the program says what it needs (%s)",
-                     run->program.language->deps ? run->program.language->deps[0].manifest
-                                                 : run->program.language->name);
-    return 0;
 }
 
 static int write_program(struct run *run, struct sbx_error *err)
@@ -269,7 +146,7 @@ static int choose_words(struct run *run, struct sbx_error *err)
 {
     static const char *const itself[] = {"{file}", NULL};
     const struct language *language = run->program.language;
-    struct sbx_call call = make_call();
+    struct sbx_call call = run_call();
     run->words = language ? language->run : itself;
     if (!language || !language->choose)
         return 0;
@@ -282,19 +159,19 @@ static int choose_words(struct run *run, struct sbx_error *err)
 int run_prepare(struct run *run, struct sbx_error *err)
 {
     const struct language *language = run->program.language;
-    struct beside beside = {0};
+    struct run_manifest manifest = {0};
     if (run->program.kind != PROGRAM_TEXT)
         return 0;
     if (run->values->deps > 0 && language)
-        find_beside(run, &beside);
-    bool placed = beside.row && beside.row->place;
-    int code = name_places(run, placed ? beside.row->place : run->program.name, err);
+        run_find_manifest(run, &manifest);
+    bool placed = manifest.row && manifest.row->place;
+    int code = name_places(run, placed ? manifest.row->place : run->program.name, err);
     if (code == 0)
         code = write_program(run, err);
     if (code == 0)
         code = choose_words(run, err);
     if (code == 0 && run->values->deps > 0 && language)
-        code = install_deps(run, &beside, err);
+        code = run_install(run, &manifest, err);
     if (code == 0 && language && language->compile && run->words == language->run)
         code = run_step(run, language->compile, err);
     return code;

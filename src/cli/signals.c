@@ -107,8 +107,8 @@ static void install_one(int number)
 {
     struct sigaction old, new = {.sa_handler = handle};
     sigfillset(&new.sa_mask);
-    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        sigaction(number, &new, NULL);
+    if (sigaction(number, &new, &old) == 0 && old.sa_handler == SIG_IGN)
+        sigaction(number, &old, NULL);
 }
 
 int signals_install(struct sbx_error *err)

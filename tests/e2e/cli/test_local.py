@@ -175,7 +175,7 @@ class Exec(LocalCase):
     def test_lines_words_and_statuses(self):
         self.assert_out(b"a b\n", "exec", self.name, "echo a   b")
         self.assert_out(b"[a  b][*]", "exec", self.name, "--", "printf", "[%s]", "a  b", "*")
-        self.assert_out(b"-l\n", "exec", self.name, "echo", "-l")
+        self.assert_out(b"x -l\n", "exec", self.name, "echo", "x", "-l")
         self.assertEqual(7, self.raw("exec", self.name, "exit 7")[0])
         self.assertEqual(143, self.raw("exec", self.name, "kill -TERM $$")[0])
         self.assertEqual(127, self.raw("exec", self.name, "--", "no-such-program")[0])
