@@ -247,7 +247,8 @@ static int take_value(struct cursor *cursor, const struct found *found, const ch
         return 0;
     }
     err_set(err, SBX_ERR_INVALID, "%s needs a value", shown);
-    return err_hint(err, "write it as: %s %s", shown, row_of(found)->value);
+    err_hint(err, "write it as: %s %s", shown, row_of(found)->value);
+    return SBX_ERR_INVALID;
 }
 
 static int set_flag(const struct found *found, struct sbx_error *err)

@@ -127,9 +127,7 @@ int units_parse_bytes(const char *text, uint64_t *ret_bytes)
     if (read_decimal(&text, &whole, &part) < 0)
         return -1;
     size_t length = strlen(text);
-    if (length == 3 && strcasecmp(text + 1, "ib") == 0)
-        length = 1;
-    else if (length == 2 && strcasecmp(text + 1, "b") == 0)
+    if (length > 1 && (strcasecmp(text + 1, "ib") == 0 || strcasecmp(text + 1, "b") == 0))
         length = 1;
     uint64_t factor = find_factor(byte_units, ARRAY_SIZE(byte_units), text, length);
     return factor == 0 ? -1 : scale_decimal(whole, part, factor, ret_bytes);

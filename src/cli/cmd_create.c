@@ -45,7 +45,7 @@ static int print_result(struct cli *cli, const struct create_values *values,
 static int make(struct cli *cli, const struct create_values *values, const struct sbx_spec *spec,
                 struct sbx_sandbox **ret_sandbox, uint32_t *ret_created, struct sbx_error *err)
 {
-    struct sbx_client *client;
+    struct sbx_client *client = NULL;
     struct spinner spinner;
     struct sbx_call call = SBX_CALL_INIT;
     int code = signals_install(err);
@@ -75,8 +75,8 @@ static int run_create(struct cli *cli, struct invocation *use)
     if (code == 0)
         code = spec_build(&values->spec, &spec, &err);
     int status;
-    struct sbx_sandbox *sandbox;
-    uint32_t created;
+    struct sbx_sandbox *sandbox = NULL;
+    uint32_t created = 0;
     if (code < 0) {
         status = cli_usage(cli, &err);
     } else if (make(cli, values, &spec.spec, &sandbox, &created, &err) < 0) {

@@ -85,8 +85,8 @@ static int destroy_one(struct cli *cli, const char *provider, const char *id, bo
 static int destroy_listed(struct cli *cli, const struct destroy_values *values)
 {
     struct sbx_error err;
-    struct sbx_client *client;
-    struct sbx_list list;
+    struct sbx_client *client = NULL;
+    struct sbx_list list = {0};
     cleanup_pairs struct pairs labels = {0};
     int code = pairs_add_list(&labels, &values->labels, &err);
     if (code == 0)

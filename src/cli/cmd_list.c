@@ -103,7 +103,7 @@ static int read_list(struct cli *cli, const struct list_values *values, struct s
                      struct sbx_error *err)
 {
     cleanup_pairs struct pairs labels = {0};
-    struct sbx_client *client;
+    struct sbx_client *client = NULL;
     int code = pairs_add_list(&labels, &values->labels, err);
     if (code == 0)
         code = cli_client(cli, values->provider, &client, err);
@@ -116,7 +116,7 @@ static int read_list(struct cli *cli, const struct list_values *values, struct s
 static int run_list(struct cli *cli, struct invocation *use)
 {
     const struct list_values *values = use->values;
-    struct sbx_list list;
+    struct sbx_list list = {0};
     struct sbx_error err;
     cli->json = values->json > 0;
     if (read_list(cli, values, &list, &err) < 0)

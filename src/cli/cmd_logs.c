@@ -48,7 +48,7 @@ static const struct opt_row top_rows[] = {
 // The newest command that runs in the background.
 static int find_newest(struct sbx_sandbox *sandbox, uint32_t *ret_pid, struct sbx_error *err)
 {
-    struct sbx_process_list list;
+    struct sbx_process_list list = {0};
     const struct sbx_process_info *newest = NULL;
     int code = sbx_process_list(sandbox, NULL, &list, err);
     if (code < 0)
@@ -168,7 +168,7 @@ static int run_top(struct cli *cli, struct invocation *use)
 {
     const struct logs_values *values = use->values;
     struct sbx_error err;
-    struct sbx_process_list list;
+    struct sbx_process_list list = {0};
     cleanup_target struct sbx_sandbox *sandbox = NULL;
     cli->json = values->json > 0;
     int code = target_get(cli, values->provider, use->operands.items[0], &sandbox, &err);

@@ -107,8 +107,8 @@ static int run_providers(struct cli *cli, struct invocation *use)
 {
     const struct providers_values *values = use->values;
     struct sbx_error err;
-    struct sbx_client *client;
-    struct gathered gathered;
+    struct sbx_client *client = NULL;
+    struct gathered gathered = {.count = 0};
     cli->json = values->json > 0;
     int code = cli_client(cli, NULL, &client, &err);
     if (code == 0)

@@ -103,8 +103,8 @@ static int measure(struct round *round, const char *provider, const char *id, st
 // All that live; those that end meanwhile or can't tell are left out.
 static int measure_all(struct round *round, const char *provider, struct sbx_error *err)
 {
-    struct sbx_client *client;
-    struct sbx_list list;
+    struct sbx_client *client = NULL;
+    struct sbx_list list = {0};
     int code = cli_client(round->cli, provider, &client, err);
     if (code == 0)
         code = sbx_sandbox_list(client, provider, NULL, 0, NULL, &list, err);

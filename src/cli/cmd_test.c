@@ -37,10 +37,10 @@ static const char *const leg_names[] = {"create", "command", "files", "destroy"}
 // One provider's round trip.
 struct trip {
     const char *provider;
-    uint32_t capabilities;
     struct sbx_sandbox *sandbox;
     int64_t us[LEG_COUNT]; // 0: not gone
-    int failed;            // 1: err says why
+    uint32_t capabilities;
+    int failed; // 1: err says why
     struct sbx_error err;
 };
 
@@ -65,7 +65,7 @@ static int try_command(struct trip *trip)
 {
     struct sbx_call call = make_call();
     struct sbx_exec exec = SBX_EXEC_INIT;
-    struct sbx_result result;
+    struct sbx_result result = {0};
     exec.shell = "echo hello";
     int code = sbx_run(trip->sandbox, &exec, &call, &result, &trip->err);
     if (code < 0)
@@ -82,8 +82,8 @@ static int try_files(struct trip *trip)
 {
     static const char path[] = "/tmp/sandboxes-test", bytes[] = "\0\xff'\"\n";
     struct sbx_call call = make_call();
-    char *data;
-    size_t size;
+    char *data = NULL;
+    size_t size = 0;
     int code = sbx_file_write(trip->sandbox, path, bytes, sizeof(bytes), NULL, &call, &trip->err);
     if (code == 0)
         code = sbx_file_read(trip->sandbox, path, NULL, &call, &data, &size, &trip->err);

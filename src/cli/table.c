@@ -51,14 +51,19 @@ static size_t columns_of(const char *text)
     return utf8_columns(text, strlen(text));
 }
 
+static size_t column_of(const struct table *table, size_t cell)
+{
+    return table->column_count > 0 ? cell % table->column_count : 0;
+}
+
 static void measure(const struct table *table, size_t *widths)
 {
     for (size_t c = 0; c < table->column_count; c++)
         widths[c] = columns_of(table->columns[c].title);
     for (size_t i = 0; i < table->cell_count; i++) {
         size_t width = columns_of(table->cells[i]);
-        if (width > widths[i % table->column_count])
-            widths[i % table->column_count] = width;
+        if (width > widths[column_of(table, i)])
+            widths[column_of(table, i)] = width;
     }
 }
 
@@ -132,14 +137,14 @@ static void add_cell(struct buf *buf, const struct table *table, const char *tex
 
 void table_print(struct table *table, unsigned width, struct buf *buf)
 {
-    size_t widths[TABLE_COLUMNS_MAX];
+    size_t widths[TABLE_COLUMNS_MAX] = {0};
     measure(table, widths);
     if (width > 0)
         shrink(table, widths, width);
     for (size_t c = 0; c < table->column_count; c++)
         add_cell(buf, table, table->columns[c].title, c, widths);
     for (size_t i = 0; i < table->cell_count; i++)
-        add_cell(buf, table, table->cells[i], i % table->column_count, widths);
+        add_cell(buf, table, table->cells[i], column_of(table, i), widths);
     if (table->failed)
         buf->failed = true;
 }

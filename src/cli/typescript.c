@@ -6,7 +6,7 @@
 // fetches.
 #include "cli/typescript.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sandboxes/process.h>
@@ -38,9 +38,8 @@ static bool has_line(const char *text, const char *line)
 
 language_words typescript_pick(const char *probed)
 {
-    int major = 0, minor = 0;
-    if (sscanf(probed, "%d.%d", &major, &minor) != 2)
-        major = 0;
+    char *end;
+    long major = strtol(probed, &end, 10), minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
     if (major > 23 || (major == 23 && minor >= 6) || (major == 22 && minor >= 18))
         return by_node;
     if (major == 23 || (major == 22 && minor >= 6))

@@ -69,7 +69,7 @@ class Mistakes(unittest.TestCase):
 
     def test_mistakes_name_themselves_and_the_remedy(self):
         for words, message, remedy in (
-            (["runn"], "unknown command 'runn'", "sandboxes run"),
+            (["rnu"], "unknown command 'rnu'", "sandboxes run"),
             (["xyzzy"], "unknown command", "sandboxes help"),
             (["help", "xyzzy"], "unknown command", "sandboxes help"),
             (["--bogus", "run"], "unknown option '--bogus'", "sandboxes help"),
