@@ -21,6 +21,22 @@ MAY_SKIP = {
 }
 
 
+# Pausing is the library's; there is no command for it.
+LIBRARY = os.path.join(os.environ["BUILD"], "src", "libsandboxes.so")
+PAUSE = """
+import ctypes, sys
+library, box, what = sys.argv[1:]
+lib, err = ctypes.CDLL(library), ctypes.create_string_buffer(16384)
+client, sandbox = ctypes.c_void_p(), ctypes.c_void_p()
+code = lib.sbx_client_open(None, ctypes.byref(client), err)
+code = code or lib.sbx_sandbox_get(client, None, box.encode(), None, ctypes.byref(sandbox), err)
+code = code or getattr(lib, "sbx_sandbox_" + what)(sandbox, None, err)
+print(err.raw.replace(b"\\0", b" ").decode(errors="replace").split("  ")[0] if code else "")
+sys.exit(-code)
+"""
+UNSUPPORTED = 11
+
+
 class World:
     """Things of the host that must stay out of reach."""
 
@@ -110,6 +126,17 @@ class Escape(box.Case):
         with self.box("--network", "none", "--user", "root", *box.MOUNT) as living:
             self.verify(box.text(living.exec(*self.probe("--root"), user="root")))
             self.assertTrue(living.alive())
+
+    def test_after_pause(self):
+        with self.box("--network", "none", *box.MOUNT) as living:
+            for what in ("pause", "resume"):
+                done = subprocess.run([sys.executable, "-c", PAUSE, LIBRARY, living.id, what], env=self.env,
+                                      stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+                                      check=False)
+                if done.returncode == UNSUPPORTED:
+                    self.skipTest("this machine can't pause sandboxes")
+                self.assertEqual(0, done.returncode, box.text(done))
+            self.verify(box.text(living.exec(*self.probe())))
 
     def test_terminal(self):
         with self.box("--network", "none", *box.MOUNT) as living:
