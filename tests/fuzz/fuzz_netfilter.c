@@ -95,6 +95,7 @@ static void handle(struct filter *filter, const uint8_t *data, size_t size, bool
     }
     frame_fill_checksum(&frame);
     frame_clear_urgent(&frame);
+    frame_limit_window(exact, size, 1000);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
