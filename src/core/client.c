@@ -82,6 +82,7 @@ static int add(struct sbx_client *client, const struct sbx_provider_ops *ops, bo
     if (client->count == CLIENT_PROVIDERS_MAX)
         return err_set(err, SBX_ERR_QUOTA, "a client holds at most %d providers",
                        CLIENT_PROVIDERS_MAX);
+    pthread_mutex_init(&provider->lock, NULL);
     provider->client = client;
     provider->detected = detected;
     settings_init(&provider->settings, &client->config, ops->name);
@@ -112,6 +113,7 @@ void sbx_client_close(struct sbx_client *client)
         struct provider *provider = client->providers[i];
         if (provider->opened)
             provider->ops.close(provider->handle);
+        pthread_mutex_destroy(&provider->lock);
         free(provider);
     }
     config_deinit(&client->config);
@@ -163,8 +165,8 @@ static int choose_named(struct sbx_client *client, const char *option, struct sb
     return err_wrap(err, "%s", where);
 }
 
-// Unknown settings are errors: a typo must not change what runs where in silence. Those of [run] are the
-// command's, which checks them itself.
+// Unknown settings are errors: a typo must not change what runs where in silence. Those of [run]
+// are the command's, which checks them itself.
 static int check_config(const struct config *config, struct sbx_error *err)
 {
     for (size_t i = 0; i < config->count; i++) {
@@ -216,14 +218,22 @@ int sbx_client_open(const struct sbx_client_options *options, struct sbx_client 
     return 0;
 }
 
-// With the lock held.
-static int open_provider(struct provider *provider, struct sbx_error *err)
+// With the provider's lock held.
+static int open_locked(struct provider *provider, struct sbx_error *err)
 {
     if (provider->opened)
         return 0;
     int code = provider->ops.open(&provider->settings, &provider->handle, err);
     provider->opened = code >= 0;
     return client_done(provider, code, err);
+}
+
+static int open_provider(struct provider *provider, struct sbx_error *err)
+{
+    pthread_mutex_lock(&provider->lock);
+    int code = open_locked(provider, err);
+    pthread_mutex_unlock(&provider->lock);
+    return code;
 }
 
 static void describe(struct provider *provider, struct sbx_provider_info *info)
@@ -235,28 +245,30 @@ static void describe(struct provider *provider, struct sbx_provider_info *info)
                                        .configured = 1};
 }
 
-// With the lock held.
-static int probe_opened(struct provider *provider, struct sbx_provider_info *ret_info,
+// With the provider's lock held.
+static int probe_locked(struct provider *provider, struct sbx_provider_info *ret_info,
                         struct sbx_error *err)
 {
+    int code = open_locked(provider, err);
+    if (code < 0)
+        return code;
     describe(provider, ret_info);
-    if (!provider->ops.probe)
-        return 0;
-    int code = provider->ops.probe(provider->handle, ret_info, err);
+    if (provider->ops.probe)
+        code = provider->ops.probe(provider->handle, ret_info, err);
     ret_info->size = sizeof(*ret_info);
     ret_info->name = provider->ops.name;
     ret_info->description = provider->ops.description;
-    return code;
+    return client_done(provider, code, err);
 }
 
-// With the lock held. A provider that fails to open or to probe is one that is not configured.
+// A provider that fails to open or to probe is one that is not configured.
 static void probe(struct provider *provider, struct sbx_provider_info *ret_info)
 {
     struct sbx_error err;
     err_clear(&err);
-    int code = open_provider(provider, &err);
-    if (code == 0)
-        code = probe_opened(provider, ret_info, &err);
+    pthread_mutex_lock(&provider->lock);
+    int code = probe_locked(provider, ret_info, &err);
+    pthread_mutex_unlock(&provider->lock);
     if (code == 0)
         return;
     describe(provider, ret_info);
@@ -265,17 +277,8 @@ static void probe(struct provider *provider, struct sbx_provider_info *ret_info)
     snprintf(ret_info->remedy, sizeof(ret_info->remedy), "%s", err.remedy);
 }
 
-int client_probe(struct provider *provider, struct sbx_provider_info *ret_info,
-                 struct sbx_error *err)
-{
-    pthread_mutex_lock(&provider->client->lock);
-    probe(provider, ret_info);
-    pthread_mutex_unlock(&provider->client->lock);
-    return 0;
-}
-
-// With the lock held. The last resort isn't probed: it is the answer in any case, and says what it
-// lacks.
+// With the client's lock held. The last resort isn't probed: it is the answer in any case, and says
+// what it lacks.
 static struct provider *detect(struct sbx_client *client)
 {
     for (size_t i = 0; i < client->count; i++) {
@@ -322,11 +325,11 @@ int client_provider(struct sbx_client *client, const char *name, struct provider
         return code;
     pthread_mutex_lock(&client->lock);
     struct provider *provider = name ? find(client, name) : default_provider(client);
-    if (provider)
-        code = open_provider(provider, err);
-    else
+    if (!provider)
         code = unknown_provider(client, name ? name : REGISTRY_LAST_RESORT, err);
     pthread_mutex_unlock(&client->lock);
+    if (code == 0)
+        code = open_provider(provider, err);
     if (code == 0)
         *ret_provider = provider;
     return code;
@@ -335,15 +338,13 @@ int client_provider(struct sbx_client *client, const char *name, struct provider
 size_t client_configured(struct sbx_client *client,
                          struct provider *ret_providers[CLIENT_PROVIDERS_MAX])
 {
-    size_t count = 0;
-    pthread_mutex_lock(&client->lock);
-    for (size_t i = 0; i < client->count; i++) {
+    size_t known = sbx_provider_count(client), count = 0;
+    for (size_t i = 0; i < known; i++) {
         struct sbx_provider_info info;
-        probe(client->providers[i], &info);
+        probe(client->providers[i], &info); // an entry stays, once it is counted
         if (info.configured)
             ret_providers[count++] = client->providers[i];
     }
-    pthread_mutex_unlock(&client->lock);
     return count;
 }
 
@@ -372,8 +373,7 @@ int sbx_provider_get(struct sbx_client *client, size_t index, struct sbx_provide
     if (index >= sbx_provider_count(client))
         return err_set(err, SBX_ERR_NOT_FOUND, "there is no provider number %zu", index);
     struct sbx_provider_info info;
-    code = client_probe(client->providers[index], &info, err);
-    if (code == 0)
-        check_give(ret_info, ret_info->size, &info, sizeof(info));
-    return code;
+    probe(client->providers[index], &info);
+    check_give(ret_info, ret_info->size, &info, sizeof(info));
+    return 0;
 }

@@ -19,6 +19,7 @@ struct provider {
     struct sbx_provider_ops ops; // own copy: functions that an older program doesn't know are NULL
     struct sbx_settings settings;
     bool detected;
+    pthread_mutex_t lock; // guards opening and probing; taken after the client's, if both are
     bool opened;
     void *handle; // of ops.open
 };
@@ -35,10 +36,6 @@ struct sbx_client {
 // open's.
 int client_provider(struct sbx_client *client, const char *name, struct provider **ret_provider,
                     struct sbx_error *err);
-
-// Whether the provider can be used here; why not is in ret_info.
-int client_probe(struct provider *provider, struct sbx_provider_info *ret_info,
-                 struct sbx_error *err);
 
 // All providers that are configured, opened, in the order of auto-detection. Returns their number.
 size_t client_configured(struct sbx_client *client,

@@ -10,7 +10,8 @@
 #include "core/deadline_call.h"
 #include "core/sandbox.h"
 
-int process_end_feed(struct sbx_process *process, struct sbx_error *err)
+// Ends the delivery of input and says if it failed.
+static int end_feed(struct sbx_process *process, struct sbx_error *err)
 {
     struct feed *feed = steal_ptr(process->feed);
     return feed_stop(feed, err);
@@ -20,7 +21,7 @@ void sbx_process_free(struct sbx_process *process)
 {
     if (!process)
         return;
-    process_end_feed(process, NULL);
+    end_feed(process, NULL);
     if (process->handle)
         process->provider->ops.process_free(process->handle);
     free(process);
@@ -84,7 +85,8 @@ int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool
         return err_nomem(err);
     process->provider = provider;
     process->flags = exec->flags;
-    if (exec->input_size > 0) {
+    process->fed = exec->input_size > 0;
+    if (process->fed) {
         plain.input = NULL;
         plain.input_size = 0;
         plain.flags |= SBX_EXEC_STDIN;
@@ -92,7 +94,7 @@ int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool
     code = provider->ops.process_start(sandbox->box, &plain, call, &process->handle, err);
     if (code < 0)
         return client_done(provider, code, err);
-    if (exec->input_size > 0) {
+    if (process->fed) {
         code = deadline_call(deadline, &left, err);
         if (code == 0)
             code = give_input(process, exec, copy_input, &left, err);
@@ -168,17 +170,22 @@ int sbx_process_read(struct sbx_process *process, const struct sbx_call *call,
     if (code < 0)
         return client_done(process->provider, code, err);
     process->ended = event.kind == SBX_EVENT_EXIT;
-    *ret_event = event;
-    return 0;
+    code = process->ended ? end_feed(process, err) : 0;
+    if (code == 0)
+        *ret_event = event;
+    return code;
 }
 
-// Input may go to a command that was started with it, and that we are not feeding ourselves.
+// Input may go to a command that was started for it, and that we are not feeding ourselves.
 static int check_input_open(const struct sbx_process *process, struct sbx_error *err)
 {
     int code = check_not_null(process, "process", err);
     if (code == 0 && !(process->flags & (SBX_EXEC_STDIN | SBX_EXEC_PTY)))
         code = err_set(err, SBX_ERR_INVALID,
                        "command %u was started without SBX_EXEC_STDIN or SBX_EXEC_PTY",
+                       sbx_process_pid(process));
+    if (code == 0 && process->fed)
+        code = err_set(err, SBX_ERR_INVALID, "command %u was given its whole input by exec.input",
                        sbx_process_pid(process));
     return code;
 }

@@ -12,6 +12,7 @@ struct sbx_process {
     void *handle;      // owned; of provider->ops
     struct feed *feed; // delivery of its whole input, or NULL
     uint32_t flags; // enum sbx_exec_flags; all input flags for an attached one, the provider knows
+    bool fed;          // its whole input was given at the start: no more may be written
     bool ended;     // EXIT has been read
 };
 
@@ -20,6 +21,3 @@ struct sbx_process {
 int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool copy_input,
                   const struct sbx_call *call, struct sbx_process **ret_process,
                   struct sbx_error *err);
-
-// Ends the delivery of input and says if it failed.
-int process_end_feed(struct sbx_process *process, struct sbx_error *err);

@@ -47,13 +47,7 @@ static int run(struct sbx_sandbox *sandbox, const struct sbx_exec *exec,
     int code = process_start(sandbox, exec, false, call, &process, err);
     if (code < 0)
         return code;
-    struct sbx_outcome outcome = {0};
-    code = pump(process, deadline, on_output, payload, &outcome, err);
-    if (code == 0)
-        code = process_end_feed(process, err);
-    if (code == 0)
-        *ret_outcome = outcome;
-    return code;
+    return pump(process, deadline, on_output, payload, ret_outcome, err);
 }
 
 // Checks what both blocking calls share.

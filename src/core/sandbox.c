@@ -106,8 +106,15 @@ int sbx_sandbox_create(struct sbx_client *client, const struct sbx_spec *spec,
     return code < 0 ? code : sandbox_create(provider, &full_spec, &full_call, ret_sandbox, err);
 }
 
-// Asks each configured provider but the first one, which has been asked. A failure to reach one of
-// them is reported only if no other knows the id: it might have been there.
+// Whether another provider may still know the id: this one doesn't, or could not be asked.
+static bool elsewhere(int code)
+{
+    return code != 0 && code != SBX_ERR_CONFLICT && code != SBX_ERR_CANCELLED &&
+           code != SBX_ERR_TIMEOUT && code != SBX_ERR_NOMEM;
+}
+
+// Asks each configured provider but the one that has been asked; err holds its answer. That one
+// could not be asked is reported only if no other knows the id: it might have been there.
 static int search(struct sbx_client *client, const struct provider *asked, const char *id,
                   struct deadline deadline, struct sbx_sandbox **ret_sandbox, struct sbx_error *err)
 {
@@ -118,16 +125,28 @@ static int search(struct sbx_client *client, const struct provider *asked, const
         struct sbx_call call;
         if (providers[i] == asked)
             continue;
-        int code = deadline_call(deadline, &call, err);
-        if (code < 0)
-            return code;
-        code = sandbox_open(providers[i], id, &call, ret_sandbox, &other);
+        int code = deadline_call(deadline, &call, &other);
+        if (code == 0)
+            code = sandbox_open(providers[i], id, &call, ret_sandbox, &other);
         if (code == 0)
             return 0;
         if (code != SBX_ERR_NOT_FOUND)
             *err = other;
+        if (!elsewhere(code))
+            return code;
     }
     return err->code;
+}
+
+static int get_anywhere(struct sbx_client *client, const char *id, const struct sbx_call *call,
+                        struct sbx_sandbox **ret_sandbox, struct sbx_error *err)
+{
+    struct deadline deadline = deadline_from_call(call);
+    struct provider *first = NULL;
+    int code = client_provider(client, NULL, &first, err);
+    if (code == 0)
+        code = sandbox_open(first, id, call, ret_sandbox, err);
+    return elsewhere(code) ? search(client, first, id, deadline, ret_sandbox, err) : code;
 }
 
 int sbx_sandbox_get(struct sbx_client *client, const char *provider, const char *id,
@@ -136,21 +155,20 @@ int sbx_sandbox_get(struct sbx_client *client, const char *provider, const char 
 {
     need_error(err);
     struct sbx_call full;
-    struct provider *first;
-    int code = check_not_null(ret_sandbox, "ret_sandbox", err);
+    struct provider *named;
+    int code = check_not_null(client, "client", err);
+    if (code == 0)
+        code = check_not_null(ret_sandbox, "ret_sandbox", err);
     if (code == 0)
         code = check_id(id, err);
     if (code == 0)
         code = check_call(call, &full, err);
-    if (code == 0)
-        code = client_provider(client, provider, &first, err);
     if (code < 0)
         return code;
-    struct deadline deadline = deadline_from_call(&full);
-    code = sandbox_open(first, id, &full, ret_sandbox, err);
-    if (code == SBX_ERR_NOT_FOUND && !provider)
-        code = search(client, first, id, deadline, ret_sandbox, err);
-    return code;
+    if (!provider)
+        return get_anywhere(client, id, &full, ret_sandbox, err);
+    code = client_provider(client, provider, &named, err);
+    return code < 0 ? code : sandbox_open(named, id, &full, ret_sandbox, err);
 }
 
 // The common beginning of the calls on a sandbox.
