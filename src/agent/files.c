@@ -162,12 +162,25 @@ int files_malformed(struct sbx_error *err)
     return err_set(err, SBX_ERR_PROTOCOL, "the file request makes no sense to the sandbox");
 }
 
-static void answer(struct files *files, int code, const struct sbx_error *error)
+int files_refuse(struct files *files, const struct sbx_error *error)
 {
     cleanup_buf struct buf payload = BUF_INIT(4096);
-    if (code < 0)
-        agent_failed_put(&payload, error);
-    files_put(files, code < 0 ? AGENT_FAILED : FILES_DONE, &payload);
+    if (files->answered)
+        return error->code;
+    files->answered = true;
+    agent_failed_put(&payload, error);
+    files_put(files, AGENT_FAILED, &payload);
+    files_flush(files);
+    return error->code;
+}
+
+static void answer(struct files *files, int code, const struct sbx_error *error)
+{
+    if (code < 0) {
+        files_refuse(files, error);
+        return;
+    }
+    files_put(files, FILES_DONE, NULL);
     files_flush(files);
 }
 
@@ -185,6 +198,7 @@ static void serve(struct files *files)
             quit();
         memcpy(payload, frame.payload, frame.size);
         struct wire_reader in = wire_reader(payload, frame.size);
+        files->answered = false;
         answer(files, handlers[row](files, &in, &error), &error);
     }
 }

@@ -22,7 +22,8 @@ struct files {
     uint8_t header[FRAME_HEADER_SIZE]; // of the next frame, as far as it is read
     size_t header_size;
     char *data;     // AGENT_DATA_MAX bytes: payload of the last frame, or what is being sent
-    struct buf out; // frames to send, at most FILES_OUT_MAX
+    struct buf out; // frames to send; bounded
+    bool answered;  // the request has been refused already
 };
 
 struct files_frame {
@@ -44,6 +45,12 @@ void files_send_data(struct files *files, size_t size);
 
 // Reads and drops DATA frames of `size` bytes in all.
 void files_skip(struct files *files, uint64_t size);
+
+/*
+ * Refuses a request whose data is still on its way, so that the host may stop. What it sends all
+ * the same must be read by the caller, to the end. Returns the error's code.
+ */
+int files_refuse(struct files *files, const struct sbx_error *error);
 
 // The entry of what stat says; for a symbolic link its target is read into link (FILES_PATH_MAX + 1
 // bytes).
@@ -67,8 +74,8 @@ int files_put_tree(struct files *files, struct wire_reader *in, struct sbx_error
 // Opens a regular file for reading; never waits, whatever is there. The descriptor, or a code.
 int files_open_read(int dir_fd, const char *path, int flags, struct stat *ret_stat,
                     struct sbx_error *err);
-// Sends exactly `size` bytes of it as DATA, zeros where it has become shorter.
-int files_send_file(struct files *files, int fd, uint64_t size, const char *path,
+// Sends its first `size` bytes as DATA. A file that is shorter by now: with `pad` zeros follow.
+int files_send_file(struct files *files, int fd, uint64_t size, bool pad, const char *path,
                     struct sbx_error *err);
 // Receives `size` bytes into fd; blocks of zeros become holes. All is read even when writing fails.
 int files_receive(struct files *files, int fd, uint64_t size, const char *path,

@@ -42,14 +42,16 @@ static ssize_t read_block(struct files *files, int fd, uint64_t left)
     return got;
 }
 
-int files_send_file(struct files *files, int fd, uint64_t size, const char *path,
+int files_send_file(struct files *files, int fd, uint64_t size, bool pad, const char *path,
                     struct sbx_error *err)
 {
     while (size > 0) {
         ssize_t got = read_block(files, fd, size);
         if (got < 0)
             return err_sys(err, 0, errno, "cannot read '%s'", path);
-        if (got == 0) { // it has become shorter; the size is promised already
+        if (got == 0 && !pad)
+            return 0;
+        if (got == 0) {
             got = size < AGENT_DATA_MAX ? (ssize_t)size : AGENT_DATA_MAX;
             memset(files->data, 0, (size_t)got);
         }
@@ -57,19 +59,6 @@ int files_send_file(struct files *files, int fd, uint64_t size, const char *path
         size -= (uint64_t)got;
     }
     return 0;
-}
-
-// Files of /proc and the like have no size, and are read to their end.
-static int send_sizeless(struct files *files, int fd, const char *path, struct sbx_error *err)
-{
-    for (;;) {
-        ssize_t got = read_block(files, fd, UINT64_MAX);
-        if (got < 0)
-            return err_sys(err, 0, errno, "cannot read '%s'", path);
-        if (got == 0)
-            return 0;
-        files_send_data(files, (size_t)got);
-    }
 }
 
 int files_read(struct files *files, struct wire_reader *in, struct sbx_error *err)
@@ -84,9 +73,9 @@ int files_read(struct files *files, struct wire_reader *in, struct sbx_error *er
         return fd;
     struct files_entry entry = files_entry_of(AT_FDCWD, path, &stat, link);
     files_put_entry(files, &entry);
-    if (stat.st_size == 0)
-        return send_sizeless(files, fd, path, err);
-    return files_send_file(files, fd, (uint64_t)stat.st_size, path, err);
+    // Files of /proc and the like have no size, those of /sys one too large: the end decides.
+    uint64_t size = stat.st_size ? (uint64_t)stat.st_size : UINT64_MAX;
+    return files_send_file(files, fd, size, false, path, err);
 }
 
 static bool is_zero(const char *data, size_t size)
@@ -120,9 +109,10 @@ int files_receive(struct files *files, int fd, uint64_t size, const char *path,
         left -= frame.size;
         if (write_block(fd, frame.payload, frame.size) == 0)
             continue;
-        int sys_errno = errno;
+        int code = err_sys(err, 0, errno, "cannot write '%s'", path);
+        files_refuse(files, err);
         files_skip(files, left);
-        return err_sys(err, 0, sys_errno, "cannot write '%s'", path);
+        return code;
     }
     // A hole at the end, too, is part of the size.
     if (size > 0 && ftruncate(fd, (off_t)size) < 0)
@@ -173,6 +163,8 @@ int files_write(struct files *files, struct wire_reader *in, struct sbx_error *e
     cleanup_fd int fd = open_write(path, mode, err);
     if (fd >= 0)
         return files_receive(files, fd, size, path, err);
+    if (size)
+        files_refuse(files, err);
     files_skip(files, size);
     return fd;
 }

@@ -185,10 +185,13 @@ static int put_entry(struct receiver *receiver, const struct files_entry *entry,
     return result < 0 ? err_sys(err, 0, errno, "cannot make '%s'", path) : 0;
 }
 
-// Everything is read to the END, so that the answer is understood; only the first failure counts.
+// Everything is read to the END, so that the next request is understood; only the first failure
+// counts.
 static int receive_tree(struct receiver *receiver, int code, struct sbx_error *err)
 {
     for (;;) {
+        if (code < 0)
+            files_refuse(receiver->files, err);
         struct files_frame frame = files_next(receiver->files);
         struct files_entry entry;
         if (frame.type == FILES_END)

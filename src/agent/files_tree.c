@@ -26,7 +26,7 @@ static int send_file(struct files *files, int fd, const struct stat *stat, const
 {
     struct files_entry entry = files_entry_of(AT_FDCWD, path, stat, NULL);
     files_put_entry(files, &entry);
-    return files_send_file(files, fd, entry.size, path, err);
+    return files_send_file(files, fd, entry.size, true, path, err);
 }
 
 static int send_regular(struct sender *sender, int dir_fd, const char *name, struct sbx_error *err)

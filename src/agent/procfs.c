@@ -9,19 +9,7 @@
 #include "base/fd.h"
 
 // Positions of /proc/PID/stat counted from the state, which follows the name.
-enum {
-    STATE,
-    PARENT,
-    GROUP,
-    SESSION,
-    UTIME = 11,
-    STIME,
-    CUTIME,
-    CSTIME,
-    THREADS = 17,
-    RESIDENT = 21
-};
-#define NUMBERS (RESIDENT + 1)
+enum { STATE, PARENT, GROUP, SESSION, UTIME = 11, STIME, CUTIME, CSTIME, THREADS = 17, NUMBERS };
 
 int procfs_open(struct procfs *procfs)
 {
@@ -52,7 +40,6 @@ static bool parse(const char *text, struct procfs_stat *stat)
     stat->session = (pid_t)numbers[SESSION];
     stat->ticks = numbers[UTIME] + numbers[STIME] + numbers[CUTIME] + numbers[CSTIME];
     stat->threads = (uint32_t)numbers[THREADS];
-    stat->resident_pages = numbers[RESIDENT];
     return true;
 }
 
@@ -71,4 +58,15 @@ bool procfs_next(struct procfs *procfs, struct procfs_stat *ret_stat)
         }
     }
     return false;
+}
+
+// From statm, which sums up what stat only estimates.
+uint64_t procfs_resident(const struct procfs *procfs, pid_t pid)
+{
+    char path[32], text[256];
+    snprintf(path, sizeof(path), "%d/statm", pid);
+    if (fd_read_file(procfs->fd, path, text, sizeof(text)) < 0)
+        return 0;
+    const char *second = strchr(text, ' ');
+    return second ? strtoull(second, NULL, 10) : 0;
 }

@@ -17,10 +17,11 @@ struct procfs_stat {
     char state;
     uint32_t threads;
     uint64_t ticks; // processor time, waited-for children included
-    uint64_t resident_pages;
 };
 
 int procfs_open(struct procfs *procfs); // -1 and errno
 // The next process that still is there; false at the end.
 bool procfs_next(struct procfs *procfs, struct procfs_stat *ret_stat);
+// Its resident pages; 0 when it is gone.
+uint64_t procfs_resident(const struct procfs *procfs, pid_t pid);
 void procfs_close(struct procfs *procfs);

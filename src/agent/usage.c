@@ -20,7 +20,7 @@ static int count_processes(const struct agent *agent, struct agent_usage *usage)
         return -1;
     while (procfs_next(&procfs, &stat)) {
         ticks += stat.ticks;
-        pages += stat.resident_pages;
+        pages += procfs_resident(&procfs, stat.pid);
         threads += stat.pid == 1 ? 0 : stat.threads;
     }
     procfs_close(&procfs);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * File requests, after AGENT_FILES on a connection: one at a time, each with a final answer. A tree is a
+ * File requests, after AGENT_FILES on a connection: one at a time, each with a final answer. What the host
+ * sends may be refused before it has sent all; it closes then, or sends the rest, which is dropped. A tree is a
  * sequence of entries, parents before children, paths relative to the tree's root ("" is the root itself);
  * a regular file's entry is followed by its bytes in DATA frames, `size` of them in all. Layer: wire.
  */

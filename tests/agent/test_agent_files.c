@@ -523,17 +523,36 @@ static void trees_that_are_too_deep_are_refused(void **state)
     assert_true(directories <= FILES_DEPTH_MAX + 1);
 }
 
-static void a_shrinking_file_keeps_its_promise(void **state)
+static void a_shrinking_file_ends_early_or_in_zeros(void **state)
 {
     const struct session *session = *state;
     const uint64_t size = 64 * 1024 * 1024;
-    make_tree(session, "truncate -s 64M shrinking");
+    uint64_t got = 0;
+    make_tree(session, "truncate -s 64M shrinking; truncate -s 64M promised");
     ask_path(session, FILES_READ, at(session, "shrinking"), 0, 0, 0);
     assert_int_equal(expect_entry(session).size, size);
     assert_int_equal(truncate(at(session, "shrinking"), 10), 0);
+    const struct frame *frame;
+    while ((frame = link_receive(session->link)) && frame->type == FILES_DATA)
+        got += frame->size;
+    assert_int_equal(frame->type, FILES_DONE);
+    assert_true(got < size);
+    // In a tree the size is a promise.
     cleanup_buf struct buf out = BUF_INIT(size + 1);
+    ask_path(session, FILES_GET_TREE, at(session, "promised"), 0, 0, 0);
+    assert_int_equal(expect_entry(session).size, size);
+    assert_int_equal(truncate(at(session, "promised"), 10), 0);
     receive_data(session, &out, size);
     expect_done(session);
+}
+
+static void refusals_come_at_once(void **state)
+{
+    const struct session *session = *state;
+    begin_write(session, "/proc/none", 0, 1 << 30);
+    link_expect_failed(session->link, SBX_ERR_NOT_FOUND);
+    begin_tree(session, "/proc/none", "x"); // not read: the data is still on its way
+    link_expect_end(session->link);
 }
 
 static void a_full_disk_is_said(void **state)
@@ -623,7 +642,8 @@ int main(void)
         WITH_SESSION(bad_paths_in_trees_are_refused),
         WITH_SESSION(trees_go_out),
         WITH_SESSION(trees_that_are_too_deep_are_refused),
-        WITH_SESSION(a_shrinking_file_keeps_its_promise),
+        WITH_SESSION(a_shrinking_file_ends_early_or_in_zeros),
+        WITH_SESSION(refusals_come_at_once),
         WITH_SESSION(a_full_disk_is_said),
         WITH_SESSION(relative_paths_begin_at_home),
         WITH_SESSION(garbage_ends_the_session_only),
