@@ -23,8 +23,9 @@ struct language_deps {
     language_words locked; // when the lock is there; NULL: as without it
     language_words open;   // when it isn't
     language_words run;    // instead of the language's own run; NULL: the same
-    const char *place;     // where the program goes beneath the directory; NULL: its own name
-    const char *env;       // NAME={dir}/... for the program; NULL: none
+    const char
+        *place;      // where the manifest expects a program that it does not name; NULL: beside it
+    const char *env; // NAME={dir}/... for the program; NULL: none
 };
 
 struct language {

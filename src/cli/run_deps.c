@@ -11,8 +11,10 @@
 #include "base/cleanup.h"
 #include "cli/message.h"
 #include "cli/signals.h"
+#include "cli/source.h"
 
 #define PATH_SIZE (4096 + 300)
+#define MANIFEST_MAX (1024 * 1024)
 
 static bool exists(const char *dir, const char *name)
 {
@@ -58,6 +60,29 @@ void run_find_manifest(const struct run *run, struct run_manifest *ret_manifest)
         return;
     snprintf(manifest->dir + used, sizeof(manifest->dir) - used, "/..");
     manifest->above = find_row(language, manifest);
+}
+
+// Whether the manifest has the program's name in quotes: it says itself where the program is.
+static bool names_program(const struct run *run, const struct run_manifest *manifest)
+{
+    char path[PATH_SIZE], quoted[300];
+    cleanup_free char *text = NULL;
+    size_t size;
+    snprintf(path, sizeof(path), "%s/%s", manifest->dir, manifest->row->manifest);
+    snprintf(quoted, sizeof(quoted), "\"%s\"", run->program.name);
+    return source_read_file(path, MANIFEST_MAX, &text, &size, NULL) == 0 && strstr(text, quoted);
+}
+
+void run_choose_place(const struct run *run, const struct run_manifest *manifest, char *text)
+{
+    const char *name = run->program.name;
+    bool expected = manifest->row && manifest->row->place;
+    if (expected && manifest->above)
+        snprintf(text, RUN_PLACE_SIZE, "src/%s", name);
+    else if (expected && !names_program(run, manifest))
+        snprintf(text, RUN_PLACE_SIZE, "%s", manifest->row->place);
+    else
+        snprintf(text, RUN_PLACE_SIZE, "%s", name);
 }
 
 static int upload(struct run *run, const char *dir, const char *name, struct sbx_error *err)

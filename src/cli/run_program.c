@@ -164,8 +164,9 @@ int run_prepare(struct run *run, struct sbx_error *err)
         return 0;
     if (run->values->deps > 0 && language)
         run_find_manifest(run, &manifest);
-    bool placed = manifest.row && manifest.row->place;
-    int code = name_places(run, placed ? manifest.row->place : run->program.name, err);
+    char place[RUN_PLACE_SIZE];
+    run_choose_place(run, &manifest, place);
+    int code = name_places(run, place, err);
     if (code == 0)
         code = write_program(run, err);
     if (code == 0)

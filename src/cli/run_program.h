@@ -15,6 +15,11 @@ struct run_manifest {
 
 void run_find_manifest(const struct run *run, struct run_manifest *ret_manifest);
 
+// Where the program goes beneath its directory in the sandbox. `text` has room for RUN_PLACE_SIZE
+// bytes.
+#define RUN_PLACE_SIZE 300
+void run_choose_place(const struct run *run, const struct run_manifest *manifest, char *text);
+
 // After the program is in its place. 1 when it failed and run->end says how.
 int run_install(struct run *run, const struct run_manifest *manifest, struct sbx_error *err);
 
