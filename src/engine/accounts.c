@@ -110,11 +110,12 @@ void accounts_curate(const char *passwd, const char *group, const char *shell,
     curate_group(group, out_group);
 }
 
-static bool has_name(const char *text, const char *name)
+// Whether a complete line is about that name.
+static bool has_name(const char *text, const char *name, size_t fields)
 {
     struct line line;
     while (next_line(&text, &line))
-        if (line.count > 0 && strcmp(line.fields[0], name) == 0)
+        if (line.count >= fields && strcmp(line.fields[0], name) == 0)
             return true;
     return false;
 }
@@ -129,9 +130,9 @@ static void put_text(struct buf *out, const char *text)
 bool accounts_complete(const char *passwd, const char *group, const char *shell,
                        struct buf *out_passwd, struct buf *out_group)
 {
-    bool user = !has_name(passwd, ACCOUNTS_USER);
-    bool user_group = !has_name(group, ACCOUNTS_USER);
-    bool root = !has_name(passwd, "root");
+    bool user = !has_name(passwd, ACCOUNTS_USER, 7);
+    bool user_group = !has_name(group, ACCOUNTS_USER, 3);
+    bool root = !has_name(passwd, "root", 7);
     // First, so that a number that the image gave to another name reads as `user` too.
     if (user)
         put_user(out_passwd, shell);
@@ -140,7 +141,7 @@ bool accounts_complete(const char *passwd, const char *group, const char *shell,
     put_text(out_passwd, passwd);
     if (user_group)
         buf_printf(out_group, ACCOUNTS_USER ":x:%d:\n", ACCOUNTS_UID);
-    if (!has_name(group, "root"))
+    if (!has_name(group, "root", 3))
         buf_puts(out_group, "root:x:0:\n");
     put_text(out_group, group);
     return user || root;

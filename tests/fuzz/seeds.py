@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the binary seeds of corpus/wire and corpus/frame: one valid message of each kind.
+"""Writes the binary seeds of corpus/wire, corpus/frame and corpus/unpack: one of each kind.
 
 usage: python3 tests/fuzz/seeds.py    (after a change of a message; then look at git diff --stat)
 """
+import io
 import os
 import struct
+import tarfile
 
 CORPUS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
 
@@ -60,8 +62,30 @@ FRAME = {
 }
 
 
+def tar(form, *members):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=form) as archive:
+        for name, kind, more in members:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            member.linkname = more if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+            member.size = len(more) if kind == tarfile.REGTYPE else 0
+            archive.addfile(member, io.BytesIO(more.encode()) if member.size else None)
+    return data.getvalue()[:4096]  # without most of the zeros at the end
+
+
+UNPACK = {
+    "plain": tar(tarfile.USTAR_FORMAT, ("bin", tarfile.DIRTYPE, ""), ("bin/sh", tarfile.REGTYPE, "#!"),
+                 ("sh", tarfile.SYMTYPE, "bin/sh"), ("hard", tarfile.LNKTYPE, "bin/sh")),
+    "through": tar(tarfile.GNU_FORMAT, ("l", tarfile.SYMTYPE, ".."), ("l/x", tarfile.REGTYPE, "x")),
+    "device": tar(tarfile.GNU_FORMAT, ("dev/null", tarfile.CHRTYPE, ""), ("p", tarfile.FIFOTYPE, "")),
+    "pax": tar(tarfile.PAX_FORMAT, ("\u00e9" * 60 + "/a", tarfile.REGTYPE, "x")),
+    "long": tar(tarfile.GNU_FORMAT, ("d/" * 80 + "a", tarfile.REGTYPE, "x")),
+}
+
+
 def main():
-    for folder, seeds in (("wire", WIRE), ("frame", FRAME)):
+    for folder, seeds in (("wire", WIRE), ("frame", FRAME), ("unpack", UNPACK)):
         os.makedirs(os.path.join(CORPUS, folder), exist_ok=True)
         for name, data in seeds.items():
             with open(os.path.join(CORPUS, folder, name), "wb") as file:
