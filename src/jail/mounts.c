@@ -20,7 +20,10 @@
 #include "jail/names.h"
 
 #define ROOT "root"
-#define OVERLAY_OPTIONS_MAX 4096
+// JAIL_LAYERS_MAX names of at most 4 characters each, and less than 100 besides.
+#define OVERLAY_OPTIONS_MAX 1024
+// Terminals of one sandbox; the machine has 4,096 for all.
+#define PTYS_MAX "max=256"
 
 static int do_mount(const char *what, const char *source, const char *target, const char *type,
                     unsigned long flags, const char *data, struct sbx_error *err)
@@ -123,33 +126,16 @@ static int make_nodes(const struct jail *jail, struct sbx_error *err)
     return code;
 }
 
-// Text of a path inside an option list of overlayfs: ',', ':' and '\' need a backslash.
-static int add_escaped(char *out, size_t size, size_t *at, const char *path)
+// Layer i by a short name here: the detached copy put on it, or a link. The sandbox can read the
+// names in its list of mounts, where paths of this machine, and so of its accounts, have no
+// business.
+static int place_layer(const struct jail *jail, size_t i, int fd, struct sbx_error *err)
 {
-    for (; *path; path++) {
-        if (strchr(",:\\", *path) && *at + 1 < size)
-            out[(*at)++] = '\\';
-        if (*at + 1 >= size)
-            return -1;
-        out[(*at)++] = *path;
-    }
-    out[*at] = '\0';
-    return 0;
-}
-
-// Layer i as a path: the detached copy put on lI, or the directory itself.
-static int layer_path(const struct jail *jail, size_t i, int fd, char *path, size_t size,
-                      struct sbx_error *err)
-{
-    if (fd < 0) {
-        snprintf(path, size, "%s", jail->spec.layers[i].value);
-        return 0;
-    }
-    snprintf(path, size, "l%zu", i);
-    if (mkdir(path, 0755) < 0 || mount_move(fd, path) < 0)
-        return jail_fail(err, "overlay", "cannot use the image directory '%s'",
-                         jail->spec.layers[i].value);
-    return 0;
+    char name[24];
+    const char *path = jail->spec.layers[i].value;
+    snprintf(name, sizeof(name), "l%zu", i);
+    int failed = fd < 0 ? symlink(path, name) : mkdir(name, 0755) < 0 || mount_move(fd, name) < 0;
+    return failed ? jail_fail(err, "overlay", "cannot use the image directory '%s'", path) : 0;
 }
 
 struct overlay {
@@ -164,14 +150,10 @@ static int overlay_options(const struct jail *jail, const struct overlay *overla
         (size_t)snprintf(out, size, "upperdir=up%u,workdir=work%u%s,lowerdir=", overlay->number,
                          overlay->number, jail->privileged ? "" : ",userxattr");
     for (size_t i = overlay->first; i < overlay->first + overlay->count; i++) {
-        char path[1024];
-        int code = layer_path(jail, i, fds[i], path, sizeof(path), err);
+        int code = place_layer(jail, i, fds[i], err);
         if (code < 0)
             return code;
-        if (i > overlay->first && at + 1 < size)
-            out[at++] = ':';
-        if (add_escaped(out, size, &at, path) < 0)
-            return err_set(err, SBX_ERR_INVALID, "the image's paths are too long");
+        at += (size_t)snprintf(out + at, size - at, "%sl%zu", i > overlay->first ? ":" : "", i);
     }
     return 0;
 }
@@ -240,7 +222,7 @@ static int mount_devices(const struct jail *jail, struct sbx_error *err)
     int code = do_mount("device", "dev", ROOT "/dev", NULL, MS_BIND | MS_REC, NULL, err);
     return code < 0 ? code
                     : do_mount("devpts", "devpts", ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                               "newinstance,ptmxmode=0666,mode=0620", err);
+                               "newinstance,ptmxmode=0666,mode=0620," PTYS_MAX, err);
 }
 
 // What /proc tells everybody about the whole machine and nobody inside needs. What only the

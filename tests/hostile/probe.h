@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The hostile program: tries to leave the sandbox it runs in, one check a hole, numbered as the
- * rows of the threat list in SECURITY.md. A check never harms the machine where the hole is open.
+ * rows of the list in docs/threats.md. A check never harms the machine where the hole is open.
  */
 #pragma once
 

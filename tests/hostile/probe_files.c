@@ -350,6 +350,19 @@ static void no_device_mounts(const struct world *world, struct result *result)
     result_ok(result, "nodev");
 }
 
+// Paths of the host would tell names of its accounts. What a user mounts is known to be from there.
+static void mount_sources(const struct world *world, struct result *result)
+{
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    char line[8192];
+    result_ok(result, "no paths of the host");
+    while (mounts && fgets(line, sizeof(line), mounts)) {
+        char *layers = strstr(line, "lowerdir=");
+        if (layers && memchr(layers, '/', strcspn(layers, " ,\n")))
+            return result_open(result, "%.*s", (int)strcspn(layers, ",\n"), layers);
+    }
+}
+
 const struct probe file_probes[] = {
     {"7", "kernel settings", settings},
     {"8", "kernel files", kernel_files},
@@ -365,5 +378,6 @@ const struct probe file_probes[] = {
     {"32", "nodev mounts", no_device_mounts},
     {"40", "cgroups", cgroup_writing},
     {"47", "writable mounts are bounded", bounded_mounts},
+    {"57", "list of mounts", mount_sources},
     {0},
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The probe must be able to fail: where holes are known to be open, it has to find them."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,15 @@ class ProbeFindsHoles(unittest.TestCase):
         self.assertIn("11 remount writable", report.open)
         # And it sees what is closed: bubblewrap makes a /dev of its own.
         self.assertNotIn("31 devices by scan", report.open)
+
+    def test_the_list_and_the_probe_agree(self):
+        prefix = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
+        if not works(prefix):
+            self.skipTest("this machine allows no user namespaces")
+        with open(os.path.join(os.environ["TREE"], "docs/threats.md"), encoding="utf-8") as file:
+            rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", file.read(), re.MULTILINE)
+        listed = {int(row) for row, tried in rows if "probe" in tried}
+        self.assertEqual(listed, {row for _, row, _, _ in run(prefix).checks})
 
     def test_not_outside_of_a_sandbox(self):
         done = subprocess.run([PROBE], stdin=subprocess.DEVNULL, capture_output=True, check=False)

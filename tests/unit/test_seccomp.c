@@ -354,7 +354,7 @@ struct case_of {
 #define NO VERDICT(EPERM)
 #define YES SECCOMP_RET_ALLOW
 
-// Rows of the threat list in SECURITY.md, said a second time and by hand.
+// Rows of the list in docs/threats.md, said a second time and by hand.
 static const struct case_of cases[] = {
     {"clone3", {0}, VERDICT(ENOSYS)},
     {"clone", {0x003d0f00}, YES}, // pthread_create
