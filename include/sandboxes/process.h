@@ -14,7 +14,7 @@ enum sbx_exec_flags {
     SBX_EXEC_BACKGROUND = 1 << 1, /* outlives this handle and process; output is kept for attach */
     SBX_EXEC_STDIN = 1 << 2,      /* keep the command's input open for sbx_process_write() */
     SBX_EXEC_MERGE = 1 << 3,      /* stderr goes where stdout goes, in order */
-    SBX_EXEC_CLEAN_ENV = 1 << 4   /* given env and the user's (PATH, HOME, ...), none of the sandbox's */
+    SBX_EXEC_CLEAN_ENV = 1 << 4   /* only the given env, not even a PATH */
 };
 
 /* What to run. Give argv, or shell for a line run by the sandbox's /bin/sh -c. Borrowed by the call. */

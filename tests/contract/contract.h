@@ -52,6 +52,11 @@ extern struct sbx_error err; // of the last call
 void expect_ok(int code, const char *call, const char *file, int line);
 void expect_code(int want, int code, const char *call, const char *file, int line);
 
+// Skips the case if an ordinary user's machine lacks what `code` complains about; root has everything.
+void skip_if_lacking(int code);
+// The same for other users in a sandbox, which need a range of subordinate ids.
+void need_other_users(void);
+
 // A spec of this provider with this run's label and, if name is not NULL, one more.
 struct sbx_spec spec_with(const char *name, const char *value);
 struct sbx_sandbox *create(const struct sbx_spec *spec);

@@ -251,6 +251,7 @@ static void a_directory_is_no_file(void **state)
 static void files_belong_to_the_user_they_are_written_as(void **state)
 {
     struct sbx_file_options options = SBX_FILE_OPTIONS_INIT;
+    need_other_users();
     put("/tmp/mine", "x");
     uint32_t user = stat_one("/tmp/mine")->uid;
     options.user = "root";
@@ -264,6 +265,7 @@ static void a_user_s_rights_hold(void **state)
     struct sbx_file_options options = SBX_FILE_OPTIONS_INIT;
     char *data = NULL;
     size_t size;
+    need_other_users();
     options.user = "root";
     options.mode = 0600;
     ok(sbx_file_write(suite.sandbox, "/root/secret", "x", 1, &options, NULL, &err));

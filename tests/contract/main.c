@@ -30,6 +30,24 @@ void expect_code(int want, int code, const char *call, const char *file, int lin
     }
 }
 
+void skip_if_lacking(int code)
+{
+    if (code != SBX_ERR_SETUP && (code != SBX_ERR_UNSUPPORTED || geteuid() == 0))
+        return;
+    print_message("# skipped: %s (%s)\n", err.message, err.remedy);
+    skip();
+}
+
+void need_other_users(void)
+{
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct sbx_result result = {0};
+    exec.shell = "true";
+    exec.user = "root";
+    skip_if_lacking(sbx_run(suite.sandbox, &exec, NULL, &result, &err));
+    sbx_result_deinit(&result);
+}
+
 struct sbx_spec spec_with(const char *name, const char *value)
 {
     static struct sbx_pair labels[2];

@@ -362,7 +362,7 @@ static int fill_env(struct fake_process *process, const struct sbx_exec *exec,
                     struct sbx_error *err)
 {
     const struct fake_box *box = process->box;
-    bool clean = exec->flags & SBX_EXEC_CLEAN_ENV;
+    size_t first = exec->flags & SBX_EXEC_CLEAN_ENV ? 2 : 0;
     const char *user = fake_user_name(process->uid), *home = fake_user_home(process->uid);
     const struct sbx_pair base[] = {
         {"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"HOME", home}, {"USER", user}};
@@ -374,8 +374,8 @@ static int fill_env(struct fake_process *process, const struct sbx_exec *exec,
     process->env = calloc(ARRAY_SIZE(base) + box->env_count + exec->env_count + 1, sizeof(char *));
     if (!process->env)
         return err_nomem(err);
-    for (size_t part = 0; part < ARRAY_SIZE(parts); part++)
-        for (size_t i = 0; i < parts[part].count && !(clean && part == 1); i++)
+    for (size_t part = first; part < ARRAY_SIZE(parts); part++)
+        for (size_t i = 0; i < parts[part].count; i++)
             if (!set_env(process, parts[part].pairs[i].name, parts[part].pairs[i].value))
                 return err_nomem(err);
     return 0;
@@ -421,7 +421,7 @@ static int fill(struct fake_process *process, const struct sbx_exec *exec, struc
     const char *cwd = exec->cwd ? exec->cwd : box->workdir ? box->workdir : view.cwd;
     code = memfs_find(&view, cwd, MEMFS_FOLLOW, &node, err);
     if (code < 0 || node->kind != SBX_FILE_DIRECTORY)
-        return err_sys(err, 0, ENOENT, "cannot enter the directory '%s'", cwd);
+        return err_sys(err, SBX_ERR_EXEC, ENOENT, "cannot enter the directory '%s'", cwd);
     process->cwd = strdup(cwd);
     if (!process->cwd)
         return err_nomem(err);
