@@ -61,7 +61,11 @@ static const struct opt_row rows[] = {
      .flags = OPT_NEGATABLE,
      FIELD(keep),
      .help = "do not destroy the sandbox at the end"},
-    {.name = "tty", .letter = 'T', .kind = OPT_FLAG, FIELD(tty), .help = "run it on a terminal"},
+    {.name = "tty",
+     .letter = 'T',
+     .kind = OPT_FLAG,
+     FIELD(tty),
+     .help = "run it on a terminal; without a command: a shell to type in"},
     {.name = "json",
      .kind = OPT_FLAG,
      FIELD(json),
@@ -274,8 +278,8 @@ static int run_all(struct run *run, struct invocation *use)
     if (code == 0)
         code = build_spec(run, &err);
     if (code == 0)
-        code = program_read(run->values->file, run->values->language, &use->operands, &run->program,
-                            &err);
+        code = program_read(run->values->file, run->values->language, &use->operands,
+                            run->values->tty > 0, &run->program, &err);
     int status;
     if (code < 0) {
         status = cli_usage(run->cli, &err);

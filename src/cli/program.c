@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "cli/source.h"
 
+#define LOGIN_SHELL "command -v bash >/dev/null && exec bash -l; exec sh -l"
+
 void program_deinit(struct program *program)
 {
     free(program->data);
@@ -109,7 +111,7 @@ static int read_command(const struct opt_operands *operands, struct program *pro
 }
 
 int program_read(const char *file, const char *language, const struct opt_operands *operands,
-                 struct program *ret_program, struct sbx_error *err)
+                 bool shell, struct program *ret_program, struct sbx_error *err)
 {
     cleanup_program struct program program = {.kind = PROGRAM_TEXT};
     int code = language ? find_language(language, &program.language, err) : 0;
@@ -125,6 +127,9 @@ int program_read(const char *file, const char *language, const struct opt_operan
         code = read_text(file, &program, err);
     } else if (operands->count > 0) {
         code = read_command(operands, &program);
+    } else if (isatty(STDIN_FILENO) && shell) {
+        program.kind = PROGRAM_LINE;
+        program.line = LOGIN_SHELL;
     } else if (isatty(STDIN_FILENO)) {
         code = complain_nothing(err);
     } else {

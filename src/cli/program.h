@@ -23,9 +23,9 @@ struct program {
     const char *path; // the file it came from, NULL for standard input; borrowed
 };
 
-// Decides by file, language and operands; reads the program's text. INVALID: a mistake in the
-// command line.
+// Decides by file, language and operands; reads the program's text. With `shell`, nothing to run
+// and a terminal to type on mean a login shell. INVALID: a mistake in the command line.
 int program_read(const char *file, const char *language, const struct opt_operands *operands,
-                 struct program *ret_program, struct sbx_error *err);
+                 bool shell, struct program *ret_program, struct sbx_error *err);
 void program_deinit(struct program *program);
 #define cleanup_program cleanup(program_deinit)

@@ -186,14 +186,14 @@ static void tells_lines_from_words(void **state)
     struct opt_operands line = {one, 1, SIZE_MAX}, dashed = {one, 1, 0},
                         words = {many, 2, SIZE_MAX};
     cleanup_program struct program program = {0};
-    assert_int_equal(program_read(NULL, NULL, &line, &program, &err), 0);
+    assert_int_equal(program_read(NULL, NULL, &line, false, &program, &err), 0);
     assert_int_equal(program.kind, PROGRAM_LINE);
-    assert_int_equal(program_read(NULL, NULL, &dashed, &program, &err), 0);
+    assert_int_equal(program_read(NULL, NULL, &dashed, false, &program, &err), 0);
     assert_int_equal(program.kind, PROGRAM_WORDS);
-    assert_int_equal(program_read(NULL, NULL, &words, &program, &err), 0);
+    assert_int_equal(program_read(NULL, NULL, &words, false, &program, &err), 0);
     assert_int_equal(program.kind, PROGRAM_WORDS);
     assert_int_equal(program.word_count, 2);
-    assert_int_equal(program_read(NULL, "python", &line, &program, &err), 0);
+    assert_int_equal(program_read(NULL, "python", &line, false, &program, &err), 0);
     assert_int_equal(program.kind, PROGRAM_TEXT);
     assert_string_equal(program.data, "echo hi");
     assert_string_equal(program.name, "main.py");

@@ -235,6 +235,16 @@ class Exec(LocalCase):
         self.assertIn(self.name, out[1])
 
 
+class Shell(LocalCase):
+    def test_in_a_sandbox_of_its_own(self):
+        ours, _, process = self.on_terminal("run", "-T")
+        self.read_until(ours, rb"[$#] ")
+        os.write(ours, b"echo it-is-$((40 + 2)); exit 9\r")
+        self.read_until(ours, rb"it-is-42")
+        self.assertEqual(9, process.wait(20))
+        self.assertEqual([], self.ids())
+
+
 class Ports(LocalCase):
     def test_expose(self):
         self.env["SANDBOXES_NETWORK"] = "internet"
