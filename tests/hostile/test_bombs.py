@@ -45,7 +45,7 @@ class Bombs(box.Case):
             spent = time.monotonic() - begin
             # The sandbox can still be ended, which __exit__ does.
         self.assertLess(spent, seconds + 10)
-        self.assertGreater(free_memory(), before - 512 * MIB)
+        self.assertGreater(free_memory(), before - 2048 * MIB)  # others are at work here too
         return done
 
     def test_memory(self):

@@ -55,12 +55,14 @@ class ProbeFindsHoles(unittest.TestCase):
             self.skipTest("bubblewrap does not run here")
         report = run(prefix)
         self.assertGreater(len(report.open), 40)
-        self.assertIn("11 remount writable", report.open)
+        if os.geteuid() == 0:  # for others the kernel locks what it has bound read-only
+            self.assertIn("11 remount writable", report.open)
         # And it sees what is closed: bubblewrap makes a /dev of its own.
         self.assertNotIn("31 devices by scan", report.open)
 
     def test_the_list_and_the_probe_agree(self):
-        prefix = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
+        prefix = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--fork",
+                  "--mount-proc"]
         if not works(prefix):
             self.skipTest("this machine allows no user namespaces")
         with open(os.path.join(os.environ["TREE"], "docs/threats.md"), encoding="utf-8") as file:
