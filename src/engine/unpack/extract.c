@@ -84,14 +84,16 @@ static int set_times_at(int dir_fd, const char *leaf, struct timespec time)
     return utimensat(dir_fd, leaf, times, AT_SYMLINK_NOFOLLOW);
 }
 
-// Owner, then mode (changing the owner clears set-user-id), then times.
+// Owner, then the set-user-id bits (which changing the owner clears), then times.
 static int set_file_facts(struct extract *x, struct archive_entry *entry, int fd, const char *path)
 {
     const struct timespec times[2] = {modified(entry), modified(entry)};
-    if (geteuid() == 0 &&
-        fchown(fd, owner(archive_entry_uid(entry)), owner(archive_entry_gid(entry))) < 0)
+    uid_t uid = owner(archive_entry_uid(entry));
+    gid_t gid = owner(archive_entry_gid(entry));
+    mode_t mode = archive_entry_perm(entry) & 07777;
+    if (x->root && (uid != 0 || gid != 0) && fchown(fd, uid, gid) < 0)
         return fail(x, path);
-    if (fchmod(fd, archive_entry_perm(entry) & 07777) < 0)
+    if ((mode & 07000) && fchmod(fd, mode) < 0)
         return fail(x, path);
     (void)futimens(fd, times); // a time that the file system can't hold is no reason to refuse
     return 0;
@@ -101,7 +103,7 @@ static int copy_blocks(struct extract *x, int fd, const char *path, int64_t size
 {
     const void *data;
     size_t length;
-    int64_t offset;
+    int64_t offset, end = 0;
     int status;
     while ((status = archive_read_data_block(x->archive, &data, &length, &offset)) == ARCHIVE_OK) {
         if (offset < 0 || offset > size || (int64_t)length > size - offset)
@@ -116,8 +118,12 @@ static int copy_blocks(struct extract *x, int fd, const char *path, int64_t size
                 return fail(x, path);
             done += put > 0 ? (size_t)put : 0;
         }
+        end = length > 0 ? offset + (int64_t)length : end;
     }
-    return status == ARCHIVE_EOF ? 0 : extract_unreadable(x->archive, x->err);
+    if (status != ARCHIVE_EOF)
+        return extract_unreadable(x->archive, x->err);
+    // A hole at the end.
+    return end != size && ftruncate(fd, size) < 0 ? fail(x, path) : 0;
 }
 
 static int make_file(struct extract *x, struct archive_entry *entry, int dir_fd, const char *leaf,
@@ -126,13 +132,11 @@ static int make_file(struct extract *x, struct archive_entry *entry, int dir_fd,
     int64_t size = archive_entry_size(entry);
     if (size < 0 || (uint64_t)size > x->bytes_max)
         return too_large(x);
-    cleanup_fd int fd =
-        openat(dir_fd, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    cleanup_fd int fd = openat(dir_fd, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                               archive_entry_perm(entry) & 0777);
     if (fd < 0)
         return fail(x, path);
     int rc = size > 0 ? copy_blocks(x, fd, path, size) : 0;
-    if (rc == 0 && ftruncate(fd, size) < 0) // a hole at the end
-        rc = fail(x, path);
     return rc < 0 ? rc : set_file_facts(x, entry, fd, path);
 }
 
@@ -188,8 +192,8 @@ static int make_symlink(struct extract *x, struct archive_entry *entry, int dir_
         return refuse(x, path, "is a link to nothing");
     if (symlinkat(target, dir_fd, leaf) < 0)
         return fail(x, path);
-    if (geteuid() == 0 && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
-                                   owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
+    if (x->root && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
+                            owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
         return fail(x, path);
     (void)set_times_at(dir_fd, leaf, modified(entry));
     return 0;
@@ -201,8 +205,8 @@ static int make_fifo(struct extract *x, struct archive_entry *entry, int dir_fd,
     if (mkfifoat(dir_fd, leaf, 0600) < 0 ||
         fchmodat(dir_fd, leaf, archive_entry_perm(entry) & 0777, 0) < 0)
         return fail(x, path);
-    if (geteuid() == 0 && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
-                                   owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
+    if (x->root && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
+                            owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
         return fail(x, path);
     return 0;
 }
@@ -305,7 +309,7 @@ static int finish_dirs(struct extract *x)
         int rc = path_walk_open(&x->walk, dir->path, false, &dir_fd, &leaf, x->err);
         if (rc < 0)
             return rc;
-        if (geteuid() == 0 && fchownat(dir_fd, leaf, dir->uid, dir->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        if (x->root && fchownat(dir_fd, leaf, dir->uid, dir->gid, AT_SYMLINK_NOFOLLOW) < 0)
             return fail(x, dir->path);
         if (fchmodat(dir_fd, leaf, dir->mode, 0) < 0)
             return fail(x, dir->path);
@@ -318,6 +322,7 @@ int extract_all(struct extract *x)
 {
     struct archive_entry *entry;
     int status, rc = 0;
+    x->root = geteuid() == 0;
     while (rc == 0 && (status = archive_read_next_header(x->archive, &entry)) != ARCHIVE_EOF) {
         if (status < ARCHIVE_WARN) // a warning is about an attribute or the spelling of a name
             return extract_unreadable(x->archive, x->err);

@@ -2,6 +2,7 @@
 // An archive's entries made files beneath a directory, by rules of our own. Layer: engine.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@ struct archive;
 struct extract {
     struct archive *archive;
     struct path_walk walk;
+    bool root; // owners can be kept
     uint64_t bytes_max;
     uint64_t bytes;
     uint64_t entries;
@@ -24,8 +26,9 @@ struct extract {
 };
 
 /*
- * Unpacks all entries. Errors: INVALID (the archive is damaged or does what no honest one does: the
- * message says which entry, and what), QUOTA (too large, or the disk is full), IO, NOMEM.
+ * Unpacks all entries; the umask is 0. Errors: INVALID (the archive is damaged or does what no
+ * honest one does: the message says which entry, and what), QUOTA (too large, or the disk is full),
+ * IO, NOMEM.
  */
 int extract_all(struct extract *extract);
 void extract_deinit(struct extract *extract);
