@@ -149,8 +149,9 @@ static int start_failed(const struct launch *launch, const struct start *start,
     case START_RIGHTS:
         return rights_failed(start->rights_step, start->sys_errno, launch->user, err);
     case START_CWD:
-        return err_sys(err, SBX_ERR_EXEC, start->sys_errno, "cannot enter the directory '%s'",
-                       launch->cwd);
+        err_sys(err, SBX_ERR_EXEC, start->sys_errno, "cannot enter the directory '%s'",
+                launch->cwd);
+        return err_hint(err, "make the directory first, or start the command in another one");
     case START_EXEC:
         return err_sys(err, SBX_ERR_EXEC, start->sys_errno, "cannot run '%s'", program);
     case START_STUCK:

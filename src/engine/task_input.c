@@ -11,8 +11,7 @@
 
 /*
  * A socket that polls writable is at most a quarter full (unix_writable() in Linux), so a frame of
- * this size never blocks: the lock is held for no longer than a copy, and a signal gets past any
- * amount of input.
+ * this size never blocks: the lock is held for no longer than a copy.
  */
 #define INPUT_CHUNK (16 * 1024)
 #define ROOM_PAUSE_MS 100
@@ -158,9 +157,32 @@ int task_resize(struct task *task, uint16_t rows, uint16_t cols, struct sbx_erro
                       err);
 }
 
+/*
+ * The agent does not read on while input waits for a program that takes none, so a signal behind
+ * that input takes a connection of its own. As with the others no answer is awaited.
+ */
+static int signal_past_input(struct task *task, int32_t signal, struct sbx_error *err)
+{
+    struct deadline deadline = deadline_in(BOX_ANSWER_MS);
+    cleanup_conn struct conn conn = CONN_NONE;
+    cleanup_buf struct buf payload = BUF_INIT(64);
+    pthread_mutex_lock(&task->lock);
+    int code = task->conn.fd < 0 ? has_ended(task, err) : 0;
+    pthread_mutex_unlock(&task->lock);
+    wire_put_u32(&payload, task->pid);
+    wire_put_u32(&payload, (uint32_t)signal);
+    if (code == 0 && payload.failed)
+        code = err_nomem(err);
+    if (code == 0)
+        code = box_connect(task->box, deadline, &conn, err);
+    return code < 0 ? code : conn_send(&conn, AGENT_SIGNAL_TO, &payload, deadline, err);
+}
+
 int task_signal(struct task *task, int32_t signal, struct sbx_error *err)
 {
     cleanup_buf struct buf payload = BUF_INIT(64);
+    if (!task->direct)
+        return signal_past_input(task, signal, err);
     wire_put_u32(&payload, (uint32_t)signal);
     if (payload.failed)
         return err_nomem(err);
