@@ -25,7 +25,7 @@ struct box *box_hold(struct box *box);
 void box_release(struct box *box);
 
 // How long an agent may take for an answer that it can give at once.
-#define BOX_ANSWER_MS 30000
+#define BOX_ANSWER_MS 10000
 
 // Waits for one of the poll(2) events on a connection, as box_receive() does.
 int box_await(struct box *box, int fd, short events, int64_t limit_ms, struct deadline deadline,

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 
 #define ORIGIN "local"
 #define CREATE_WAIT_MS 5000 // for a sweeper that looks at a directory
+#define NAME_SIZE 64        // of a valid id
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 int store_open(struct store *ret_store, struct sbx_error *err)
@@ -112,15 +114,15 @@ enum store_life store_look(const struct store *store, const char *id)
     return look(store, id, &fd);
 }
 
-// Our ids, and nothing else that lies in the directory.
+// Ids of sandboxes, and nothing else that lies in the directory.
 static bool is_box_name(const char *name)
 {
-    return strncmp(name, "sb-", 3) == 0 && strlen(name) == ID_SIZE - 1 && id_valid(name);
+    return strncmp(name, "sb-", 3) == 0 && id_valid(name);
 }
 
 // Names of a set of sandboxes, collected before anything is done about them.
 struct names {
-    char (*items)[ID_SIZE];
+    char (*items)[NAME_SIZE];
     size_t count, capacity;
 };
 
@@ -133,13 +135,13 @@ static int names_add(struct names *names, const char *name, struct sbx_error *er
 {
     if (names->count == names->capacity) {
         size_t capacity = names->capacity ? names->capacity * 2 : 64;
-        void *items = realloc(names->items, capacity * ID_SIZE);
+        void *items = realloc(names->items, capacity * NAME_SIZE);
         if (!items)
             return err_nomem(err);
         names->items = items;
         names->capacity = capacity;
     }
-    memcpy(names->items[names->count++], name, ID_SIZE);
+    snprintf(names->items[names->count++], NAME_SIZE, "%s", name);
     return 0;
 }
 
@@ -168,8 +170,8 @@ static int read_names(const struct store *store, const char *prefix, struct name
     return code;
 }
 
-// A living sandbox's record. Whatever else it is, is passed over (RECORD_ABSENT) with a note, or
-// swept.
+// The record of a living sandbox (RECORD_ABSENT if it isn't one; a stale one is swept), and its
+// directory.
 static enum record_result read_living(const struct store *store, const char *id,
                                       struct record *ret_record, int *ret_fd)
 {
@@ -181,11 +183,10 @@ static enum record_result read_living(const struct store *store, const char *id,
         return RECORD_ABSENT;
     enum record_result result = record_read(fd, id, ret_record);
     if (result == RECORD_BAD)
-        log_warn(ORIGIN, "%s/%s is passed over: its record is damaged or of another version",
+        log_warn(ORIGIN, "the record of sandbox %s/%s is damaged or of another version",
                  store->path, id);
-    if (result == RECORD_OK && ret_fd)
-        *ret_fd = steal_fd(&fd);
-    return result == RECORD_BAD ? RECORD_ABSENT : result;
+    *ret_fd = steal_fd(&fd);
+    return result;
 }
 
 static int older(const void *a, const void *b)
@@ -210,8 +211,9 @@ static int collect(const struct store *store, const struct names *names,
     if (!all->records)
         return err_nomem(err);
     for (size_t i = 0; i < names->count; i++) {
+        cleanup_fd int fd = -1;
         struct record *record = &all->records[all->count];
-        enum record_result result = read_living(store, names->items[i], record, NULL);
+        enum record_result result = read_living(store, names->items[i], record, &fd);
         if (result == RECORD_NOMEM)
             return err_nomem(err);
         if (result != RECORD_OK)
@@ -276,26 +278,38 @@ static int pick(const struct store *store, const struct names *names, struct rec
     return 0;
 }
 
+static int find_prefix(const struct store *store, const char *prefix, struct record *record,
+                       int *ret_fd, struct sbx_error *err)
+{
+    cleanup(names_deinit) struct names names = {0};
+    size_t count = 0;
+    int code = read_names(store, prefix, &names, err);
+    if (code == 0)
+        code = pick(store, &names, record, ret_fd, &count, err);
+    if (code < 0 || count == 1)
+        return code;
+    if (count == 0)
+        return not_found(prefix, err);
+    err_set(err, SBX_ERR_CONFLICT, "several sandboxes have an id that begins with '%s'", prefix);
+    return err_hint(err, "give more of the id; 'sandboxes list' shows them");
+}
+
 int store_find(const struct store *store, const char *id, struct record *ret_record,
                int *ret_dir_fd, struct sbx_error *err)
 {
-    if (!id_valid(id))
-        return not_found(id, err);
-    cleanup(names_deinit) struct names names = {0};
     cleanup_record struct record record = {0};
     cleanup_fd int fd = -1;
-    size_t count = 0;
-    int code = is_box_name(id) ? names_add(&names, id, err) : read_names(store, id, &names, err);
-    if (code == 0)
-        code = pick(store, &names, &record, &fd, &count, err);
+    if (!id_valid(id))
+        return not_found(id, err);
+    enum record_result result =
+        is_box_name(id) ? read_living(store, id, &record, &fd) : RECORD_ABSENT;
+    int code = result == RECORD_NOMEM ? err_nomem(err) : 0;
+    if (code == 0 && fd < 0)
+        code = find_prefix(store, id, &record, &fd, err);
+    else if (code == 0 && result == RECORD_ABSENT)
+        code = not_found(id, err); // it is just being made
     if (code < 0)
         return code;
-    if (count > 1)
-        return err_set(err, SBX_ERR_CONFLICT, "several sandboxes have an id that begins with '%s'",
-                       id),
-               err_hint(err, "give more of the id; 'sandboxes list' shows them"), SBX_ERR_CONFLICT;
-    if (count == 0)
-        return not_found(id, err);
     *ret_record = record;
     record = (struct record){0};
     *ret_dir_fd = steal_fd(&fd);

@@ -42,7 +42,7 @@ static bool cgroup_of(const char *path, const char *id)
 // given to another process meanwhile does no harm.
 static bool belongs(long pid, const char *id)
 {
-    char path[64], text[4096], wanted[ID_SIZE + 3];
+    char path[64], text[4096], wanted[80];
     snprintf(path, sizeof(path), "/proc/%ld/cgroup", pid);
     snprintf(wanted, sizeof(wanted), "/%s", id);
     return fd_read_file(AT_FDCWD, path, text, sizeof(text)) > 0 && strstr(text, wanted);

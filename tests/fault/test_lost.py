@@ -97,6 +97,7 @@ class Lost(SandboxCase):
             time.sleep(moment)
             running.kill()
             running.communicate()
+            self.sandboxes("list")  # what was only begun is swept by whoever looks
             self.assertEqual([], self.leftovers(), f"killed after {moment} s")
 
     def test_caller_signalled(self):

@@ -124,14 +124,14 @@ static int local_get(void *provider, const char *id, const struct sbx_call *call
         code = store_find(&store, id, &record, &dir_fd, err);
     if (code < 0)
         return code;
-    struct box *box = box_new(record.spec.id, dir_fd);
+    struct box *box = box_new(record.data ? record.spec.id : id, dir_fd);
     struct local_box *handle = box ? new_handle(provider, box) : NULL;
     if (!handle) {
         box_release(box);
         return err_nomem(err);
     }
     handle->record = record;
-    handle->has_record = true;
+    handle->has_record = record.data != NULL;
     record = (struct record){0};
     *ret_box = handle;
     return 0;
