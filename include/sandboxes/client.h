@@ -15,18 +15,23 @@ struct sbx_provider;
 
 struct sbx_client_options {
     size_t size;
-    const char *provider;    /* name of the default provider; NULL: SANDBOXES_PROVIDER, the configuration
-                                file, then the first configured one, at last "local" */
+    /* Name of the default provider. NULL: SANDBOXES_PROVIDER, the configuration file, then the
+       first configured one, at last "local". */
+    const char *provider;
     const char *config_path; /* NULL: $XDG_CONFIG_HOME/sandboxes/config.toml, if there is one */
 };
-#define SBX_CLIENT_OPTIONS_INIT {sizeof(struct sbx_client_options), NULL, NULL}
+#define SBX_CLIENT_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(struct sbx_client_options), NULL, NULL                                              \
+    }
 
 /*
- * Opens a client. Cheap: no provider is contacted, no thread started. Thread-safe to use afterwards;
- * close it after everything that was made from it is freed. Errors: INVALID, NOT_FOUND, NOMEM, IO.
+ * Opens a client. Cheap: no provider is contacted, no thread started. Thread-safe to use
+ * afterwards; close it after everything that was made from it is freed. Errors: INVALID, NOT_FOUND,
+ * NOMEM, IO.
  */
-SBX_API int sbx_client_open(const struct sbx_client_options *options, struct sbx_client **ret_client,
-                            struct sbx_error *err);
+SBX_API int sbx_client_open(const struct sbx_client_options *options,
+                            struct sbx_client **ret_client, struct sbx_error *err);
 SBX_API void sbx_client_close(struct sbx_client *client);
 
 /* Name of the provider that is used when a spec names none. Lives as long as the client. */
@@ -42,12 +47,15 @@ struct sbx_provider_info {
     char reason[512];      /* why not, when not configured; else a note or "" */
     char remedy[512];      /* what would make it usable */
 };
-#define SBX_PROVIDER_INFO_INIT {.size = sizeof(struct sbx_provider_info)}
+#define SBX_PROVIDER_INFO_INIT                                                                     \
+    {                                                                                              \
+        .size = sizeof(struct sbx_provider_info)                                                   \
+    }
 
 /* Number of providers known to this build, and the i-th of them in the order of auto-detection. */
 SBX_API size_t sbx_provider_count(const struct sbx_client *client);
-SBX_API int sbx_provider_get(struct sbx_client *client, size_t index, struct sbx_provider_info *ret_info,
-                             struct sbx_error *err);
+SBX_API int sbx_provider_get(struct sbx_client *client, size_t index,
+                             struct sbx_provider_info *ret_info, struct sbx_error *err);
 
 /* Library version, "MAJOR.MINOR.PATCH". */
 SBX_API const char *sbx_version(void);
@@ -55,7 +63,8 @@ SBX_API const char *sbx_version(void);
 /* Receives debug lines: level 0 error .. 3 debug, origin such as "local", text without newline. */
 typedef void (*sbx_log_fn)(void *payload, int level, const char *origin, const char *text);
 
-/* Sets the only sink of log lines (NULL: none, the default). Call before other threads use the library. */
+/* Sets the only sink of log lines (NULL: none, the default). Call before other threads use the
+ * library. */
 SBX_API void sbx_log_set(sbx_log_fn sink, void *payload);
 
 #ifdef __cplusplus

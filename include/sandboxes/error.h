@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors are values: every call that can fail takes a caller-owned struct sbx_error and fills it once. */
+/* Errors are values: every call that can fail takes a caller-owned struct sbx_error and fills it
+ * once. */
 #ifndef SANDBOXES_ERROR_H
 #define SANDBOXES_ERROR_H
 
@@ -25,17 +26,18 @@ enum sbx_code {
     SBX_ERR_UNAVAILABLE = -9,  /* the other side is gone or not reachable; trying again may help */
     SBX_ERR_PROTOCOL = -10,    /* the other side said something that makes no sense */
     SBX_ERR_UNSUPPORTED = -11, /* this provider or machine can't do that */
-    SBX_ERR_SETUP = -12,       /* the machine lacks something; the remedy says what to install or allow */
-    SBX_ERR_EXEC = -13,        /* the program could not be started (sys_errno: ENOENT, EACCES, ...) */
-    SBX_ERR_NOMEM = -14,       /* out of memory */
-    SBX_ERR_IO = -15,          /* a system call failed; sys_errno says how */
-    SBX_ERR_BUG = -16          /* a defect of this library: please report it */
+    SBX_ERR_SETUP = -12, /* the machine lacks something; the remedy says what to install or allow */
+    SBX_ERR_EXEC = -13,  /* the program could not be started (sys_errno: ENOENT, EACCES, ...) */
+    SBX_ERR_NOMEM = -14, /* out of memory */
+    SBX_ERR_IO = -15,    /* a system call failed; sys_errno says how */
+    SBX_ERR_BUG = -16    /* a defect of this library: please report it */
 };
 #define SBX_ERR_LAST SBX_ERR_BUG
 
 /*
- * Fixed buffers on purpose: it can be filled without memory, in a forked child, and copied through a
- * pipe as it is. All strings are NUL-terminated UTF-8, cut at a character's boundary when too long.
+ * Fixed buffers on purpose: it can be filled without memory, in a forked child, and copied through
+ * a pipe as it is. All strings are NUL-terminated UTF-8, cut at a character's boundary when too
+ * long.
  */
 struct sbx_error {
     int32_t code;            /* enum sbx_code */

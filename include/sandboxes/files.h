@@ -40,12 +40,15 @@ struct sbx_file_options {
     uint32_t recursive; /* remove: with contents; mkdir: with parents, existing is fine */
     uint64_t limit;     /* read: at most this many bytes, more is QUOTA; 0: 1 GiB */
 };
-#define SBX_FILE_OPTIONS_INIT {.size = sizeof(struct sbx_file_options)}
+#define SBX_FILE_OPTIONS_INIT                                                                      \
+    {                                                                                              \
+        .size = sizeof(struct sbx_file_options)                                                    \
+    }
 
 /* Replaces the file's contents; missing parent directories are made. */
-SBX_API int sbx_file_write(struct sbx_sandbox *sandbox, const char *path, const void *data, size_t size,
-                           const struct sbx_file_options *options, const struct sbx_call *call,
-                           struct sbx_error *err);
+SBX_API int sbx_file_write(struct sbx_sandbox *sandbox, const char *path, const void *data,
+                           size_t size, const struct sbx_file_options *options,
+                           const struct sbx_call *call, struct sbx_error *err);
 
 /* Whole contents, with a NUL after them that ret_size does not count. Free with sbx_free(). */
 SBX_API int sbx_file_read(struct sbx_sandbox *sandbox, const char *path,
@@ -53,10 +56,11 @@ SBX_API int sbx_file_read(struct sbx_sandbox *sandbox, const char *path,
                           char **ret_data, size_t *ret_size, struct sbx_error *err);
 
 /*
- * Copies a file or directory tree of this machine into the sandbox, or out of it. A target that is an
- * existing directory receives the source inside it under its own name, as cp -r does; links are
- * copied as links, never followed below the source; devices, sockets and fifos are skipped. What comes out of a sandbox is
- * untrusted: nothing is written outside the target, set-user-id bits are dropped.
+ * Copies a file or directory tree of this machine into the sandbox, or out of it. A target that is
+ * an existing directory receives the source inside it under its own name, as cp -r does; links are
+ * copied as links, never followed below the source; devices, sockets and fifos are skipped. What
+ * comes out of a sandbox is untrusted: nothing is written outside the target, set-user-id bits are
+ * dropped.
  */
 SBX_API int sbx_file_upload(struct sbx_sandbox *sandbox, const char *local_path, const char *path,
                             const struct sbx_file_options *options, const struct sbx_call *call,

@@ -17,31 +17,36 @@ enum sbx_exec_flags {
     SBX_EXEC_CLEAN_ENV = 1 << 4   /* only the given env, not even a PATH */
 };
 
-/* What to run. Give argv, or shell for a line run by the sandbox's /bin/sh -c. Borrowed by the call. */
+/* What to run. Give argv, or shell for a line run by the sandbox's /bin/sh -c. Borrowed by the
+ * call. */
 struct sbx_exec {
     size_t size;
     const char *const *argv; /* argv[0] is searched in PATH; argc entries, no NULL needed */
     size_t argc;
     const char *shell;
-    const char *cwd;  /* NULL: the sandbox's default */
-    const char *user; /* NULL: the sandbox's default; a name or number */
+    const char *cwd;            /* NULL: the sandbox's default */
+    const char *user;           /* NULL: the sandbox's default; a name or number */
     const struct sbx_pair *env; /* on top of the sandbox's */
     size_t env_count;
     const void *input; /* whole standard input, when SBX_EXEC_STDIN is not set */
     size_t input_size;
-    uint32_t flags;       /* enum sbx_exec_flags */
-    uint16_t rows, cols;  /* of the terminal; 0: 24 x 80 */
-    int64_t timeout_ms;   /* of the command: it and its children are killed then; 0: none */
-    uint64_t output_limit; /* bytes of each stream kept by sbx_run(); 0: 64 MiB. More is counted, not kept */
+    uint32_t flags;        /* enum sbx_exec_flags */
+    uint16_t rows, cols;   /* of the terminal; 0: 24 x 80 */
+    int64_t timeout_ms;    /* of the command: it and its children are killed then; 0: none */
+    uint64_t output_limit; /* bytes of each stream kept by sbx_run(); 0: 64 MiB. More is counted,
+                              not kept */
 };
-#define SBX_EXEC_INIT {.size = sizeof(struct sbx_exec)}
+#define SBX_EXEC_INIT                                                                              \
+    {                                                                                              \
+        .size = sizeof(struct sbx_exec)                                                            \
+    }
 
 enum sbx_stream { SBX_STDOUT = 1, SBX_STDERR = 2 };
 
 enum sbx_outcome_flags {
     SBX_OUTCOME_TIMED_OUT = 1 << 0,
-    SBX_OUTCOME_OOM = 1 << 1,       /* the sandbox ran out of memory while it ran */
-    SBX_OUTCOME_TRUNCATED = 1 << 2  /* output went past output_limit */
+    SBX_OUTCOME_OOM = 1 << 1,      /* the sandbox ran out of memory while it ran */
+    SBX_OUTCOME_TRUNCATED = 1 << 2 /* output went past output_limit */
 };
 
 /* How a command ended. */
@@ -53,7 +58,8 @@ struct sbx_outcome {
     uint64_t duration_us;
 };
 
-/* Result of sbx_run(). Free with sbx_result_deinit(). Buffers end in a NUL that size does not count. */
+/* Result of sbx_run(). Free with sbx_result_deinit(). Buffers end in a NUL that size does not
+ * count. */
 struct sbx_result {
     struct sbx_outcome outcome;
     char *out;
@@ -62,7 +68,8 @@ struct sbx_result {
     size_t err_size;
 };
 
-/* Takes a piece of output; return 0, or another value to stop the command (the call is then CANCELLED). */
+/* Takes a piece of output; return 0, or another value to stop the command (the call is then
+ * CANCELLED). */
 typedef int (*sbx_output_fn)(void *payload, int stream, const void *data, size_t size);
 
 /* Runs a command to its end and collects its output. A non-zero exit code is not an error. */
@@ -84,8 +91,9 @@ SBX_API int sbx_process_start(struct sbx_sandbox *sandbox, const struct sbx_exec
                               struct sbx_error *err);
 
 /* Joins a background command: its kept output comes first, then what follows. */
-SBX_API int sbx_process_attach(struct sbx_sandbox *sandbox, uint32_t pid, const struct sbx_call *call,
-                               struct sbx_process **ret_process, struct sbx_error *err);
+SBX_API int sbx_process_attach(struct sbx_sandbox *sandbox, uint32_t pid,
+                               const struct sbx_call *call, struct sbx_process **ret_process,
+                               struct sbx_error *err);
 
 /* Number of the command inside its sandbox. */
 SBX_API uint32_t sbx_process_pid(const struct sbx_process *process);
@@ -93,8 +101,8 @@ SBX_API uint32_t sbx_process_pid(const struct sbx_process *process);
 enum sbx_event_kind { SBX_EVENT_OUTPUT = 1, SBX_EVENT_EXIT = 2 };
 
 struct sbx_event {
-    uint32_t kind;   /* enum sbx_event_kind */
-    uint32_t stream; /* enum sbx_stream, for OUTPUT */
+    uint32_t kind;    /* enum sbx_event_kind */
+    uint32_t stream;  /* enum sbx_stream, for OUTPUT */
     const void *data; /* for OUTPUT; valid until the next read on this process */
     size_t size;
     struct sbx_outcome outcome; /* for EXIT; nothing follows it */
@@ -123,7 +131,7 @@ struct sbx_process_info {
     uint32_t flags;   /* enum sbx_exec_flags it was started with */
     uint32_t running; /* 1 or 0 */
     int32_t exit_code;
-    int64_t started_ms; /* Unix time */
+    int64_t started_ms;  /* Unix time */
     const char *command; /* argv joined for people to read, at most 256 bytes */
 };
 

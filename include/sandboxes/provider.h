@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a provider of sandboxes implements. One const table of functions per service; the library's own
- * are registered in src/core/registry.c, a program may add its own with sbx_client_add_provider().
+ * What a provider of sandboxes implements. One const table of functions per service; the library's
+ * own are registered in src/core/registry.c, a program may add its own with
+ * sbx_client_add_provider().
  *
- * A provider's handles are opaque pointers of its own. Every function may be called from any thread.
- * A function left NULL answers SBX_ERR_UNSUPPORTED. Shapes, errors and ownership are those of the
- * public calls of the same name in sandbox.h, process.h and files.h. Arguments arrive validated, structs
- * at their full size, options and calls never NULL; err is never NULL. A command's whole input
- * (exec->input) never arrives: the library sets SBX_EXEC_STDIN and writes it, beside reading.
+ * A provider's handles are opaque pointers of its own. Every function may be called from any
+ * thread. A function left NULL answers SBX_ERR_UNSUPPORTED. Shapes, errors and ownership are those
+ * of the public calls of the same name in sandbox.h, process.h and files.h. Arguments arrive
+ * validated, structs at their full size, options and calls never NULL; err is never NULL. A
+ * command's whole input (exec->input) never arrives: the library sets SBX_EXEC_STDIN and writes it,
+ * beside reading.
  */
 #ifndef SANDBOXES_PROVIDER_H
 #define SANDBOXES_PROVIDER_H
@@ -56,8 +58,8 @@ struct sbx_provider_ops {
     int (*set_ttl)(void *box, int64_t ttl_ms, const struct sbx_call *call, struct sbx_error *err);
     int (*metrics)(void *box, const struct sbx_call *call, struct sbx_metrics *ret_metrics,
                    struct sbx_error *err);
-    int (*expose)(void *box, const struct sbx_port *port, const struct sbx_call *call, char *ret_url,
-                  size_t url_size, struct sbx_error *err);
+    int (*expose)(void *box, const struct sbx_port *port, const struct sbx_call *call,
+                  char *ret_url, size_t url_size, struct sbx_error *err);
     int (*pause)(void *box, const struct sbx_call *call, struct sbx_error *err);
     int (*resume)(void *box, const struct sbx_call *call, struct sbx_error *err);
 

@@ -10,11 +10,13 @@ extern "C" {
 #endif
 
 enum sbx_network {
-    SBX_NETWORK_DEFAULT = 0, /* the provider's default; local: internet, or allow when a list is given */
-    SBX_NETWORK_NONE = 1,    /* loopback only */
-    SBX_NETWORK_INTERNET = 2, /* public addresses; never the host, private ranges or metadata services */
-    SBX_NETWORK_ALLOW = 3,   /* only what the allow list names */
-    SBX_NETWORK_HOST = 4     /* the host's own network: no isolation of network at all */
+    SBX_NETWORK_DEFAULT =
+        0, /* the provider's default; local: internet, or allow when a list is given */
+    SBX_NETWORK_NONE = 1, /* loopback only */
+    SBX_NETWORK_INTERNET =
+        2, /* public addresses; never the host, private ranges or metadata services */
+    SBX_NETWORK_ALLOW = 3, /* only what the allow list names */
+    SBX_NETWORK_HOST = 4   /* the host's own network: no isolation of network at all */
 };
 
 enum sbx_mount_flags {
@@ -39,25 +41,27 @@ enum sbx_lifetime {
     SBX_LIFETIME_TIED = 1      /* ends with the creating process too, however that ends */
 };
 
-/* What is asked for. All zero means defaults. What can't be given is an error, never dropped. Borrowed. */
+/* What is asked for. All zero means defaults. What can't be given is an error, never dropped.
+ * Borrowed. */
 struct sbx_spec {
     size_t size;
-    const char *provider;    /* NULL: the client's default */
-    const char *image;       /* NULL: the provider's default; local: "host", a directory, a tarball */
-    const char *user;        /* default user of commands; NULL: "user" */
-    const char *workdir;     /* default directory of commands; NULL: that user's home */
-    const char *hostname;    /* NULL: "sandbox" */
-    const char *gpu;         /* kind of gpu; NULL: none */
-    uint64_t memory_bytes;   /* 0: default */
-    uint64_t disk_bytes;     /* of the writable layer; 0: default */
-    uint32_t cpu_millis;     /* 1000 = one core; 0: default */
-    uint32_t max_pids;       /* processes and threads; 0: default */
+    const char *provider;  /* NULL: the client's default */
+    const char *image;     /* NULL: the provider's default; local: "host", a directory, a tarball */
+    const char *user;      /* default user of commands; NULL: "user" */
+    const char *workdir;   /* default directory of commands; NULL: that user's home */
+    const char *hostname;  /* NULL: "sandbox" */
+    const char *gpu;       /* kind of gpu; NULL: none */
+    uint64_t memory_bytes; /* 0: default */
+    uint64_t disk_bytes;   /* of the writable layer; 0: default */
+    uint32_t cpu_millis;   /* 1000 = one core; 0: default */
+    uint32_t max_pids;     /* processes and threads; 0: default */
     uint32_t max_open_files; /* per process; 0: default */
     uint32_t lifetime;       /* enum sbx_lifetime */
     int64_t ttl_ms;          /* time to live from creation; 0: the provider's default; -1: none */
     uint32_t network;        /* enum sbx_network */
     uint32_t reserved;
-    const char *const *allow; /* "example.com", "*.example.com", "1.2.3.0/24", each with optional ":port" */
+    const char *const
+        *allow; /* "example.com", "*.example.com", "1.2.3.0/24", each with optional ":port" */
     size_t allow_count;
     const struct sbx_pair *env; /* of every command */
     size_t env_count;
@@ -68,7 +72,10 @@ struct sbx_spec {
     const struct sbx_port *ports;
     size_t port_count;
 };
-#define SBX_SPEC_INIT {.size = sizeof(struct sbx_spec)}
+#define SBX_SPEC_INIT                                                                              \
+    {                                                                                              \
+        .size = sizeof(struct sbx_spec)                                                            \
+    }
 
 enum sbx_state {
     SBX_STATE_UNKNOWN = 0,
@@ -89,8 +96,8 @@ struct sbx_info {
     const char *provider;
     const char *image;
     const char *user;
-    uint32_t state;   /* enum sbx_state */
-    uint32_t network; /* enum sbx_network */
+    uint32_t state;     /* enum sbx_state */
+    uint32_t network;   /* enum sbx_network */
     int64_t created_ms; /* Unix time */
     int64_t expires_ms; /* Unix time; 0: never */
     uint64_t memory_bytes;
@@ -102,7 +109,10 @@ struct sbx_info {
     const struct sbx_port *ports;
     size_t port_count;
 };
-#define SBX_INFO_INIT {.size = sizeof(struct sbx_info)}
+#define SBX_INFO_INIT                                                                              \
+    {                                                                                              \
+        .size = sizeof(struct sbx_info)                                                            \
+    }
 
 struct sbx_list {
     size_t count;
@@ -112,22 +122,25 @@ struct sbx_list {
 
 struct sbx_metrics {
     size_t size;
-    uint64_t cpu_usec;         /* processor time used since creation */
-    uint64_t memory_bytes;     /* now */
+    uint64_t cpu_usec;     /* processor time used since creation */
+    uint64_t memory_bytes; /* now */
     uint64_t memory_peak_bytes;
     uint64_t memory_limit_bytes; /* 0: none */
-    uint64_t disk_bytes;       /* of the writable layer */
+    uint64_t disk_bytes;         /* of the writable layer */
     uint64_t disk_limit_bytes;
-    uint32_t pids;             /* processes and threads now, without our own */
-    uint32_t oom_kills;        /* processes killed for lack of memory so far */
+    uint32_t pids;      /* processes and threads now, without our own */
+    uint32_t oom_kills; /* processes killed for lack of memory so far */
 };
-#define SBX_METRICS_INIT {.size = sizeof(struct sbx_metrics)}
+#define SBX_METRICS_INIT                                                                           \
+    {                                                                                              \
+        .size = sizeof(struct sbx_metrics)                                                         \
+    }
 
 /*
- * Creates a sandbox and returns when its first command can run. The handle does not own the sandbox:
- * free it with sbx_sandbox_free(), end the sandbox with sbx_sandbox_destroy().
- * Errors: INVALID (spec), SETUP (machine), UNSUPPORTED, QUOTA, AUTH, TIMEOUT, CANCELLED, NOMEM, IO.
- * On failure nothing is left behind.
+ * Creates a sandbox and returns when its first command can run. The handle does not own the
+ * sandbox: free it with sbx_sandbox_free(), end the sandbox with sbx_sandbox_destroy(). Errors:
+ * INVALID (spec), SETUP (machine), UNSUPPORTED, QUOTA, AUTH, TIMEOUT, CANCELLED, NOMEM, IO. On
+ * failure nothing is left behind.
  */
 SBX_API int sbx_sandbox_create(struct sbx_client *client, const struct sbx_spec *spec,
                                const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
@@ -138,16 +151,16 @@ SBX_API int sbx_sandbox_get(struct sbx_client *client, const char *provider, con
                             const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
                             struct sbx_error *err);
 
-/* A running sandbox that has all these labels (at least one); the oldest if several. provider NULL: all
-   are searched. NOT_FOUND if there is none. */
+/* A running sandbox that has all these labels (at least one); the oldest if several. provider NULL:
+   all are searched. NOT_FOUND if there is none. */
 SBX_API int sbx_sandbox_find(struct sbx_client *client, const char *provider,
                              const struct sbx_pair *labels, size_t label_count,
                              const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
                              struct sbx_error *err);
 
 /*
- * As find with the spec's labels; creates it if there is none. Two processes racing for the same labels
- * get the same sandbox (where the provider can lock; local can). ret_created may be NULL.
+ * As find with the spec's labels; creates it if there is none. Two processes racing for the same
+ * labels get the same sandbox (where the provider can lock; local can). ret_created may be NULL.
  */
 SBX_API int sbx_sandbox_get_or_create(struct sbx_client *client, const struct sbx_spec *spec,
                                       const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
@@ -167,8 +180,8 @@ SBX_API void sbx_sandbox_free(struct sbx_sandbox *sandbox);
 SBX_API const char *sbx_sandbox_id(const struct sbx_sandbox *sandbox);
 SBX_API const char *sbx_sandbox_provider(const struct sbx_sandbox *sandbox);
 
-/* Facts as of now; strings live until the next call of it on this handle, or its end. The caller sets
-   ret_info->size (SBX_INFO_INIT), as for all structs that begin with it. */
+/* Facts as of now; strings live until the next call of it on this handle, or its end. The caller
+   sets ret_info->size (SBX_INFO_INIT), as for all structs that begin with it. */
 SBX_API int sbx_sandbox_info(struct sbx_sandbox *sandbox, const struct sbx_call *call,
                              struct sbx_info *ret_info, struct sbx_error *err);
 
@@ -184,8 +197,9 @@ SBX_API int sbx_sandbox_metrics(struct sbx_sandbox *sandbox, const struct sbx_ca
                                 struct sbx_metrics *ret_metrics, struct sbx_error *err);
 
 /*
- * Makes a TCP port of the sandbox reachable. port->host_port 0 picks a free one. ret_url receives an
- * address such as "127.0.0.1:40123" or "https://8000-id.example.com" (at most url_size bytes with NUL).
+ * Makes a TCP port of the sandbox reachable. port->host_port 0 picks a free one. ret_url receives
+ * an address such as "127.0.0.1:40123" or "https://8000-id.example.com" (at most url_size bytes
+ * with NUL).
  */
 SBX_API int sbx_sandbox_expose(struct sbx_sandbox *sandbox, const struct sbx_port *port,
                                const struct sbx_call *call, char *ret_url, size_t url_size,

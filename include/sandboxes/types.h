@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small shapes shared by all public headers: pairs, calls with deadline and cancel token, capabilities. */
+/* Small shapes shared by all public headers: pairs, calls with deadline and cancel token,
+ * capabilities. */
 #ifndef SANDBOXES_TYPES_H
 #define SANDBOXES_TYPES_H
 
@@ -36,7 +37,10 @@ struct sbx_call {
     int64_t timeout_ms; /* relative to the call's start; 0: none */
     struct sbx_cancel *cancel;
 };
-#define SBX_CALL_INIT {sizeof(struct sbx_call), 0, NULL}
+#define SBX_CALL_INIT                                                                              \
+    {                                                                                              \
+        sizeof(struct sbx_call), 0, NULL                                                           \
+    }
 
 /* What a provider can do; a missing one makes its calls answer SBX_ERR_UNSUPPORTED. Bit set. */
 enum sbx_capability {
@@ -61,7 +65,8 @@ enum sbx_capability {
     SBX_CAP_USERS = 1 << 18       /* commands as another user of the sandbox */
 };
 
-/* Short name ("labels", "streaming", ...) of a single capability bit; NULL if unknown. Static storage. */
+/* Short name ("labels", "streaming", ...) of a single capability bit; NULL if unknown. Static
+ * storage. */
 SBX_API const char *sbx_capability_name(uint32_t capability);
 
 #ifdef __cplusplus

@@ -12,7 +12,7 @@ struct sbx_process {
     void *handle;      // owned; of provider->ops
     struct feed *feed; // delivery of its whole input, or NULL
     uint32_t flags; // enum sbx_exec_flags; all input flags for an attached one, the provider knows
-    bool fed;          // its whole input was given at the start: no more may be written
+    bool fed;       // its whole input was given at the start: no more may be written
     bool ended;     // EXIT has been read
 };
 

@@ -103,7 +103,9 @@ int sbx_sandbox_create(struct sbx_client *client, const struct sbx_spec *spec,
         code = check_call(call, &full_call, err);
     if (code == 0)
         code = client_provider(client, full_spec.provider, &provider, err);
-    return code < 0 ? code : sandbox_create(provider, &full_spec, &full_call, ret_sandbox, err);
+    if (code < 0)
+        return code;
+    return sandbox_create(provider, &full_spec, &full_call, ret_sandbox, err);
 }
 
 // Whether another provider may still know the id: this one doesn't, or could not be asked.

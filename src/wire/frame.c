@@ -78,14 +78,15 @@ static void advance(struct iovec *parts, size_t sent)
 {
     for (int i = 0; i < 2; i++) {
         size_t step = sent < parts[i].iov_len ? sent : parts[i].iov_len;
-        parts[i].iov_base = (char *)parts[i].iov_base + step;
+        if (step) // an empty part's base may be NULL, to which nothing may be added
+            parts[i].iov_base = (char *)parts[i].iov_base + step;
         parts[i].iov_len -= step;
         sent -= step;
     }
 }
 
-int frame_send(int fd, uint32_t type, const void *payload, size_t size, const int *fds, size_t fd_count,
-               struct deadline deadline, struct sbx_error *err)
+int frame_send(int fd, uint32_t type, const void *payload, size_t size, const int *fds,
+               size_t fd_count, struct deadline deadline, struct sbx_error *err)
 {
     uint8_t header[FRAME_HEADER_SIZE];
     union {
@@ -115,7 +116,8 @@ int frame_send(int fd, uint32_t type, const void *payload, size_t size, const in
     return 0;
 }
 
-// Keeps the descriptors of a control message; surplus ones are closed, so a peer can't pile them up.
+// Keeps the descriptors of a control message; surplus ones are closed, so a peer can't pile them
+// up.
 static void keep_fds(struct frame_in *in, struct msghdr *message)
 {
     for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
@@ -183,7 +185,8 @@ int frame_next(struct frame_in *in, struct frame *ret_frame)
         return -1;
     if (reader.left < size)
         return 0;
-    *ret_frame = (struct frame){.type = type, .channel = channel, .payload = reader.at, .size = size};
+    *ret_frame =
+        (struct frame){.type = type, .channel = channel, .payload = reader.at, .size = size};
     memcpy(ret_frame->fds, in->fds, sizeof(in->fds));
     ret_frame->fd_count = in->fd_count;
     in->fd_count = 0;

@@ -52,7 +52,8 @@ extern struct sbx_error err; // of the last call
 void expect_ok(int code, const char *call, const char *file, int line);
 void expect_code(int want, int code, const char *call, const char *file, int line);
 
-// Skips the case if an ordinary user's machine lacks what `code` complains about; root has everything.
+// Skips the case if an ordinary user's machine lacks what `code` complains about; root has
+// everything.
 void skip_if_lacking(int code);
 // The same for other users in a sandbox, which need a range of subordinate ids.
 void need_other_users(void);
