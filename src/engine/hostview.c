@@ -11,13 +11,13 @@
 #include "engine/hosttree.h"
 #include "engine/view.h"
 
-// What the view is made from. A change of these makes a new one.
+// What the view is made from: a change of these makes a new one. Not etc itself, which changes with
+// every lease of an address; what packages put there comes with a new state of the package database.
 static const char *const watched[] = {
     "usr/bin",
     "usr/local/bin",
     "usr/local/etc",
     "usr/etc",
-    "etc",
     "etc/passwd",
     "etc/group",
     "etc/alternatives",

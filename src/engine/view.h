@@ -28,7 +28,8 @@ int view_open(const struct cachedir *cache, const char *kind, const struct statk
               struct image *ret_image, struct sbx_error *err);
 
 /*
- * Removes views of this kind that are no longer made, but the three used last and those used in the
- * last month; and what killed builders left, other than `building`. The lock of the kind is held.
+ * Removes views of this kind that are no longer made, but the three used last, those used in the
+ * last week (of very many: day), and those that a living sandbox stands on; and what killed
+ * builders left, other than `building`. The lock of the kind is held.
  */
 void view_prune(const struct cachedir *cache, const char *kind, const char *building);

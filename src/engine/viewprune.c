@@ -18,7 +18,9 @@
 #include "engine/view.h"
 
 #define KEEP_NEWEST 3
-#define KEEP_SECONDS ((time_t)30 * 24 * 3600)
+#define DAY ((time_t)24 * 3600)
+#define KEEP_DAYS 7
+#define MANY 24 // views: then those unused for a day may go
 #define VIEWS_MAX 256
 
 struct view {
@@ -90,8 +92,9 @@ static void remove_view(const struct cachedir *cache, const char *name)
         tree_remove(cache->fd, gone);
 }
 
-// Removes those of the views, newest first, that nobody uses any more.
-static void remove_old(const struct cachedir *cache, const struct view *views, size_t count)
+// Removes those of the views that were not used since, and that no sandbox stands on.
+static void remove_unused(const struct cachedir *cache, const struct view *views, size_t count,
+                          time_t since)
 {
     cleanup_store struct store store = {.fd = -1};
     struct record *boxes = NULL;
@@ -99,8 +102,7 @@ static void remove_old(const struct cachedir *cache, const struct view *views, s
     if (store_open(&store, NULL) < 0 || store_list(&store, NULL, 0, &boxes, &box_count, NULL) < 0)
         return;
     for (size_t i = 0; i < count; i++)
-        if (time(NULL) - views[i].used >= KEEP_SECONDS &&
-            !in_use(cache, views[i].name, boxes, box_count))
+        if (views[i].used < since && !in_use(cache, views[i].name, boxes, box_count))
             remove_view(cache, views[i].name);
     store_list_free(boxes, box_count);
 }
@@ -112,7 +114,8 @@ void view_prune(const struct cachedir *cache, const char *kind, const char *buil
         return;
     size_t count = list_views(cache->fd, kind, building, views);
     qsort(views, count, sizeof(*views), newest_first);
-    // Usually even the oldest is still young, and nothing is left to look after.
-    if (count > KEEP_NEWEST && time(NULL) - views[count - 1].used >= KEEP_SECONDS)
-        remove_old(cache, views + KEEP_NEWEST, count - KEEP_NEWEST);
+    time_t since = time(NULL) - (count > MANY ? DAY : KEEP_DAYS * DAY);
+    // Usually even the oldest is younger, and nothing is left to look after.
+    if (count > KEEP_NEWEST && views[count - 1].used < since)
+        remove_unused(cache, views + KEEP_NEWEST, count - KEEP_NEWEST, since);
 }
