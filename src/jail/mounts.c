@@ -228,7 +228,7 @@ static int mount_devices(const struct jail *jail, struct sbx_error *err)
 // What /proc tells everybody about the whole machine and nobody inside needs. What only the
 // machine's root may read or write there (kcore, kmsg, timer_list, sysrq-trigger, ...) needs no
 // mask: nobody inside is that. Absent ones are skipped.
-static const char *const masked_files[] = {"keys",       "kallsyms",    "config.gz",
+static const char *const masked_files[] = {"cmdline",    "keys",        "kallsyms",     "config.gz",
                                            "interrupts", "sched_debug", "latency_stats"};
 static const char *const masked_directories[] = {"acpi", "scsi", "asound"};
 

@@ -194,6 +194,16 @@ static int bomb_stubborn(void)
     return 1;
 }
 
+// Stops whatever it may, again and again: the agent's children on their way to exec too.
+static int bomb_stopper(void)
+{
+    printf("ready\n");
+    fflush(stdout);
+    while (kill(-1, SIGSTOP) == 0 || errno == ESRCH)
+        ;
+    return stopped_by("stopping", 0);
+}
+
 // Signals process 1 in all ways that its rights allow.
 static int bomb_init(void)
 {
@@ -221,7 +231,8 @@ int bomb_run(const char *kind)
         {"pipes", bomb_pipes},         {"sockets", bomb_sockets},     {"tables", bomb_tables},
         {"forks", bomb_forks},         {"processes", bomb_processes}, {"inodes", bomb_inodes},
         {"deep", bomb_deep},           {"orphans", bomb_orphans},     {"cpu", bomb_cpu},
-        {"stubborn", bomb_stubborn},   {"init", bomb_init},           {"files", bomb_files},
+        {"stubborn", bomb_stubborn},   {"stopper", bomb_stopper},     {"init", bomb_init},
+        {"files", bomb_files},
     };
     for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++)
         if (!strcmp(bombs[i].kind, kind))

@@ -91,11 +91,11 @@ static void settings(const struct world *world, struct result *result)
 static void kernel_files(const struct world *world, struct result *result)
 {
     static const char *const paths[] = {
-        "/proc/kcore",      "/proc/kmsg",        "/proc/kallsyms",    "/proc/keys",
-        "/proc/timer_list", "/proc/sched_debug", "/proc/config.gz",   "/proc/latency_stats",
-        "/proc/interrupts", "/proc/slabinfo",    "/proc/vmallocinfo", "/proc/pagetypeinfo",
-        "/proc/kpagecount", "/proc/kpageflags",  "/proc/kpagecgroup", "/proc/timer_stats",
-        "/dev/kmsg",        "/dev/mem",
+        "/proc/cmdline",       "/proc/kcore",      "/proc/kmsg",        "/proc/kallsyms",
+        "/proc/keys",          "/proc/timer_list", "/proc/sched_debug", "/proc/config.gz",
+        "/proc/latency_stats", "/proc/interrupts", "/proc/slabinfo",    "/proc/vmallocinfo",
+        "/proc/pagetypeinfo",  "/proc/kpagecount", "/proc/kpageflags",  "/proc/kpagecgroup",
+        "/proc/timer_stats",   "/dev/kmsg",        "/dev/mem",
     };
     none_reads(paths, COUNT(paths), result);
 }

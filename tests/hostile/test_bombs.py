@@ -143,6 +143,20 @@ class Time(box.Case):
         self.assertEqual(b"done\n", done.stdout)
         self.assertLess(time.monotonic() - begin, 20)
 
+    def test_a_program_that_stops_all_others(self):
+        """It may catch commands on their way; limits of time and the end hold nevertheless."""
+        with self.box("--network", "none", *box.MOUNT) as living:
+            stopper = living.start(*bomb("stopper"))
+            self.assertIn(b"ready", stopper.stdout.readline())
+            for _ in range(6):
+                done = living.exec("/bin/true", limit="1s", timeout=20)
+                self.assertIn(done.returncode, (0, 124), box.text(done))
+            begin = time.monotonic()
+            self.call("destroy", living.id, check=True)
+            self.assertLess(time.monotonic() - begin, 5)
+            stopper.wait(timeout=10)
+            stopper.stdout.close()
+
     def test_signals_to_process_1(self):
         for user in ("user", "root"):
             with self.subTest(user), self.box("--network", "none", "--user", user, *box.MOUNT) as living:
