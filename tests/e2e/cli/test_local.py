@@ -184,7 +184,8 @@ class Exec(LocalCase):
 
     def test_place_and_environment(self):
         self.assert_out(b"/tmp 1\n", "exec", "-w", "/tmp", "-e", "A=1", self.name, "echo $PWD $A")
-        self.assert_out(b"0\n", "exec", "-u", "root", self.name, "id -u")
+        if os.geteuid() == 0: # an ordinary user asks for root when the sandbox is made
+            self.assert_out(b"0\n", "exec", "-u", "root", self.name, "id -u")
 
     def test_streams(self):
         data = NOISE * 200
@@ -392,9 +393,11 @@ class Volume(LocalCase):
             self.assert_out(b"104857600\n", "run", "wc -c", stdin=data)
 
     def test_a_program_of_a_hundred_megabytes(self):
+        # An ordinary user may have no cgroup to limit memory with.
+        memory = ["--memory", "2g"] if os.geteuid() == 0 else []
         line = b"#" * 127 + b"\n"
         path = self.file("big.py", b"print('begin')\n" + line * 819200 + b"print('end')\n")
-        self.assert_out(b"begin\nend\n", "run", "--file", path, "--memory", "2g")
+        self.assert_out(b"begin\nend\n", "run", "--file", path, *memory)
 
 
 class Interrupted(LocalCase):
