@@ -21,6 +21,7 @@
 #include "engine/hostetc.h"
 #include "engine/linktree.h"
 #include "engine/madeup.h"
+#include "engine/probe.h"
 #include "engine/view.h"
 
 #define ACCOUNTS_BYTES_MAX (4u << 20)
@@ -33,6 +34,7 @@ struct tree {
     const char *host;
     bool usr_used;
     bool mirror;
+    bool owners; // can be given to files, as the jail will see them
     struct buf manifest;
     struct sbx_error *err;
 };
@@ -124,7 +126,7 @@ static int copy_skel_file(struct tree *tree, int from_dir, const char *name, con
         return 0; // a directory or something large: not worth having
     snprintf(path, sizeof(path), "%s/%s", home, name);
     int rc = madeup_write(tree->root_fd, path, 0644, content, (size_t)size, tree->err);
-    if (rc == 0 && owner != 0 && geteuid() == 0 &&
+    if (rc == 0 && owner != 0 && tree->owners &&
         fchownat(tree->root_fd, path, owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
         return fail(tree, path);
     return rc;
@@ -417,6 +419,7 @@ int hosttree_build(int new_fd, int host_fd, const char *host, bool mirror, struc
         .usr_fd = -1,
         .host = host,
         .mirror = mirror,
+        .owners = probe_privileged(),
         .manifest = BUF_INIT(65536),
         .err = err,
     };

@@ -169,7 +169,7 @@ static int read_failure(int boot_fd, struct deadline deadline, struct sbx_error 
     else if (code == 0) {
         memcpy(err, frame.payload, sizeof(*err));
         code = err->code < 0 ? err->code : SBX_ERR_BUG;
-        if (code == SBX_ERR_SETUP)
+        if (code == SBX_ERR_SETUP || code == SBX_ERR_QUOTA)
             doctor_explain(err->sys_errno, err->origin, err);
     }
     frame_in_deinit(&in);

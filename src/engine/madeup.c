@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/netplan.h"
 #include "engine/accounts.h"
+#include "engine/probe.h"
 #include "engine/redact.h"
 
 const struct madeup_dir madeup_mount_points[] = {
@@ -128,10 +129,11 @@ static int fail(const char *path, struct sbx_error *err)
 
 int madeup_make_dirs(int root_fd, const struct madeup_dir *dirs, struct sbx_error *err)
 {
+    bool owners = probe_privileged();
     for (; dirs->path; dirs++) {
         if (mkdirat(root_fd, dirs->path, 0700) < 0 && errno != EEXIST)
             return fail(dirs->path, err);
-        if (dirs->user && geteuid() == 0 &&
+        if (dirs->user && owners &&
             fchownat(root_fd, dirs->path, ACCOUNTS_UID, ACCOUNTS_UID, AT_SYMLINK_NOFOLLOW) < 0)
             return fail(dirs->path, err);
         if (fchmodat(root_fd, dirs->path, dirs->mode, 0) < 0)

@@ -171,6 +171,8 @@ static bool for_overlay(int sys_errno, struct text *text)
 
 static bool for_mount(int sys_errno, struct text *text)
 {
+    if (sys_errno == ENOSPC) // a limit of some kind of namespace
+        return for_user_namespace(sys_errno, text);
     if (sys_errno != EPERM && sys_errno != EACCES)
         return false;
     return for_user_namespace(EPERM, text);

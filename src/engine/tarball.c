@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/tree.h"
 #include "engine/basetree.h"
+#include "engine/probe.h"
 #include "engine/statkey.h"
 #include "engine/unpacker.h"
 
@@ -68,9 +69,11 @@ static int open_file(struct tarball *tarball, const char *path, struct sbx_error
         return err_set(err, SBX_ERR_INVALID, "the image %s is neither a directory nor a file",
                        tarball->name);
     struct statkey key = STATKEY_INIT;
-    uid_t uid = geteuid(); // root keeps the owners in an archive, others can't
+    uid_t uid = geteuid();
     char text[STATKEY_SIZE];
+    bool owners = probe_privileged(); // are kept, which others can't
     statkey_add(&key, &uid, sizeof(uid));
+    statkey_add(&key, &owners, sizeof(owners));
     statkey_add_stat(&key, &tarball->info);
     statkey_name(&key, text);
     snprintf(tarball->known, sizeof(tarball->known), "file-%s", text);

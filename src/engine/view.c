@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,15 +18,21 @@
 #define FORMAT "1 " SBX_VERSION
 #define MANIFEST_MAX 16384
 #define TOUCH_SECONDS 3600
+#define INITIAL_USERNS 0xEFFFFFFDu // PROC_USER_INIT_INO of the kernel
 
 struct statkey view_key(const char *kind)
 {
     struct statkey key = STATKEY_INIT;
     uid_t uid = geteuid();
+    struct stat userns;
     char boot[64];
     statkey_add_text(&key, kind);
     statkey_add_text(&key, FORMAT);
     statkey_add(&key, &uid, sizeof(uid));
+    // Root of a container gives no files away, and shall not find those that root of the machine
+    // made.
+    bool initial = stat("/proc/self/ns/user", &userns) == 0 && userns.st_ino == INITIAL_USERNS;
+    statkey_add(&key, &initial, sizeof(initial));
     // A machine that lost power while a view was written may have lost some of it: not used again.
     if (fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof(boot)) > 0)
         statkey_add_text(&key, boot);

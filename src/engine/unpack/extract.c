@@ -91,7 +91,7 @@ static int set_file_facts(struct extract *x, struct archive_entry *entry, int fd
     uid_t uid = owner(archive_entry_uid(entry));
     gid_t gid = owner(archive_entry_gid(entry));
     mode_t mode = archive_entry_perm(entry) & 07777;
-    if (x->root && (uid != 0 || gid != 0) && fchown(fd, uid, gid) < 0)
+    if (x->owners && (uid != 0 || gid != 0) && fchown(fd, uid, gid) < 0)
         return fail(x, path);
     if ((mode & 07000) && fchmod(fd, mode) < 0)
         return fail(x, path);
@@ -192,8 +192,8 @@ static int make_symlink(struct extract *x, struct archive_entry *entry, int dir_
         return refuse(x, path, "is a link to nothing");
     if (symlinkat(target, dir_fd, leaf) < 0)
         return fail(x, path);
-    if (x->root && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
-                            owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
+    if (x->owners && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
+                              owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
         return fail(x, path);
     (void)set_times_at(dir_fd, leaf, modified(entry));
     return 0;
@@ -205,8 +205,8 @@ static int make_fifo(struct extract *x, struct archive_entry *entry, int dir_fd,
     if (mkfifoat(dir_fd, leaf, 0600) < 0 ||
         fchmodat(dir_fd, leaf, archive_entry_perm(entry) & 0777, 0) < 0)
         return fail(x, path);
-    if (x->root && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
-                            owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
+    if (x->owners && fchownat(dir_fd, leaf, owner(archive_entry_uid(entry)),
+                              owner(archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) < 0)
         return fail(x, path);
     return 0;
 }
@@ -309,7 +309,7 @@ static int finish_dirs(struct extract *x)
         int rc = path_walk_open(&x->walk, dir->path, false, &dir_fd, &leaf, x->err);
         if (rc < 0)
             return rc;
-        if (x->root && fchownat(dir_fd, leaf, dir->uid, dir->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        if (x->owners && fchownat(dir_fd, leaf, dir->uid, dir->gid, AT_SYMLINK_NOFOLLOW) < 0)
             return fail(x, dir->path);
         if (fchmodat(dir_fd, leaf, dir->mode, 0) < 0)
             return fail(x, dir->path);
@@ -322,7 +322,6 @@ int extract_all(struct extract *x)
 {
     struct archive_entry *entry;
     int status, rc = 0;
-    x->root = geteuid() == 0;
     while (rc == 0 && (status = archive_read_next_header(x->archive, &entry)) != ARCHIVE_EOF) {
         if (status < ARCHIVE_WARN) // a warning is about an attribute or the spelling of a name
             return extract_unreadable(x->archive, x->err);

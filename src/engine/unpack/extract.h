@@ -16,7 +16,7 @@ struct archive;
 struct extract {
     struct archive *archive;
     struct path_walk walk;
-    bool root; // owners can be kept
+    bool owners; // are kept
     uint64_t bytes_max;
     uint64_t bytes;
     uint64_t entries;

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "engine/probe.h"
 #include "engine/unpack/confine.h"
 #include "engine/unpack/extract.h"
 #include "engine/unpack/protocol.h"
@@ -87,13 +88,14 @@ static int unpack(uint64_t bytes_max, struct unpack_answer *answer)
         return err_nomem(err);
     struct input input = {.block = block};
     sha256_init(&input.hash);
+    bool owners = probe_privileged();
     int rc = confine_self(UNPACK_DIR_FD, bytes_max, err);
     if (rc == 0)
         rc = open_archive(archive, &input, err);
     if (rc < 0)
         return rc;
     cleanup(extract_deinit) struct extract extract = {
-        .archive = archive, .bytes_max = bytes_max, .err = err};
+        .archive = archive, .owners = owners, .bytes_max = bytes_max, .err = err};
     path_walk_init(&extract.walk, UNPACK_DIR_FD);
     rc = extract_all(&extract);
     answer->bytes = extract.bytes;
