@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command `sandboxes`: finds the command's row, reads its options, runs it. Layer: cli.
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,7 @@ static int dispatch(struct cli *cli, int argc, const char *const *argv)
 int main(int argc, char **argv)
 {
     keep_standard_fds();
+    signal(SIGXFSZ, SIG_IGN); // a file past its size limit is an error like others
     struct cli cli = {0};
     int status = dispatch(&cli, argc - 1, (const char *const *)argv + 1);
     sbx_client_close(cli.client);

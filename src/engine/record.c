@@ -114,6 +114,24 @@ enum record_result record_read(int dir_fd, const char *id, struct record *ret_re
     return RECORD_OK;
 }
 
+enum record_result record_bare(const char *id, struct record *ret_record)
+{
+    char *data = strdup(id);
+    if (!data)
+        return RECORD_NOMEM;
+    *ret_record = (struct record){.data = data,
+                                  .spec = {.id = data,
+                                           .image = "",
+                                           .user = "",
+                                           .workdir = "",
+                                           .hostname = "",
+                                           .agent = "",
+                                           .netstack = "",
+                                           .network = SBX_NETWORK_NONE},
+                                  .state = {.state = SBX_STATE_UNKNOWN}};
+    return RECORD_OK;
+}
+
 struct sbx_info record_info(const struct record *record)
 {
     const struct box_spec *spec = &record->spec;

@@ -170,8 +170,8 @@ static int read_names(const struct store *store, const char *prefix, struct name
     return code;
 }
 
-// The record of a living sandbox (RECORD_ABSENT if it isn't one; a stale one is swept), and its
-// directory.
+// The record of a living sandbox (a bare one if it can't be read; RECORD_ABSENT if there is none: a
+// stale one is swept), and its directory.
 static enum record_result read_living(const struct store *store, const char *id,
                                       struct record *ret_record, int *ret_fd)
 {
@@ -182,9 +182,11 @@ static enum record_result read_living(const struct store *store, const char *id,
     if (life != STORE_ALIVE)
         return RECORD_ABSENT;
     enum record_result result = record_read(fd, id, ret_record);
-    if (result == RECORD_BAD)
+    if (result == RECORD_BAD) {
         log_warn(ORIGIN, "the record of sandbox %s/%s is damaged or of another version",
                  store->path, id);
+        result = record_bare(id, ret_record);
+    }
     *ret_fd = steal_fd(&fd);
     return result;
 }

@@ -26,9 +26,10 @@
 
 // Everything that we put into a sandbox's directory, `cgroups` last: it tells what is still to be
 // done.
-static const char *const box_files[] = {BOX_FILE_SPEC,  BOX_FILE_STATE,   BOX_FILE_STATE ".new",
-                                        BOX_FILE_AGENT, BOX_FILE_CONTROL, "uids",
-                                        CGROUPS_FILE};
+static const char *const box_files[] = {
+    BOX_FILE_SPEC,  BOX_FILE_SPEC ".new", BOX_FILE_STATE, BOX_FILE_STATE ".new",
+    BOX_FILE_AGENT, BOX_FILE_CONTROL,     "uids",         CGROUPS_FILE,
+};
 
 // A path that can only be the cgroup of this sandbox: the record might be damaged.
 static bool cgroup_of(const char *path, const char *id)
@@ -74,32 +75,37 @@ static void kill_members(int group_fd, const char *id)
     fclose(members);
 }
 
-static void remove_cgroup(const char *path, const char *id)
+static bool remove_cgroup(const char *path, const char *id)
 {
     cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return;
+        return true;
     for (int i = 0; i < REMOVE_TRIES; i++) {
         kill_members(fd, id);
         if (rmdir(path) == 0 || errno != EBUSY)
             break;
         poll(NULL, 0, 10);
     }
-    if (access(path, F_OK) == 0)
-        log_warn(ORIGIN, "cgroup %s of a sandbox that is gone cannot be removed", path);
+    if (access(path, F_OK) < 0)
+        return true;
+    log_warn(ORIGIN, "cgroup %s of a sandbox that is gone cannot be removed", path);
+    return false;
 }
 
-static void remove_cgroups(int dir_fd, const char *id)
+// False when one is still there.
+static bool remove_cgroups(int dir_fd, const char *id)
 {
     char text[CGROUPS_MAX], *rest = NULL;
+    bool all = true;
     if (fd_read_file(dir_fd, CGROUPS_FILE, text, sizeof(text)) < 0)
-        return;
+        return true;
     for (char *path = strtok_r(text, "\n", &rest); path; path = strtok_r(NULL, "\n", &rest)) {
         if (cgroup_of(path, id))
-            remove_cgroup(path, id);
+            all = remove_cgroup(path, id) && all;
         else
             log_warn(ORIGIN, "sandbox %s: '%s' is not a cgroup of it and stays", id, path);
     }
+    return all;
 }
 
 static void report_unknown(const struct store *store, const char *id, int dir_fd)
@@ -147,6 +153,6 @@ void store_sweep(const struct store *store, const char *id)
     if (fd < 0)
         return;
     log_info(ORIGIN, "sandbox %s has lost its monitor: removing what is left of it", id);
-    remove_cgroups(fd, id);
-    remove_directory(store, id, fd);
+    if (remove_cgroups(fd, id)) // else the record of them stays for the next one who looks
+        remove_directory(store, id, fd);
 }

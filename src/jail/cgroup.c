@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <time.h>
 
@@ -75,6 +76,14 @@ bool cgroup_is_v2(void)
     return statfs(MOUNT, &info) == 0 && (unsigned long)info.f_type == CGROUP2_MAGIC;
 }
 
+static int note(const struct cgroup *cgroup, const char *path)
+{
+    cleanup_fd int fd = openat(cgroup->dir_fd, "cgroups",
+                               O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    struct iovec line[] = {{(char *)(uintptr_t)path, strlen(path)}, {(char[]){'\n'}, 1}};
+    return fd >= 0 && writev(fd, line, 2) == (ssize_t)line[0].iov_len + 1 ? 0 : -1;
+}
+
 // Makes and opens BASE/sandboxes/ID; BASE/sandboxes is there but for the very first time.
 static int open_group(struct cgroup *cgroup, int part, const char *base, const char *id)
 {
@@ -85,6 +94,8 @@ static int open_group(struct cgroup *cgroup, int part, const char *base, const c
         return -1;
     }
     snprintf(path + length, sizeof(path) - (size_t)length, "/%s", id);
+    if (note(cgroup, path) < 0)
+        return -1;
     if (mkdir(path, 0755) < 0) {
         path[length] = '\0';
         if (errno != ENOENT || (mkdir(path, 0755) < 0 && errno != EEXIST))
@@ -249,6 +260,7 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
 {
     char self[4096];
     read_self(self, sizeof(self));
+    cgroup->dir_fd = jail->dir_fd;
     if (cgroup_is_v2())
         (void)open_v2(cgroup, self, jail->spec.id);
     for (int i = 0; i < CGROUP_LIMITS && !cgroup->v2; i++)

@@ -23,6 +23,7 @@ enum cgroup_part {
 
 struct cgroup {
     bool v2;               // all parts are one directory
+    int dir_fd;            // the sandbox's directory, borrowed
     int fds[CGROUP_PARTS]; // directories of this sandbox, -1 where there is none
     char paths[CGROUP_PARTS][256];
 };
@@ -51,5 +52,6 @@ void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_met
 // Opens (and makes) this sandbox's directory of one part. 0, or -1 and errno.
 int cgroup_open_part(struct cgroup *cgroup, enum cgroup_part part, const char *id);
 
-// Removes the groups, whose processes have ended. Their paths are also in the record `cgroups`.
+// Removes the groups, whose processes have ended. Their paths are also in the record `cgroups`, before
+// they are made: so a sweep finds them whenever the monitor was killed.
 void cgroup_remove(struct cgroup *cgroup);

@@ -47,9 +47,6 @@ static int join_v1(struct cgroup *cgroup, const struct jail *jail, struct sbx_er
     if (cgroup->fds[CGROUP_MEMORY] < 0 ||
         cgroup_open_part(cgroup, CGROUP_FREEZER, jail->spec.id) < 0)
         return no_freezer(err);
-    cleanup_fd int record = openat(jail->dir_fd, "cgroups", O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (record >= 0)
-        (void)dprintf(record, "%s\n", cgroup->paths[CGROUP_FREEZER]);
     cleanup_free char *text = malloc(PROCESSES_TEXT_MAX);
     if (!text)
         return err_nomem(err);

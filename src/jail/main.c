@@ -120,21 +120,20 @@ static int write_record(const char *name, const void *data, size_t size, struct 
 }
 
 // Records of the sandbox's directory. `spec` comes last: who sees it sees a complete sandbox.
-static int write_records(struct jail *jail, const struct cgroup *cgroup, struct sbx_error *err)
+static int write_records(struct jail *jail, struct sbx_error *err)
 {
-    cleanup_buf struct buf text = BUF_INIT(4096), spec = BUF_INIT(BOX_SPEC_MAX);
-    for (int i = 0; i < CGROUP_PARTS; i++)
-        if (cgroup->paths[i][0])
-            buf_printf(&text, "%s\n", cgroup->paths[i]);
-    int code = write_record("cgroups", text.data, text.size, err);
-    text.size = 0;
-    buf_printf(&text, "%u %u\n", jail->ids.base, jail->ids.count);
-    if (code == 0)
-        code = write_record("uids", text.data, text.size, err);
+    char uids[32];
+    int length = snprintf(uids, sizeof(uids), "%u %u\n", jail->ids.base, jail->ids.count);
+    int code = write_record("uids", uids, (size_t)length, err);
+    cleanup_buf struct buf spec = BUF_INIT(BOX_SPEC_MAX);
     box_spec_put(&spec, &jail->spec);
-    if (spec.failed || text.failed)
+    if (spec.failed)
         return err_nomem(err);
-    return code < 0 ? code : write_record(BOX_FILE_SPEC, spec.data, spec.size, err);
+    if (code == 0)
+        code = write_record(BOX_FILE_SPEC ".new", spec.data, spec.size, err);
+    if (code == 0 && rename(BOX_FILE_SPEC ".new", BOX_FILE_SPEC) < 0)
+        code = jail_fail(err, "directory", "cannot write the record '%s'", BOX_FILE_SPEC);
+    return code;
 }
 
 static int send_config(struct jail *jail, struct sbx_error *err)
@@ -272,7 +271,7 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     if (code >= 0)
         code = jail->control_fd = listen_at(BOX_FILE_CONTROL, SOCK_SEQPACKET, err);
     if (code >= 0)
-        code = write_records(jail, &monitor->cgroup, err);
+        code = write_records(jail, err);
     if (code == 0)
         code = open_ports(monitor, err);
     if (code == 0)
@@ -338,6 +337,7 @@ int main(void)
     syscall(SYS_close_range, BOOT_FD + 1, ~0u, 0);
     umask(022);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a record past the caller's file size limit is an error, not the end
     int pid = clone(run_monitor, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
     _exit(pid < 0);
 }

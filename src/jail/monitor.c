@@ -173,7 +173,7 @@ static void remove_directory(struct jail *jail)
 {
     static const char *const names[] = {BOX_FILE_AGENT,        BOX_FILE_CONTROL, BOX_FILE_STATE,
                                         BOX_FILE_STATE ".new", "uids",           "cgroups",
-                                        BOX_FILE_SPEC};
+                                        BOX_FILE_SPEC ".new",  BOX_FILE_SPEC};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         unlinkat(jail->dir_fd, names[i], 0);
     rmdir(jail->dir); // stays if it holds files that are not ours: those are never deleted

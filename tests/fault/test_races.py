@@ -20,9 +20,9 @@ class Races(SandboxCase):
             outcomes = self.together(8, "run", "--network", "none", "--reuse", "--keep", "-l", label,
                                      "--", "sh", "-c", "echo visit >> visits; cat /etc/hostname")
             self.assertEqual({0}, {status for status, _, _ in outcomes}, outcomes)
-            boxes = [box for box in self.listed() if box["labels"].get("race") == str(attempt)]
+            boxes = [box for box in self.listed() if dict(box["labels"]).get("race") == str(attempt)]
             self.assertEqual(1, len(boxes), boxes)
-            visits = self.sandboxes("exec", boxes[0]["id"], "sh", "-c", "wc -l < visits")[1]
+            visits = self.sandboxes("exec", boxes[0]["id"], "wc -l < visits")[1]
             self.assertEqual("8", visits.strip())
             self.sandboxes("destroy", boxes[0]["id"])
 

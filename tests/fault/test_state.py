@@ -35,7 +35,7 @@ class State(SandboxCase):
     def test_rubbish_as_record_of_a_dead_sandbox(self):
         for number, (name, data) in enumerate(RUBBISH.items()):
             with self.subTest(name):
-                self.put(f"sb-rubbish{number}", "spec", data=data)
+                self.put(f"sb-rubbish0000{number}", "spec", data=data)
                 self.assertEqual([], self.listed())
                 self.still_works()
 
@@ -45,9 +45,8 @@ class State(SandboxCase):
                 box = self.create("--network", "none")
                 for record in ("spec", "state"):
                     self.put(box, record, data=data)
-                self.sandboxes("list")
-                self.sandboxes("destroy", box, check=False)
-                self.sandboxes("destroy", "--all", "--yes", check=False)
+                self.assertEqual([box], [b["id"] for b in self.listed()])
+                self.sandboxes("destroy", box)
                 self.still_works()
 
     def test_record_cut_anywhere(self):
@@ -88,9 +87,8 @@ class State(SandboxCase):
         treasure = os.path.join(elsewhere, "treasure")
         with open(treasure, "wb") as file:
             file.write(b"mine")
-        os.mkdir(os.path.join(self.state, "sb-dead"), 0o700)
-        os.symlink(elsewhere, os.path.join(self.state, "sb-dead", "disk"))
-        os.symlink(treasure, os.path.join(self.state, "sb-dead", "spec"))
+        os.mkdir(os.path.join(self.state, "sb-dead00000000"), 0o700)
+        os.symlink(treasure, os.path.join(self.state, "sb-dead00000000", "spec"))
         self.assertEqual([], self.listed())
         self.still_works()
         self.assertTrue(os.path.exists(treasure))
