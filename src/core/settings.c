@@ -3,8 +3,10 @@
 #include "core/settings.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void settings_init(struct sbx_settings *settings, const struct config *config, const char *provider)
 {
@@ -35,5 +37,28 @@ int settings_integer(const struct sbx_settings *settings, const char *key, int64
                        "%s:%u: %s must be a number from %" PRId64 " to %" PRId64,
                        settings->config->path, entry->line, key, least, most);
     *ret_value = value;
+    return 0;
+}
+
+static bool known(const char *key, const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+int settings_only(const struct sbx_settings *settings, const char *const *keys, size_t count,
+                  struct sbx_error *err)
+{
+    const struct config *config = settings->config;
+    for (size_t i = 0; i < config->count; i++) {
+        const struct config_entry *entry = &config->entries[i];
+        if (strcmp(entry->table, settings->table) != 0 || known(entry->key, keys, count))
+            continue;
+        err_set(err, SBX_ERR_INVALID, "%s:%u: [%s] has no setting '%s'", config->path, entry->line,
+                entry->table, entry->key);
+        return err_hint(err, "remove line %u of '%s'", entry->line, config->path);
+    }
     return 0;
 }

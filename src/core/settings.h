@@ -18,3 +18,7 @@ void settings_init(struct sbx_settings *settings, const struct config *config,
 // line.
 int settings_integer(const struct sbx_settings *settings, const char *key, int64_t fallback,
                      int64_t least, int64_t most, int64_t *ret_value, struct sbx_error *err);
+
+// INVALID, naming file and line, when the table has a key that is not one of these.
+int settings_only(const struct sbx_settings *settings, const char *const *keys, size_t count,
+                  struct sbx_error *err);

@@ -101,6 +101,11 @@ static void settings_that_a_provider_refuses_show_in_its_info(void **state)
     assert_int_equal(sbx_sandbox_create(client, NULL, NULL, &sandbox, &err), SBX_ERR_INVALID);
     assert_string_equal(err.origin, "fake");
     sbx_client_close(client);
+    client = open_with("[provider.fake]\n\ncreate_eror = 'IO'", "fake");
+    info = info_of(client, "fake");
+    assert_non_null(
+        strstr(info.reason, "config.toml:3: [provider.fake] has no setting 'create_eror'"));
+    sbx_client_close(client);
 }
 
 static struct sbx_provider_ops renamed(const char *name)

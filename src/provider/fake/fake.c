@@ -46,7 +46,11 @@ static int read_settings(const struct sbx_settings *settings, struct fake_provid
         {"max_sandboxes", &provider->max_sandboxes},
         {"retry_after_ms", &provider->retry_after_ms},
     };
-    int code = 0;
+    static const char *const keys[] = {
+        "create_delay_ms", "create_failures", "exec_failures", "max_sandboxes",
+        "retry_after_ms",  "create_error",    "exec_error",    "configured",
+    };
+    int code = settings_only(settings, keys, ARRAY_SIZE(keys), err);
     for (size_t i = 0; code == 0 && i < ARRAY_SIZE(numbers); i++)
         code = settings_integer(settings, numbers[i].key, 0, 0, 1000000000, numbers[i].value, err);
     if (code == 0)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "core/settings.h"
 #include "engine/launch.h"
 #include "engine/life.h"
 #include "engine/lock.h"
@@ -16,6 +17,9 @@
 static int local_open(const struct sbx_settings *settings, void **ret_provider,
                       struct sbx_error *err)
 {
+    int code = settings_only(settings, NULL, 0, err); // it has none yet
+    if (code < 0)
+        return code;
     struct local *local = calloc(1, sizeof(*local));
     if (!local)
         return err_nomem(err);
