@@ -194,9 +194,10 @@ static void serve(struct files *files)
             quit();
         // The payload is copied: handlers read further frames into its place.
         cleanup_free char *payload = malloc(frame.size + 1);
-        if (!payload)
+        if (payload)
+            memcpy(payload, frame.payload, frame.size);
+        else
             quit();
-        memcpy(payload, frame.payload, frame.size);
         struct wire_reader in = wire_reader(payload, frame.size);
         files->answered = false;
         answer(files, handlers[row](files, &in, &error), &error);

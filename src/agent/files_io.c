@@ -123,7 +123,7 @@ int files_receive(struct files *files, int fd, uint64_t size, const char *path,
 void files_make_parents(const char *path)
 {
     char prefix[FILES_PATH_MAX + 1];
-    for (size_t i = 1; path[i] && i < sizeof(prefix); i++) {
+    for (size_t i = 1; i < sizeof(prefix) && path[i]; i++) {
         if (path[i] != '/')
             continue;
         memcpy(prefix, path, i);

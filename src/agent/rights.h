@@ -15,6 +15,6 @@ enum rights_step { RIGHTS_OK, RIGHTS_LOCK, RIGHTS_GROUPS, RIGHTS_GID, RIGHTS_UID
  */
 enum rights_step rights_become(const struct config *config, const struct user *user);
 
-// Says what failed. `root_asked` only chooses the remedy.
+// Says what failed, and what to do about it.
 int rights_failed(enum rights_step step, int sys_errno, const struct user *user,
                   struct sbx_error *err);

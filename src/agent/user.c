@@ -72,9 +72,14 @@ static bool parse_id(const char *text, uint32_t *ret_id)
     return true;
 }
 
-static bool fits(const char *text, size_t size)
+// True when all of it had room.
+static bool copy_text(char *target, size_t size, const char *text)
 {
-    return strlen(text) < size;
+    size_t length = strlen(text);
+    if (length >= size)
+        return false;
+    memcpy(target, text, length + 1);
+    return true;
 }
 
 static bool user_from_row(char *fields[FIELDS_MAX], struct user *ret_user)
@@ -83,12 +88,10 @@ static bool user_from_row(char *fields[FIELDS_MAX], struct user *ret_user)
     const char *home = fields[5][0] == '/' ? fields[5] : "/";
     const char *shell = fields[6][0] == '/' ? fields[6] : DEFAULT_SHELL;
     if (!fields[0][0] || !parse_id(fields[2], &user.uid) || !parse_id(fields[3], &user.gid) ||
-        !fits(fields[0], sizeof(user.name)) || !fits(home, sizeof(user.home)) ||
-        !fits(shell, sizeof(user.shell)))
+        !copy_text(user.name, sizeof(user.name), fields[0]) ||
+        !copy_text(user.home, sizeof(user.home), home) ||
+        !copy_text(user.shell, sizeof(user.shell), shell))
         return false;
-    strcpy(user.name, fields[0]);
-    strcpy(user.home, home);
-    strcpy(user.shell, shell);
     *ret_user = user;
     return true;
 }
@@ -173,7 +176,7 @@ int user_find(struct agent *agent, const char *asked, const struct user **ret_us
     struct user user;
     if (!asked[0])
         asked = agent->config.user;
-    if (!fits(asked, sizeof(user.asked)))
+    if (strlen(asked) >= sizeof(user.asked))
         return err_set(err, SBX_ERR_INVALID, "the user's name is too long");
     struct user *cache = agent->user_cache;
     times_changed(changed);
@@ -187,7 +190,7 @@ int user_find(struct agent *agent, const char *asked, const struct user **ret_us
         return err_hint(err, "name a user of the sandbox's /etc/passwd, or a number");
     }
     find_groups(&user);
-    strcpy(user.asked, asked);
+    copy_text(user.asked, sizeof(user.asked), asked);
     memcpy(user.changed, changed, sizeof(changed));
     if (!cache && !(cache = agent->user_cache = malloc(sizeof(*cache))))
         return err_nomem(err);
