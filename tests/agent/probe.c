@@ -92,6 +92,16 @@ static int keys(const char *argument)
     return 0;
 }
 
+// The descriptors that are open.
+static int descriptors(const char *argument)
+{
+    (void)argument;
+    for (int fd = 0; fd < 1024; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            printf("%d ", fd);
+    return 0;
+}
+
 // So many bytes of a known pattern.
 static int flood(const char *argument)
 {
@@ -160,8 +170,9 @@ static int stopper(const char *argument)
 static const struct {
     const char *name;
     int (*run)(const char *argument);
-} modes[] = {{"traceme", traceme}, {"orphans", orphans}, {"winsize", winsize}, {"keys", keys},
-             {"flood", flood},     {"deepen", deepen},   {"stopper", stopper}};
+} modes[] = {{"traceme", traceme},         {"orphans", orphans}, {"winsize", winsize},
+             {"descriptors", descriptors}, {"keys", keys},       {"flood", flood},
+             {"deepen", deepen},           {"stopper", stopper}};
 
 int main(int argc, char **argv)
 {
