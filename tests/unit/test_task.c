@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #include "engine/task.h"
@@ -256,7 +257,7 @@ static void floods_arrive_whole(void **state)
     }
 }
 
-static volatile bool child_stop;
+static atomic_bool child_stop;
 
 static void *write_for_ever(void *argument)
 {
@@ -457,6 +458,51 @@ static void a_signal_passes_stuck_input(void **state)
     fake_stop(&fake);
 }
 
+// Ends after some signals; what comes too late is ignored, as by the real one.
+static void play_signalled(struct fake *fake, int fd)
+{
+    struct frame frame;
+    if (fake_receive(fake, fd, &frame) != AGENT_EXEC)
+        return;
+    fake_started(fd, 7);
+    for (int i = 0; i < 100; i++) {
+        if (fake_receive(fake, fd, &frame) != AGENT_SIGNAL)
+            return;
+        fake_output(fd, SBX_STDOUT, "x", 1);
+    }
+    fake_exit(fd, 0, 0, 0);
+    fake_linger(fake, fd);
+}
+
+static void *signal_to_the_end(void *argument)
+{
+    struct sbx_error err;
+    int code = 0;
+    while (code == 0)
+        code = task_signal(argument, SIGUSR1, &err);
+    return (void *)(intptr_t)code;
+}
+
+static void another_thread_may_signal_while_one_reads(void **state)
+{
+    struct fake fake;
+    struct box *box = fake_start(&fake, play_signalled);
+    struct task *task;
+    struct sbx_event event = {0};
+    struct sbx_error err;
+    pthread_t thread;
+    void *result;
+    assert_int_equal(task_start(box, &framed, deadline_in(5000), &task, &err), 0);
+    pthread_create(&thread, NULL, signal_to_the_end, task);
+    while (event.kind != SBX_EVENT_EXIT)
+        assert_int_equal(task_read(task, deadline_in(5000), &event, &err), 0);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, SBX_ERR_NOT_FOUND);
+    task_free(task);
+    box_release(box);
+    fake_stop(&fake);
+}
+
 static void play_failed(struct fake *fake, int fd)
 {
     struct frame frame;
@@ -548,6 +594,7 @@ int main(void)
         TEST(input_arrives_whole),
         TEST(input_that_nobody_wants_is_an_error_not_a_signal),
         TEST(a_signal_passes_stuck_input),
+        TEST(another_thread_may_signal_while_one_reads),
         TEST(failures_are_passed_on_without_control_characters),
         TEST(a_box_that_is_gone_is_not_found),
         TEST(commands_are_listed),
