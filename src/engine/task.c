@@ -11,7 +11,7 @@
 #include "wire/agent_msg.h"
 
 #define REQUEST_MAX FRAME_PAYLOAD_MAX
-#define OVERDUE_GRACE_MS 15000 // past its own timeout, which the agent holds
+#define OVERDUE_GRACE_MS 5000 // past its own timeout, which the agent holds
 
 static struct task *task_new(struct box *box, uint32_t flags)
 {

@@ -311,15 +311,25 @@ void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_met
     *ret_metrics = metrics;
 }
 
-void cgroup_remove(struct cgroup *cgroup)
+// A group stays busy for a moment after its last process was reaped.
+static bool remove_group(const char *path)
 {
-    // A group stays busy for a moment after its last process was reaped.
-    static const struct timespec pause = {.tv_nsec = 200000};
-    for (int i = 0; i < CGROUP_PARTS; i++) {
-        if (!cgroup->paths[i][0])
-            continue;
-        for (int tries = 0; rmdir(cgroup->paths[i]) < 0 && errno == EBUSY && tries < 500; tries++)
-            nanosleep(&pause, NULL);
-        cgroup->paths[i][0] = '\0';
+    struct timespec pause = {.tv_nsec = 200000};
+    for (int tries = 0; rmdir(path) < 0 && errno != ENOENT; tries++) {
+        if (errno != EBUSY || tries == 1000)
+            return false;
+        if (tries == 100)
+            pause.tv_nsec = 5000000;
+        nanosleep(&pause, NULL);
     }
+    return true;
+}
+
+bool cgroup_remove(struct cgroup *cgroup)
+{
+    bool removed = true;
+    for (int i = 0; i < CGROUP_PARTS; i++)
+        if (cgroup->paths[i][0] && !remove_group(cgroup->paths[i]))
+            removed = false;
+    return removed;
 }

@@ -52,6 +52,6 @@ void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_met
 // Opens (and makes) this sandbox's directory of one part. 0, or -1 and errno.
 int cgroup_open_part(struct cgroup *cgroup, enum cgroup_part part, const char *id);
 
-// Removes the groups, whose processes have ended. Their paths are also in the record `cgroups`, before
-// they are made: so a sweep finds them whenever the monitor was killed.
-void cgroup_remove(struct cgroup *cgroup);
+// Removes the groups, whose processes have ended. False if one stays. Their paths are in the record
+// `cgroups`, from before they are made: so a sweep finds them whenever the monitor was killed.
+bool cgroup_remove(struct cgroup *cgroup);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -25,6 +26,7 @@ void monitor_init(struct monitor *monitor, struct jail *jail)
     *monitor = (struct monitor){.jail = jail,
                                 .state = {.state = SBX_STATE_RUNNING},
                                 .timer_fd = -1,
+                                .directory_fd = -1,
                                 .netstack_fd = -1,
                                 .netstack_pidfd = -1};
     cgroup_init(&monitor->cgroup);
@@ -78,6 +80,7 @@ enum watched {
     WATCH_TIMER,
     WATCH_DEVICE,
     WATCH_NETSTACK,
+    WATCH_DIRECTORY,
     WATCH_FIXED
 };
 
@@ -92,6 +95,7 @@ static void fill_polls(const struct monitor *monitor, struct pollfd *fds)
         [WATCH_TIMER] = monitor->timer_fd,
         [WATCH_DEVICE] = network_idle ? jail->device_fd : -1,
         [WATCH_NETSTACK] = monitor->netstack_pidfd,
+        [WATCH_DIRECTORY] = monitor->directory_fd,
     };
     for (size_t i = 0; i < WATCH_FIXED; i++)
         fds[i] = (struct pollfd){.fd = watched[i], .events = POLLIN};
@@ -108,10 +112,31 @@ static void boot_closed(struct monitor *monitor)
         monitor->ending = true;
 }
 
+// A sandbox whose directory is removed under it (at the end of a login session, say) can't be found
+// any more: it ends. The directory itself tells nothing of its end while we are in it, its record
+// does.
+static void watch_directory(struct monitor *monitor)
+{
+    monitor->directory_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (monitor->directory_fd >= 0)
+        (void)inotify_add_watch(monitor->directory_fd, ".", IN_DELETE | IN_ONLYDIR);
+}
+
+static void directory_changed(struct monitor *monitor)
+{
+    char events[4096];
+    while (read(monitor->directory_fd, events, sizeof(events)) > 0)
+        ;
+    if (faccessat(monitor->jail->dir_fd, BOX_FILE_SPEC, F_OK, 0) < 0)
+        monitor->ending = true;
+}
+
 static void handle(struct monitor *monitor, const struct pollfd *fds)
 {
     if (fds[WATCH_INIT].revents || fds[WATCH_TIMER].revents)
         monitor->ending = true;
+    if (fds[WATCH_DIRECTORY].revents)
+        directory_changed(monitor);
     if (fds[WATCH_BOOT].revents)
         boot_closed(monitor);
     if (fds[WATCH_NETSTACK].revents)
@@ -144,6 +169,7 @@ static int wait_any(struct pollfd *fds, size_t count)
 
 void monitor_watch(struct monitor *monitor)
 {
+    watch_directory(monitor);
     while (!monitor->ending) {
         struct pollfd fds[WATCH_FIXED + MONITOR_CLIENTS_MAX];
         fill_polls(monitor, fds);
@@ -186,9 +212,10 @@ void monitor_clean(struct monitor *monitor)
             close(monitor->forwards[i]);
     netprocess_stop(monitor);
     kill_all(monitor);
-    cgroup_remove(&monitor->cgroup);
-    remove_directory(monitor->jail);
-    // Nothing is left: say so now. Our own end waits for the kernel to take the network device apart.
+    if (cgroup_remove(&monitor->cgroup)) // else the records stay, for the next command to sweep it
+        remove_directory(monitor->jail);
+    // Nothing is left: say so now. Our own end waits for the kernel to take the network device
+    // apart.
     for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
         if (monitor->clients[i] >= 0)
             close(monitor->clients[i]);

@@ -13,6 +13,7 @@ struct monitor {
     struct cgroup cgroup;
     struct monitor_state state; // mirrored in the record of that name once it differs from the spec
     int timer_fd;               // time to live, CLOCK_BOOTTIME
+    int directory_fd;           // inotify(7): tells that the sandbox's directory was removed
     int clients[MONITOR_CLIENTS_MAX];   // connections on the control socket, -1 if free
     int forwards[MONITOR_FORWARDS_MAX]; // pipes to the processes that forward a port: closing ends
                                         // one

@@ -5,8 +5,8 @@
 #include "jail/jail.h"
 
 /*
- * Written into the upper layer of the root, where they differ from what images bring: a hostname of the
- * user's (hosts, hostname), and this machine's name servers when its network is shared. The caller
- * creates files as the sandbox's root.
+ * Written into the upper layer of the root, where they differ from what images bring: a hostname of
+ * the user's (hosts, hostname), and this machine's name servers when its network is shared. The
+ * caller creates files as the sandbox's root.
  */
 int names_write(const struct jail *jail, struct sbx_error *err);
