@@ -122,7 +122,7 @@ int task_start(struct box *box, const struct sbx_exec *exec, struct deadline dea
     box_mark_oom(box, deadline);
     if (exec->timeout_ms > 0)
         task->overdue_ms = deadline_in(exec->timeout_ms + OVERDUE_GRACE_MS).at_ms;
-    int code = request_exec(task, exec, deadline, err);
+    int code = request_exec(task, exec, deadline_min(deadline, task->overdue_ms), err);
     if (code < 0)
         return code;
     *ret_task = steal_ptr(task);
