@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,8 +40,16 @@ static enum rights_step set_ids(const struct config *config, const struct user *
     return RIGHTS_OK;
 }
 
+// The agent may run before others; raw, getpriority(2) tells 20 - nice.
+static void leave_preference(void)
+{
+    if (syscall(SYS_getpriority, PRIO_PROCESS, 0) > 20)
+        syscall(SYS_setpriority, PRIO_PROCESS, 0, 0);
+}
+
 enum rights_step rights_become(const struct config *config, const struct user *user)
 {
+    leave_preference();
     bool lose = user->uid != 0 && !config->powerless;
     if (lose && caps_lock(config->bounding) < 0)
         return RIGHTS_LOCK;

@@ -102,6 +102,14 @@ static void raise_limits(const struct world *world, struct result *result)
     result_refused(result, -1);
 }
 
+static void own_priority(const struct world *world, struct result *result)
+{
+    int nice = getpriority(PRIO_PROCESS, 0);
+    if (nice < 0)
+        return result_open(result, "we run at nice %d", nice);
+    result_ok(result, "nice %d", nice);
+}
+
 static void lower_nice(const struct world *world, struct result *result)
 {
     result_refused(result, setpriority(PRIO_PROCESS, 0, -5));
@@ -190,6 +198,7 @@ const struct probe process_probes[] = {
     {"53", "open a process of the host", open_victim},
     {"53", "SIGIO to the host", own_signals},
     {"54", "raise limits", raise_limits},
+    {"54", "own priority", own_priority},
     {"54", "negative nice", lower_nice},
     {"54", "SCHED_FIFO", real_time},
     {"54", "SCHED_DEADLINE", deadline_scheduling},
