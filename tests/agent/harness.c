@@ -48,6 +48,20 @@ static int enter_namespaces(uid_t uid, gid_t gid)
     return fd_write_file(AT_FDCWD, "/proc/self/gid_map", line);
 }
 
+// Files of the box's directory over those of the machine.
+static int mount_users(const struct box *box)
+{
+    static const char *const names[] = {"passwd", "group"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char source[96], target[32];
+        snprintf(source, sizeof(source), "%s/%s", box->dir, names[i]);
+        snprintf(target, sizeof(target), "/etc/%s", names[i]);
+        if (access(source, F_OK) == 0 && mount(source, target, NULL, MS_BIND, NULL) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static void run_agent(const struct box *box, const int fds[3])
 {
     char mem[80];
@@ -59,6 +73,8 @@ static void run_agent(const struct box *box, const int fds[3])
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         _exit(SKIPPED);
     snprintf(mem, sizeof(mem), "%s/mem", box->dir);
+    if (mount_users(box) < 0)
+        _exit(SKIPPED);
     if (mount("tmpfs", mem, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,nr_inodes=200000,mode=0777") <
         0)
         _exit(SKIPPED);
@@ -128,17 +144,22 @@ static void await_ready(struct box *box, int fd)
     link_close(link);
 }
 
-struct box *box_start(const struct agent_config *config)
+static struct box *box_new(void)
 {
     struct box *box = calloc(1, sizeof(*box));
-    int first[2], monitor[2];
-    cleanup_buf struct buf data = BUF_INIT(65536);
     assert_non_null(box);
     strcpy(box->dir, "/tmp/sbx-agent-test-XXXXXX");
     assert_non_null(mkdtemp(box->dir));
     chmod(box->dir, 0777);
     snprintf(box->path, sizeof(box->path), "%s/mem", box->dir);
     assert_int_equal(mkdir(box->path, 0777), 0);
+    return box;
+}
+
+static struct box *box_run(struct box *box, const struct agent_config *config)
+{
+    int first[2], monitor[2];
+    cleanup_buf struct buf data = BUF_INIT(65536);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, first), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, monitor), 0);
     int listen_fd = listen_at(box);
@@ -151,6 +172,23 @@ struct box *box_start(const struct agent_config *config)
     close(monitor[1]);
     await_ready(box, first[0]);
     return box;
+}
+
+struct box *box_start(const struct agent_config *config)
+{
+    return box_run(box_new(), config);
+}
+
+struct box *box_start_with_users(const struct agent_config *config)
+{
+    static const char *const names[] = {"passwd", "group"};
+    struct box *box = box_new();
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char path[96];
+        snprintf(path, sizeof(path), "%s/%s", box->dir, names[i]);
+        close(open(path, O_CREAT | O_WRONLY, 0644));
+    }
+    return box_run(box, config);
 }
 
 void box_stop(struct box *box)

@@ -45,6 +45,8 @@ int box_tear_down(void **state);
 
 // A box of the test's own, with that sandbox environment. box_stop() kills it.
 struct box *box_start(const struct agent_config *config);
+// Likewise, with dir/passwd and dir/group (empty at first) as its databases of users.
+struct box *box_start_with_users(const struct agent_config *config);
 void box_stop(struct box *box);
 bool box_is_alive(const struct box *box);
 
