@@ -74,7 +74,7 @@ def mounts(directories=()):
 
 def cgroups():
     """Our cgroups that hold no process: a living one belongs to a living sandbox. Their common parent,
-    named sandboxes, is kept on purpose."""
+    named sandboxes, is kept on purpose. Those of other accounts are theirs."""
     found = set()
     for folder, _, files in os.walk("/sys/fs/cgroup"):
         kept = os.path.basename(folder) in OUR_NAMES
@@ -82,7 +82,7 @@ def cgroups():
             continue
         try:
             with open(os.path.join(folder, "cgroup.procs"), encoding="ascii") as file:
-                if not file.read(1):
+                if not file.read(1) and os.stat(folder).st_uid == os.geteuid():
                     found.add(folder)
         except OSError:
             pass
