@@ -27,10 +27,11 @@
 #include <unistd.h>
 
 #define TIMEOUT 30
+#define GRACE 1
 #define TASKS_MAX 4096
 #define OPTIONS                                                                                    \
     (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |         \
-     PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)
+     PTRACE_O_TRACESYSGOOD)
 
 struct task {
     pid_t pid;
@@ -51,6 +52,7 @@ struct tamper {
     struct task tasks[TASKS_MAX];
     size_t count;
     int status; // of the command
+    bool ended;
 };
 
 static void die(const char *what)
@@ -88,7 +90,15 @@ static void read_name(struct task *task)
     fclose(file);
 }
 
-// A new process may stop before its maker's event tells whose it is.
+// A new process may stop, and even end, before its maker's event tells whose it is.
+static struct task *find_nameless(struct tamper *t, pid_t pid)
+{
+    for (size_t i = t->count; i-- > 0;)
+        if (!t->tasks[i].way[0] && t->tasks[i].pid == pid)
+            return &t->tasks[i];
+    return NULL;
+}
+
 static void adopt(struct tamper *t, struct task *maker)
 {
     unsigned long pid;
@@ -96,10 +106,10 @@ static void adopt(struct tamper *t, struct task *maker)
         return;
     char way[sizeof(maker->way) + 16];
     snprintf(way, sizeof(way), "%s.%u", maker->way, ++maker->children);
-    struct task *task = find(t, (pid_t)pid);
+    struct task *task = find_nameless(t, (pid_t)pid);
     if (!task)
         task = add(t, (pid_t)pid);
-    snprintf(task->way, sizeof(task->way), "%s", way);
+    snprintf(task->way, sizeof(task->way), "%.63s", way);
     read_name(task);
 }
 
@@ -157,8 +167,12 @@ static void at_call(struct tamper *t, struct task *task)
 static void ended(struct tamper *t, struct task *task, int status)
 {
     task->alive = false;
-    if (strcmp(task->way, "0") == 0)
-        t->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (strcmp(task->way, "0") != 0)
+        return;
+    t->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    t->ended = true;
+    if (getenv("TAMPER_DETACHED"))
+        alarm(GRACE);
 }
 
 // One report of waitpid(2): ptrace(2) tells what the stops mean.
@@ -233,7 +247,8 @@ static int report(struct tamper *t)
     int result = t->status;
     for (size_t i = 0; i < t->count; i++) {
         struct task *task = &t->tasks[i];
-        if (task->alive) {
+        bool let_go = t->ended && getenv("TAMPER_DETACHED");
+        if (task->alive && !let_go) {
             fprintf(t->report, "STUCK %s %s\n", task->way, task->name);
             kill(task->pid, SIGKILL);
             result = 99;

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -252,6 +253,8 @@ def parse():
 
 def main():
     options = parse()
+    for interrupt in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(interrupt, signal.default_int_handler)  # tests send them; a caller may ignore them
     root = os.geteuid() == 0
     chosen = ["main", "user", "asan", "tsan"]
     if options.only:
