@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(TREE, "tests", "lib"))
 import leaks  # noqa: E402
 
 USER_ID = 65533
+AGAIN_MAX = 12  # failed programs that are given a second try; more is no bad luck
 VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
             "--child-silent-after-fork=yes --trace-children=no")
 SANITIZER_ENV = {
@@ -160,9 +161,9 @@ class Private:
         shutil.rmtree(self.base, ignore_errors=True)
 
 
-def command_of(run):
-    command = ["meson", "test", "-C", run.build, "--no-rebuild", "--logbase", f"dev-{run.name}",
-               *run.arguments]
+def command_of(run, logbase, *more):
+    command = ["meson", "test", "-C", run.build, "--no-rebuild", "--logbase", logbase,
+               *run.arguments, *more]
     if run.user:
         as_user = os.path.join(TREE, "tools/dev/as-user")
         command = [as_user, "--reach", TREE, *command, "--wrap", as_user]
@@ -185,28 +186,50 @@ def read_tests(path):
         return []
 
 
+def run_meson(run, env, logbase, *more):
+    """Results of meson's tests, its exit status and what it printed."""
+    log = os.path.join(TREE, run.build, "meson-logs", logbase)
+    for path in glob.glob(log + "[.-]*"):
+        os.unlink(path)
+    with open(log + ".out", "wb") as out:
+        done = subprocess.run(command_of(run, logbase, *more), cwd=TREE, env=env,
+                              stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                              check=False)
+    with open(log + ".out", encoding="utf-8", errors="replace") as out:
+        text = out.read().strip()
+    # meson adds the wrapper's name
+    return read_tests(next(iter(glob.glob(log + "*.json")), log)), done.returncode, text
+
+
+def run_again(run, env, tests):
+    """What failed beside other programs may have been starved by them: it runs once more, alone. Both
+    outcomes are told; the second one counts."""
+    failed = [test for test in tests if count_program(test).failed]
+    if not 0 < len(failed) <= AGAIN_MAX:
+        return tests
+    names = [suite_of(test["name"])[1] for test in failed]
+    again = run_meson(run, env, f"dev-{run.name}_again", "--num-processes", "1", *names)[0]
+    second = {test["name"]: test for test in again}
+    for test in failed:
+        if test["name"] in second and not count_program(second[test["name"]]).failed:
+            show_failure(test)
+            print(f"     {test['name']}: passed when it ran again, alone")
+    return [second.get(test["name"], test) if test in failed else test for test in tests]
+
+
 def do_run(run, fuzz_seconds):
     """One run of meson's tests: a line per suite. Returns its Count."""
     print(f"==> {run.name}: {run.about}", flush=True)
-    log = os.path.join(TREE, run.build, "meson-logs", f"dev-{run.name}")
-    for path in glob.glob(log + "*"):
-        os.unlink(path)
     private = Private(run.user)
     env = {**private.environment(), **run.env, "SANDBOXES_FUZZ_SECONDS": str(fuzz_seconds)}
     watch = leaks.Watch(private.watched())
-    with open(log + ".out", "wb") as out:
-        done = subprocess.run(command_of(run), cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=out,
-                              stderr=subprocess.STDOUT, check=False)
-    tests = read_tests(next(iter(glob.glob(log + "*.json")), log))  # meson adds the wrapper's name
-    total = sum_suites(tests)
-    if not tests:
-        with open(log + ".out", encoding="utf-8", errors="replace") as out:
-            text = out.read().strip()
-        if "No suitable tests" not in text and "No tests defined" not in text:
-            print(f"    meson could not run them (status {done.returncode}):\n{text}")
-            total.failed += 1
-        else:
-            print("    none")
+    tests, status, text = run_meson(run, env, f"dev-{run.name}")
+    total = sum_suites(run_again(run, env, tests))
+    if not tests and "No suitable tests" not in text and "No tests defined" not in text:
+        print(f"    meson could not run them (status {status}):\n{text}")
+        total.failed += 1
+    elif not tests:
+        print("    none")
     total.failed += check_leftovers(watch)
     private.remove()
     return total
