@@ -200,7 +200,7 @@ def run_meson(run, env, logbase, *more):
     with open(log + ".out", encoding="utf-8", errors="replace") as out:
         text = out.read().strip()
     # meson adds the wrapper's name
-    return read_tests(next(iter(glob.glob(log + "*.json")), log)), done.returncode, text
+    return read_tests(next(iter(glob.glob(log + "[.-]*json")), log)), done.returncode, text
 
 
 def run_again(run, env, tests):

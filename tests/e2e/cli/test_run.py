@@ -268,7 +268,7 @@ class Signals(RunCase):
     def test_signals_reach_the_command(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             with self.subTest(number):
-                process = self.begin("echo begun; sleep 30")
+                process = self.begin(HOLDS)
                 process.send_signal(number)
                 self.assertEqual(128 + number, process.wait(20))
                 self.assertEqual(b"", process.stderr.read())
@@ -340,7 +340,7 @@ class Terminal(RunCase):
         self.finish(slave, before, process, 130)
 
     def test_restored_when_killed_by_a_signal(self):
-        master, slave, before, process = self.begin("-T", "echo begun; sleep 30")
+        master, slave, before, process = self.begin("-T", HOLDS)
         self.read_until(master, b"begun")
         process.send_signal(signal.SIGTERM)
         process.wait(20)
