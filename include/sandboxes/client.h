@@ -37,6 +37,11 @@ SBX_API void sbx_client_close(struct sbx_client *client);
 /* Name of the provider that is used when a spec names none. Lives as long as the client. */
 SBX_API const char *sbx_client_default_provider(const struct sbx_client *client);
 
+/* Makes another provider the default one, e.g. one that was added. NOT_FOUND if there is none of
+ * the name. */
+SBX_API int sbx_client_set_default(struct sbx_client *client, const char *name,
+                                   struct sbx_error *err);
+
 /* One provider as this machine and environment have it. Strings live as long as the client. */
 struct sbx_provider_info {
     size_t size;

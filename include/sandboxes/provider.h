@@ -110,9 +110,23 @@ struct sbx_provider_ops {
                        struct sbx_error *err);
 };
 
-/* Adds a provider to this client; ops must outlive it. CONFLICT if the name is taken. */
+/*
+ * Adds a provider to this client, which opens it at its first use. ops and its strings are copied,
+ * the functions must stay. It takes part wherever a provider is named, never in auto-detection.
+ * CONFLICT if the name is taken.
+ */
 SBX_API int sbx_client_add_provider(struct sbx_client *client, const struct sbx_provider_ops *ops,
                                     struct sbx_error *err);
+
+/*
+ * The same for a provider that lives already, an object of the program's own: `payload` is what its
+ * functions receive as the provider, from any thread and several at once. ops->open is not called;
+ * ops->close, if there is one, is called with the payload once, when the client is closed, and
+ * never if registering failed.
+ */
+SBX_API int sbx_client_register_provider(struct sbx_client *client,
+                                         const struct sbx_provider_ops *ops, void *payload,
+                                         struct sbx_error *err);
 
 #ifdef __cplusplus
 }

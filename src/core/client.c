@@ -47,14 +47,26 @@ static struct provider *find(const struct sbx_client *client, const char *name)
     return NULL;
 }
 
-// What every provider must have for the core's calls to make sense.
-static int check_ops(const struct sbx_provider_ops *ops, struct sbx_error *err)
+static int unknown_provider(const struct sbx_client *client, const char *name,
+                            struct sbx_error *err)
+{
+    char known[256] = "";
+    for (size_t i = 0, used = 0; i < client->count && used < sizeof(known); i++)
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
+                                 client->providers[i]->ops.name);
+    err_set(err, SBX_ERR_NOT_FOUND, "there is no provider '%.64s'", name);
+    return err_hint(err, "choose one of: %s", known);
+}
+
+// What every provider must have for the core's calls to make sense. One that is there already need
+// not be opened.
+static int check_ops(const struct sbx_provider_ops *ops, bool there, struct sbx_error *err)
 {
     if (!ops->name || !text_of(ops->name, "abcdefghijklmnopqrstuvwxyz" TEXT_DIGITS "-_", 32))
         return err_set(err, SBX_ERR_INVALID,
                        "ops.name must have 1 to 32 characters of a-z 0-9 - _");
-    if (!ops->open || !ops->close || !ops->create || !ops->get || !ops->list || !ops->list_free ||
-        !ops->box_free || !ops->box_id || !ops->info || !ops->destroy)
+    if ((!there && (!ops->open || !ops->close)) || !ops->create || !ops->get || !ops->list ||
+        !ops->list_free || !ops->box_free || !ops->box_id || !ops->info || !ops->destroy)
         return err_set(err, SBX_ERR_INVALID,
                        "provider '%s' lacks one of open, close, create, get, list, list_free, "
                        "box_free, box_id, info, destroy",
@@ -66,41 +78,112 @@ static int check_ops(const struct sbx_provider_ops *ops, struct sbx_error *err)
     return 0;
 }
 
-static int add(struct sbx_client *client, const struct sbx_provider_ops *ops, bool detected,
-               struct sbx_error *err)
+static void provider_free(struct provider *provider)
 {
-    cleanup_free struct provider *provider = calloc(1, sizeof(*provider));
-    if (!provider)
-        return err_nomem(err);
-    int code = check_struct(&provider->ops, sizeof(provider->ops), ops, "ops", err);
+    if (provider->opened && provider->ops.close)
+        provider->ops.close(provider->handle);
+    pthread_mutex_destroy(&provider->lock);
+    free(provider->name);
+    free(provider->description);
+    free(provider);
+}
+
+static int new_provider(const struct sbx_provider_ops *ops, bool there,
+                        struct provider **ret_provider, struct sbx_error *err)
+{
+    struct sbx_provider_ops full;
+    int code = check_struct(&full, sizeof(full), ops, "ops", err);
     if (code == 0)
-        code = check_ops(&provider->ops, err);
+        code = check_ops(&full, there, err);
     if (code < 0)
         return code;
-    if (find(client, ops->name))
-        return err_set(err, SBX_ERR_CONFLICT, "there is a provider '%s' already", ops->name);
-    if (client->count == CLIENT_PROVIDERS_MAX)
-        return err_set(err, SBX_ERR_QUOTA, "a client holds at most %d providers",
-                       CLIENT_PROVIDERS_MAX);
+    struct provider *provider = calloc(1, sizeof(*provider));
+    if (!provider)
+        return err_nomem(err);
     pthread_mutex_init(&provider->lock, NULL);
-    provider->client = client;
-    provider->detected = detected;
-    settings_init(&provider->settings, &client->config, ops->name);
-    client->providers[client->count++] = steal_ptr(provider);
+    provider->name = strdup(full.name);
+    provider->description = strdup(full.description ? full.description : "");
+    if (!provider->name || !provider->description) {
+        provider_free(provider);
+        return err_nomem(err);
+    }
+    provider->ops = full;
+    provider->ops.name = provider->name;
+    provider->ops.description = provider->description;
+    *ret_provider = provider;
     return 0;
 }
 
-int sbx_client_add_provider(struct sbx_client *client, const struct sbx_provider_ops *ops,
-                            struct sbx_error *err)
+static int add(struct sbx_client *client, const struct sbx_provider_ops *ops, bool there,
+               struct provider **ret_provider, struct sbx_error *err)
 {
-    need_error(err);
+    struct provider *provider;
+    int code = new_provider(ops, there, &provider, err);
+    if (code < 0)
+        return code;
+    if (find(client, provider->name))
+        code = err_set(err, SBX_ERR_CONFLICT, "there is a provider '%s' already", provider->name);
+    else if (client->count == CLIENT_PROVIDERS_MAX)
+        code = err_set(err, SBX_ERR_QUOTA, "a client holds at most %d providers",
+                       CLIENT_PROVIDERS_MAX);
+    if (code < 0) {
+        provider_free(provider);
+        return code;
+    }
+    provider->client = client;
+    settings_init(&provider->settings, &client->config, provider->name);
+    client->providers[client->count++] = provider;
+    *ret_provider = provider;
+    return 0;
+}
+
+static int add_own(struct sbx_client *client, const struct sbx_provider_ops *ops, bool there,
+                   void *payload, struct sbx_error *err)
+{
+    struct provider *provider;
     int code = check_not_null(client, "client", err);
     if (code == 0)
         code = check_not_null(ops, "ops", err);
     if (code < 0)
         return code;
     pthread_mutex_lock(&client->lock);
-    code = add(client, ops, false, err);
+    code = add(client, ops, there, &provider, err);
+    if (code == 0 && there) {
+        provider->handle = payload;
+        provider->opened = true;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return code;
+}
+
+int sbx_client_add_provider(struct sbx_client *client, const struct sbx_provider_ops *ops,
+                            struct sbx_error *err)
+{
+    need_error(err);
+    return add_own(client, ops, false, NULL, err);
+}
+
+int sbx_client_register_provider(struct sbx_client *client, const struct sbx_provider_ops *ops,
+                                 void *payload, struct sbx_error *err)
+{
+    need_error(err);
+    return add_own(client, ops, true, payload, err);
+}
+
+int sbx_client_set_default(struct sbx_client *client, const char *name, struct sbx_error *err)
+{
+    need_error(err);
+    int code = check_not_null(client, "client", err);
+    if (code == 0)
+        code = check_not_null(name, "name", err);
+    if (code < 0)
+        return code;
+    pthread_mutex_lock(&client->lock);
+    struct provider *provider = find(client, name);
+    if (provider)
+        client->chosen = provider;
+    else
+        code = unknown_provider(client, name, err);
     pthread_mutex_unlock(&client->lock);
     return code;
 }
@@ -109,13 +192,8 @@ void sbx_client_close(struct sbx_client *client)
 {
     if (!client)
         return;
-    for (size_t i = 0; i < client->count; i++) {
-        struct provider *provider = client->providers[i];
-        if (provider->opened)
-            provider->ops.close(provider->handle);
-        pthread_mutex_destroy(&provider->lock);
-        free(provider);
-    }
+    for (size_t i = 0; i < client->count; i++)
+        provider_free(client->providers[i]);
     config_deinit(&client->config);
     pthread_mutex_destroy(&client->lock);
     free(client);
@@ -124,17 +202,6 @@ void sbx_client_close(struct sbx_client *client)
 static void close_client(struct sbx_client **client)
 {
     sbx_client_close(*client);
-}
-
-static int unknown_provider(const struct sbx_client *client, const char *name,
-                            struct sbx_error *err)
-{
-    char known[256] = "";
-    for (size_t i = 0, used = 0; i < client->count && used < sizeof(known); i++)
-        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
-                                 client->providers[i]->ops.name);
-    err_set(err, SBX_ERR_NOT_FOUND, "there is no provider '%.64s'", name);
-    return err_hint(err, "choose one of: %s", known);
 }
 
 // The default provider by name: the option, the environment, the configuration file. NULL: none
@@ -192,8 +259,12 @@ static int fill_client(struct sbx_client *client, const struct sbx_client_option
     int code = config_load(options->config_path, &client->config, err);
     if (code == 0)
         code = check_config(&client->config, err);
-    for (size_t i = 0; code == 0 && i < registry_count; i++)
-        code = add(client, registry_rows[i].ops, registry_rows[i].detected, err);
+    for (size_t i = 0; code == 0 && i < registry_count; i++) {
+        struct provider *provider;
+        code = add(client, registry_rows[i].ops, false, &provider, err);
+        if (code == 0)
+            provider->detected = registry_rows[i].detected;
+    }
     return code < 0 ? code : choose_named(client, options->provider, err);
 }
 

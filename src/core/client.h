@@ -17,11 +17,12 @@
 struct provider {
     struct sbx_client *client;
     struct sbx_provider_ops ops; // own copy: functions that an older program doesn't know are NULL
+    char *name, *description;    // what ops points to: copies, a caller's may go away
     struct sbx_settings settings;
     bool detected;
     pthread_mutex_t lock; // guards opening and probing; taken after the client's, if both are
     bool opened;
-    void *handle; // of ops.open
+    void *handle; // of ops.open, or the payload it was registered with
 };
 
 struct sbx_client {

@@ -142,6 +142,58 @@ static void a_program_can_add_its_own_provider(void **state)
     sbx_client_close(client);
 }
 
+static int closed; // how often, and of which payload
+static void *closed_payload;
+
+static void note_close(void *provider)
+{
+    closed++;
+    closed_payload = provider;
+}
+
+static int list_nothing(void *provider, const struct sbx_pair *labels, size_t label_count,
+                        const struct sbx_call *call, struct sbx_list *ret_list,
+                        struct sbx_error *error)
+{
+    assert_string_equal(provider, "object");
+    *ret_list = (struct sbx_list){.count = 0};
+    return 0;
+}
+
+static void ignore_list(struct sbx_list *list)
+{
+}
+
+static void a_living_object_can_be_a_provider(void **state)
+{
+    char name[] = "own", description[] = "own object", object[] = "object";
+    struct sbx_provider_ops ops = renamed(name);
+    struct sbx_client *client = open_with(NULL, "fake");
+    struct sbx_list list;
+    ops.description = description;
+    ops.open = NULL;
+    ops.close = note_close;
+    ops.list = list_nothing;
+    ops.list_free = ignore_list;
+    closed = 0;
+    assert_int_equal(sbx_client_register_provider(client, &ops, object, &err), 0);
+    assert_int_equal(sbx_client_register_provider(client, &ops, object, &err), SBX_ERR_CONFLICT);
+    assert_int_equal(sbx_client_add_provider(client, &ops, &err), SBX_ERR_INVALID); // no open
+    assert_int_equal(closed, 0);
+    // The strings are the library's own.
+    memset(name, 'x', sizeof(name) - 1);
+    memset(description, 'x', sizeof(description) - 1);
+    assert_string_equal(info_of(client, "own").description, "own object");
+    assert_int_equal(sbx_client_set_default(client, "absent", &err), SBX_ERR_NOT_FOUND);
+    assert_int_equal(sbx_client_set_default(client, "own", &err), 0);
+    assert_string_equal(sbx_client_default_provider(client), "own");
+    assert_int_equal(sbx_sandbox_list(client, "own", NULL, 0, NULL, &list, &err), 0);
+    sbx_list_free(&list);
+    sbx_client_close(client);
+    assert_int_equal(closed, 1);
+    assert_ptr_equal(closed_payload, object);
+}
+
 static void an_older_provider_s_table_lacks_what_is_newer(void **state)
 {
     struct sbx_provider_ops ops = renamed("old");
@@ -265,6 +317,7 @@ int main(void)
         cmocka_unit_test(providers_say_whether_they_can_be_used),
         cmocka_unit_test(settings_that_a_provider_refuses_show_in_its_info),
         cmocka_unit_test(a_program_can_add_its_own_provider),
+        cmocka_unit_test(a_living_object_can_be_a_provider),
         cmocka_unit_test(an_older_provider_s_table_lacks_what_is_newer),
         cmocka_unit_test(lists_of_all_providers_are_merged_oldest_first),
         cmocka_unit_test(injected_failures_come_first_and_then_end),
