@@ -12,13 +12,14 @@ BELOW = {
     "base": set(),
     "wire": {"base"},
     "net": {"base"},
+    "httpd": {"base"},
     "core": {"base", "wire", "net"},
     "engine": {"base", "wire", "core"},
     "jail": {"base", "wire"},
     "agent": {"base", "wire"},
     "netstack": {"base", "wire"},
     "provider": {"base", "wire", "net", "core", "engine"},
-    "serve": {"base", "wire", "net", "core"},
+    "serve": {"base", "wire", "net", "httpd", "core"},
     "cli": {"base", "wire", "net", "core", "engine", "provider", "serve"},
 }
 # The one place that knows every provider: the const table of registration.
