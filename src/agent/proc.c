@@ -2,6 +2,7 @@
 // Commands and workers. Layer: agent.
 #include "agent/proc.h"
 
+#include <errno.h>
 #include <sandboxes/process.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 
 #define REAP_BATCH 256
+#define REAP_AGAIN_MS 10 // after a wait that failed: SIGCHLD does not come a second time
 #define KILL_STEP_MS 10
 #define KILL_PATIENCE_MS 2000
 #define LOG_BUDGET (64 * 1024 * 1024)
@@ -22,6 +24,7 @@
 void procs_init(struct procs *procs)
 {
     procs->log_budget = LOG_BUDGET;
+    procs->reap_ms = DEADLINE_NEVER;
 }
 
 static struct proc **slot_of(struct procs *procs, pid_t pid)
@@ -263,24 +266,38 @@ static struct proc *find_running(struct agent *agent, pid_t pid)
     return NULL;
 }
 
-/*
- * Everyone's orphans end here too. A command that is traced by us, because it called
- * PTRACE_TRACEME, is reported when it stops, whatever the options: that is no end.
- */
+static void reap_later(struct agent *agent, int64_t at_ms)
+{
+    agent->procs.reap_ms = at_ms;
+    loop_wake_at(agent, at_ms);
+}
+
+// What a wait told of one child. A command that stops, traced by us (it called PTRACE_TRACEME) or
+// not, has not ended. A worker that a program in here has stopped would keep its host waiting.
+static void note_status(struct agent *agent, struct proc *proc, int status)
+{
+    if (WIFEXITED(status) || WIFSIGNALED(status))
+        note_end(agent, proc, status);
+    else if (WIFSTOPPED(status) && !proc->tag)
+        kill(proc->pid, SIGKILL);
+}
+
+// Everyone's orphans end here too.
 void procs_reap(struct agent *agent)
 {
     int status;
-    agent->procs.reap_again = false;
+    agent->procs.reap_ms = DEADLINE_NEVER;
     for (int i = 0; i < REAP_BATCH; i++) {
-        pid_t pid = waitpid(-1, &status, WNOHANG | __WALL);
+        pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | __WALL);
+        if (pid < 0 && errno != ECHILD)
+            reap_later(agent, clock_boot_ms() + REAP_AGAIN_MS);
         if (pid <= 0)
             return;
         struct proc *proc = find_running(agent, pid);
-        if (proc && (WIFEXITED(status) || WIFSIGNALED(status)))
-            note_end(agent, proc, status);
+        if (proc)
+            note_status(agent, proc, status);
     }
-    agent->procs.reap_again = true;
-    loop_wake_at(agent, 0);
+    reap_later(agent, 0);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -310,7 +327,7 @@ static int64_t tick(struct agent *agent, struct proc *proc, int64_t now)
 
 void procs_tick(struct agent *agent)
 {
-    if (agent->procs.reap_again)
+    if (agent->procs.reap_ms != DEADLINE_NEVER && clock_boot_ms() >= agent->procs.reap_ms)
         procs_reap(agent);
     if (agent->loop.next_ms == DEADLINE_NEVER)
         return;
@@ -320,7 +337,7 @@ void procs_tick(struct agent *agent)
     agent->loop.next_ms = DEADLINE_NEVER;
     for (struct proc *proc = agent->procs.first; proc; proc = proc->next)
         next = earlier(next, tick(agent, proc, now));
-    loop_wake_at(agent, agent->procs.reap_again ? 0 : next);
+    loop_wake_at(agent, earlier(next, agent->procs.reap_ms));
 }
 
 void proc_attach(struct proc *proc, struct conn *conn)

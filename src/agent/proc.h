@@ -63,7 +63,8 @@ struct procs {
     size_t command_count, finished_count, worker_count;
     uint64_t last_tag;
     size_t log_budget;
-    bool reap_again, sweep;
+    int64_t reap_ms; // when to reap without a signal; DEADLINE_NEVER: at the next one
+    bool sweep;
 };
 
 void procs_init(struct procs *procs);

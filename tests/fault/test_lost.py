@@ -82,6 +82,19 @@ class Lost(SandboxCase):
         self.sandboxes("destroy", name, timeout=20)
         self.assert_gone(name)
 
+    def test_file_worker_stopped(self):
+        """A program inside stops whatever it may signal, so also the helper that serves a copy."""
+        name, _, agent = self.box()
+        before = set(self.children_of(agent))
+        self.sandboxes("exec", name, "--", "truncate", "-s", "1G", "large")
+        copy = self.start("cp", f"{name}:large", self.work)
+        self.wait_for(lambda: set(self.children_of(agent)) - before, "the worker runs")
+        os.kill(copy.pid, signal.SIGSTOP)  # or it might be done too soon
+        self.sandboxes("exec", name, "--", "sh", "-c", "kill -STOP -1")
+        os.kill(copy.pid, signal.SIGCONT)
+        _, err = copy.communicate(timeout=20)
+        self.assert_clean_failure(copy.returncode, err.decode())
+
     def test_monitor_stopped(self):
         name, monitor, _ = self.box()
         os.kill(monitor, signal.SIGSTOP)
