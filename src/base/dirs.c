@@ -104,10 +104,19 @@ int dirs_cache(char *ret_path, size_t size, struct sbx_error *err)
     return 0;
 }
 
-static bool owned_dir(const char *path)
+/*
+ * 1: a directory of ours; 0: there is none, or it is not ours; or an error. Not to know is no
+ * answer: a sandbox made in one place would not be found in the other.
+ */
+static int owned_dir(const char *path, struct sbx_error *err)
 {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == geteuid();
+    if (stat(path, &info) == 0)
+        return S_ISDIR(info.st_mode) && info.st_uid == geteuid();
+    if (errno == ENOENT || errno == ENOTDIR || errno == EACCES)
+        return 0;
+    err_sys(err, SBX_ERR_SETUP, errno, "cannot look at the directory %s", path);
+    return err_hint(err, "set SANDBOXES_RUNTIME_DIR to a directory of yours"), SBX_ERR_SETUP;
 }
 
 static bool is_tmpfs(const char *path)
@@ -123,21 +132,26 @@ static bool is_tmpfs(const char *path)
 
 // Somebody else's XDG_RUNTIME_DIR (kept by sudo -E) is passed over: its owner could swap our
 // directory.
-static void pick_runtime(char *ret_path, size_t size)
+static int pick_runtime(char *ret_path, size_t size, struct sbx_error *err)
 {
     unsigned uid = (unsigned)geteuid();
     char user_dir[64];
-    snprintf(user_dir, sizeof(user_dir), "/run/user/%u", uid);
     const char *chosen = getenv("SANDBOXES_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
-    if (chosen && chosen[0])
+    if (chosen && chosen[0]) {
         snprintf(ret_path, size, "%s", chosen);
-    else if (xdg && xdg[0] == '/' && owned_dir(xdg))
-        snprintf(ret_path, size, "%s/sandboxes", xdg);
-    else if (owned_dir(user_dir))
-        snprintf(ret_path, size, "%s/sandboxes", user_dir);
-    else
-        snprintf(ret_path, size, "%s/sandboxes-%u", is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp",
-                 uid);
+        return 0;
+    }
+    snprintf(user_dir, sizeof(user_dir), "/run/user/%u", uid);
+    const char *const bases[] = {xdg && xdg[0] == '/' ? xdg : user_dir, user_dir};
+    for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
+        int owned = owned_dir(bases[i], err);
+        if (owned > 0)
+            snprintf(ret_path, size, "%s/sandboxes", bases[i]);
+        if (owned != 0)
+            return owned < 0 ? owned : 0;
+    }
+    snprintf(ret_path, size, "%s/sandboxes-%u", is_tmpfs("/dev/shm") ? "/dev/shm" : "/tmp", uid);
+    return 0;
 }
 
 // What is wrong with a directory that must be ours alone, or NULL.
@@ -157,7 +171,9 @@ static const char *fault_of(int fd)
 
 int dirs_open_runtime(char *ret_path, size_t size, int *ret_fd, struct sbx_error *err)
 {
-    pick_runtime(ret_path, size);
+    int picked = pick_runtime(ret_path, size, err);
+    if (picked < 0)
+        return picked;
     if (ret_path[0] != '/' || strlen(ret_path) + 1 >= size)
         return err_set(err, SBX_ERR_INVALID,
                        "SANDBOXES_RUNTIME_DIR is not a usable absolute path: '%s'", ret_path);

@@ -361,6 +361,25 @@ static void a_runtime_directory_of_others_is_refused(void **state)
     }
 }
 
+// Elsewhere instead, its sandboxes would never be found again.
+static void a_runtime_directory_that_cant_be_looked_at_is_not_passed_over(void **state)
+{
+    char path[256], ret[512];
+    struct sbx_error err;
+    int fd;
+    snprintf(path, sizeof(path), "%s/loop", (char *)*state);
+    assert_int_equal(symlink("loop", path), 0);
+    unsetenv("SANDBOXES_RUNTIME_DIR");
+    setenv("XDG_RUNTIME_DIR", path, 1);
+    assert_int_equal(dirs_open_runtime(ret, sizeof(ret), &fd, &err), SBX_ERR_SETUP);
+    assert_non_null(strstr(err.message, path));
+    unlink(path);
+    setenv("XDG_RUNTIME_DIR", *state, 1);
+    assert_int_equal(dirs_open_runtime(ret, sizeof(ret), &fd, &err), 0);
+    close(fd);
+    assert_int_equal(strncmp(ret, *state, strlen(*state)), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +391,7 @@ int main(void)
         cmocka_unit_test(sweepers_never_take_a_new_one),
         cmocka_unit_test(label_locks_exclude_and_leave_nothing),
         cmocka_unit_test(a_runtime_directory_of_others_is_refused),
+        cmocka_unit_test(a_runtime_directory_that_cant_be_looked_at_is_not_passed_over),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }
