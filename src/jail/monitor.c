@@ -189,7 +189,8 @@ static void kill_all(struct monitor *monitor)
     if (jail->init_pid <= 0)
         return;
     freezer_thaw(&monitor->cgroup); // the frozen don't die: cgroup-v1/freezer-subsystem.rst
-    kill(jail->init_pid, SIGKILL);
+    if (kill(jail->init_pid, SIGKILL) < 0)
+        return; // not waited for then: it ends with us (PDEATHSIG), and a sweep removes the rest
     while (waitpid(jail->init_pid, NULL, 0) < 0 && errno == EINTR)
         ;
     jail->init_pid = 0;

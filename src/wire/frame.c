@@ -152,8 +152,10 @@ int frame_fill(int fd, struct frame_in *in)
     } control;
     drop_consumed(in);
     char *room = buf_reserve(&in->buffer, READ_CHUNK);
-    if (!room)
+    if (!room) {
+        errno = ENOMEM;
         return -1;
+    }
     struct iovec part = {room, READ_CHUNK};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
@@ -166,8 +168,10 @@ int frame_fill(int fd, struct frame_in *in)
     if (got < 0)
         return errno == EAGAIN ? 0 : -1;
     keep_fds(in, &message);
-    if (got == 0)
+    if (got == 0) {
+        errno = ECONNRESET;
         return -1;
+    }
     buf_commit(&in->buffer, (size_t)got);
     return 1;
 }
@@ -204,10 +208,10 @@ int frame_receive(int fd, struct frame_in *in, struct deadline deadline, struct 
         if (ready < 0)
             return err_set(err, SBX_ERR_PROTOCOL, "the sandbox sent a message that is too large");
         int filled = frame_fill(fd, in);
-        if (filled < 0 && in->buffer.failed)
-            return err_nomem(err);
-        if (filled < 0)
+        if (filled < 0 && errno == ECONNRESET)
             return err_set(err, SBX_ERR_UNAVAILABLE, "the sandbox closed the connection");
+        if (filled < 0)
+            return err_sys(err, 0, errno, "cannot hear the sandbox");
         int code = filled == 0 ? deadline_wait(deadline, fd, POLLIN, NULL, err) : 0;
         if (code < 0)
             return code;
