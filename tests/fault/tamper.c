@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -47,7 +48,8 @@ struct tamper {
     unsigned number;
     int error;
     bool done;
-    long call; // number of the system call that was hit
+    long call;     // number of the system call that was hit
+    char name[32]; // and the program that made it
     FILE *report;
     struct task tasks[TASKS_MAX];
     size_t count;
@@ -119,12 +121,15 @@ static bool chosen(const struct tamper *t, const struct task *task)
 }
 
 #ifdef __x86_64__
-// Replaces the call by one that does not exist; its result is set when it returns.
-static void skip_call(struct task *task)
+// Replaces the call by one that does not exist; its result is set when it returns. brk(2) tells its
+// failure by no error but by a break that is not the wanted one: C libraries know no other.
+static void skip_call(struct tamper *t, struct task *task)
 {
     struct user_regs_struct registers;
     if (ptrace(PTRACE_GETREGS, task->pid, 0, &registers) < 0)
         return;
+    if (registers.orig_rax == SYS_brk)
+        t->error = 0;
     registers.orig_rax = (unsigned long long)-1;
     ptrace(PTRACE_SETREGS, task->pid, 0, &registers);
     task->failing = true;
@@ -158,10 +163,11 @@ static void at_call(struct tamper *t, struct task *task)
     t->done = true;
     t->call = (long)info.entry.nr;
     read_name(task);
+    snprintf(t->name, sizeof(t->name), "%s", task->name);
     if (strcmp(t->mode, "kill") == 0)
         kill(task->pid, SIGKILL);
     else
-        skip_call(task);
+        skip_call(t, task);
 }
 
 static void ended(struct tamper *t, struct task *task, int status)
@@ -257,7 +263,7 @@ static int report(struct tamper *t)
             fprintf(t->report, "%s %u %s\n", task->way, task->calls, task->name);
     }
     if (t->done)
-        fprintf(t->report, "HIT %ld\n", t->call);
+        fprintf(t->report, "HIT %ld %s\n", t->call, t->name);
     fclose(t->report);
     return result;
 }
