@@ -10,6 +10,11 @@
  * validated, structs at their full size, options and calls never NULL; err is never NULL. A
  * command's whole input (exec->input) never arrives: the library sets SBX_EXEC_STDIN and writes it,
  * beside reading.
+ *
+ * What an error says decides whether a call that must not have its effect twice may be repeated
+ * (manager.h): fill http_status with a service's answer, sys_errno with what connect(2) failed with
+ * (ECONNREFUSED, ENETUNREACH, EHOSTUNREACH for a name that has no address), retry_after_ms with
+ * what the service asked for.
  */
 #ifndef SANDBOXES_PROVIDER_H
 #define SANDBOXES_PROVIDER_H

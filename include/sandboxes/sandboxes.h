@@ -6,6 +6,7 @@
 #include <sandboxes/client.h>
 #include <sandboxes/error.h>
 #include <sandboxes/files.h>
+#include <sandboxes/manager.h>
 #include <sandboxes/process.h>
 #include <sandboxes/provider.h>
 #include <sandboxes/sandbox.h>

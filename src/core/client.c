@@ -388,8 +388,8 @@ const char *sbx_client_default_provider(const struct sbx_client *client)
     return provider ? provider->ops.name : REGISTRY_LAST_RESORT;
 }
 
-int client_provider(struct sbx_client *client, const char *name, struct provider **ret_provider,
-                    struct sbx_error *err)
+int client_find(struct sbx_client *client, const char *name, struct provider **ret_provider,
+                struct sbx_error *err)
 {
     int code = check_not_null(client, "client", err);
     if (code < 0)
@@ -399,6 +399,16 @@ int client_provider(struct sbx_client *client, const char *name, struct provider
     if (!provider)
         code = unknown_provider(client, name ? name : REGISTRY_LAST_RESORT, err);
     pthread_mutex_unlock(&client->lock);
+    if (code == 0)
+        *ret_provider = provider;
+    return code;
+}
+
+int client_provider(struct sbx_client *client, const char *name, struct provider **ret_provider,
+                    struct sbx_error *err)
+{
+    struct provider *provider;
+    int code = client_find(client, name, &provider, err);
     if (code == 0)
         code = open_provider(provider, err);
     if (code == 0)

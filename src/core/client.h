@@ -38,6 +38,10 @@ struct sbx_client {
 int client_provider(struct sbx_client *client, const char *name, struct provider **ret_provider,
                     struct sbx_error *err);
 
+// The same without opening it.
+int client_find(struct sbx_client *client, const char *name, struct provider **ret_provider,
+                struct sbx_error *err);
+
 // All providers that are configured, opened, in the order of auto-detection. Returns their number.
 size_t client_configured(struct sbx_client *client,
                          struct provider *ret_providers[CLIENT_PROVIDERS_MAX]);

@@ -62,8 +62,9 @@ int sbx_file_write(struct sbx_sandbox *sandbox, const char *path, const void *da
         code = need(&a, a.provider->ops.file_write, err);
     if (code < 0)
         return code;
-    code = a.provider->ops.file_write(sandbox->box, path, size ? data : "", size, &a.options,
-                                      &a.call, err);
+    guarded(code, sandbox->guard, OPERATION_FILE_WRITE, &a.call, err,
+            a.provider->ops.file_write(sandbox->box, path, size ? data : "", size, &a.options,
+                                       &a.call, err));
     return client_done(a.provider, code, err);
 }
 
@@ -84,7 +85,8 @@ int sbx_file_read(struct sbx_sandbox *sandbox, const char *path,
         a.options.limit = DEFAULT_READ_LIMIT;
     char *data = NULL;
     size_t size = 0;
-    code = a.provider->ops.file_read(sandbox->box, path, &a.options, &a.call, &data, &size, err);
+    guarded(code, sandbox->guard, OPERATION_FILE_READ, &a.call, err,
+            a.provider->ops.file_read(sandbox->box, path, &a.options, &a.call, &data, &size, err));
     if (code < 0)
         return client_done(a.provider, code, err);
     *ret_data = data;
@@ -106,7 +108,8 @@ int sbx_file_upload(struct sbx_sandbox *sandbox, const char *local_path, const c
         code = need(&a, a.provider->ops.file_upload, err);
     if (code < 0)
         return code;
-    code = a.provider->ops.file_upload(sandbox->box, local_path, path, &a.options, &a.call, err);
+    guarded(code, sandbox->guard, OPERATION_FILE_UPLOAD, &a.call, err,
+            a.provider->ops.file_upload(sandbox->box, local_path, path, &a.options, &a.call, err));
     return client_done(a.provider, code, err);
 }
 
@@ -123,7 +126,9 @@ int sbx_file_download(struct sbx_sandbox *sandbox, const char *path, const char 
         code = need(&a, a.provider->ops.file_download, err);
     if (code < 0)
         return code;
-    code = a.provider->ops.file_download(sandbox->box, path, local_path, &a.options, &a.call, err);
+    guarded(
+        code, sandbox->guard, OPERATION_FILE_DOWNLOAD, &a.call, err,
+        a.provider->ops.file_download(sandbox->box, path, local_path, &a.options, &a.call, err));
     return client_done(a.provider, code, err);
 }
 
@@ -136,8 +141,8 @@ typedef int (*list_fn)(void *box, const char *path, const struct sbx_file_option
                        const struct sbx_call *call, struct sbx_file_list *ret_list,
                        struct sbx_error *err);
 
-static int give_list(struct sbx_sandbox *sandbox, list_fn op, const char *path,
-                     const struct arguments *a, struct sbx_file_list *ret_list,
+static int give_list(struct sbx_sandbox *sandbox, enum operation operation, list_fn op,
+                     const char *path, struct arguments *a, struct sbx_file_list *ret_list,
                      struct sbx_error *err)
 {
     int code = check_not_null(ret_list, "ret_list", err);
@@ -149,7 +154,8 @@ static int give_list(struct sbx_sandbox *sandbox, list_fn op, const char *path,
     if (!owner)
         return err_nomem(err);
     owner->provider = a->provider;
-    code = op(sandbox->box, path, &a->options, &a->call, &owner->list, err);
+    guarded(code, sandbox->guard, operation, &a->call, err,
+            op(sandbox->box, path, &a->options, &a->call, &owner->list, err));
     if (code < 0)
         return client_done(a->provider, code, err);
     *ret_list = (struct sbx_file_list){.count = owner->list.count, .items = owner->list.items};
@@ -164,7 +170,9 @@ int sbx_file_stat(struct sbx_sandbox *sandbox, const char *path,
     need_error(err);
     struct arguments a;
     int code = begin(sandbox, path, options, call, &a, err);
-    return code < 0 ? code : give_list(sandbox, a.provider->ops.file_stat, path, &a, ret_one, err);
+    return code < 0 ? code
+                    : give_list(sandbox, OPERATION_FILE_STAT, a.provider->ops.file_stat, path, &a,
+                                ret_one, err);
 }
 
 int sbx_file_list(struct sbx_sandbox *sandbox, const char *path,
@@ -174,7 +182,9 @@ int sbx_file_list(struct sbx_sandbox *sandbox, const char *path,
     need_error(err);
     struct arguments a;
     int code = begin(sandbox, path, options, call, &a, err);
-    return code < 0 ? code : give_list(sandbox, a.provider->ops.file_list, path, &a, ret_list, err);
+    return code < 0 ? code
+                    : give_list(sandbox, OPERATION_FILE_LIST, a.provider->ops.file_list, path, &a,
+                                ret_list, err);
 }
 
 void sbx_file_list_free(struct sbx_file_list *list)
@@ -198,7 +208,8 @@ int sbx_file_mkdir(struct sbx_sandbox *sandbox, const char *path,
         code = need(&a, a.provider->ops.file_mkdir, err);
     if (code < 0)
         return code;
-    code = a.provider->ops.file_mkdir(sandbox->box, path, &a.options, &a.call, err);
+    guarded(code, sandbox->guard, OPERATION_FILE_MKDIR, &a.call, err,
+            a.provider->ops.file_mkdir(sandbox->box, path, &a.options, &a.call, err));
     return client_done(a.provider, code, err);
 }
 
@@ -213,7 +224,8 @@ int sbx_file_remove(struct sbx_sandbox *sandbox, const char *path,
         code = need(&a, a.provider->ops.file_remove, err);
     if (code < 0)
         return code;
-    code = a.provider->ops.file_remove(sandbox->box, path, &a.options, &a.call, err);
+    guarded(code, sandbox->guard, OPERATION_FILE_REMOVE, &a.call, err,
+            a.provider->ops.file_remove(sandbox->box, path, &a.options, &a.call, err));
     return client_done(a.provider, code, err);
 }
 
@@ -230,6 +242,7 @@ int sbx_file_rename(struct sbx_sandbox *sandbox, const char *from, const char *t
         code = need(&a, a.provider->ops.file_rename, err);
     if (code < 0)
         return code;
-    code = a.provider->ops.file_rename(sandbox->box, from, to, &a.options, &a.call, err);
+    guarded(code, sandbox->guard, OPERATION_FILE_RENAME, &a.call, err,
+            a.provider->ops.file_rename(sandbox->box, from, to, &a.options, &a.call, err));
     return client_done(a.provider, code, err);
 }

@@ -76,7 +76,7 @@ int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool
     const struct provider *provider = sandbox->provider;
     struct deadline deadline = deadline_from_call(call);
     struct sbx_exec plain = *exec;
-    struct sbx_call left;
+    struct sbx_call left = *call;
     int code = check_supported(provider, exec, err);
     if (code < 0)
         return code;
@@ -91,7 +91,8 @@ int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool
         plain.input_size = 0;
         plain.flags |= SBX_EXEC_STDIN;
     }
-    code = provider->ops.process_start(sandbox->box, &plain, call, &process->handle, err);
+    guarded(code, sandbox->guard, OPERATION_PROCESS_START, &left, err,
+            provider->ops.process_start(sandbox->box, &plain, &left, &process->handle, err));
     if (code < 0)
         return client_done(provider, code, err);
     if (process->fed) {
@@ -143,7 +144,8 @@ int sbx_process_attach(struct sbx_sandbox *sandbox, uint32_t pid, const struct s
         return err_nomem(err);
     process->provider = sandbox->provider;
     process->flags = SBX_EXEC_STDIN | SBX_EXEC_PTY;
-    code = process->provider->ops.process_attach(sandbox->box, pid, &full, &process->handle, err);
+    guarded(code, sandbox->guard, OPERATION_PROCESS_ATTACH, &full, err,
+            process->provider->ops.process_attach(sandbox->box, pid, &full, &process->handle, err));
     if (code < 0)
         return client_done(sandbox->provider, code, err);
     *ret_process = steal_ptr(process);
@@ -280,7 +282,8 @@ int sbx_process_list(struct sbx_sandbox *sandbox, const struct sbx_call *call,
     if (!owner)
         return err_nomem(err);
     owner->provider = sandbox->provider;
-    code = sandbox->provider->ops.process_list(sandbox->box, &full, &owner->list, err);
+    guarded(code, sandbox->guard, OPERATION_PROCESS_LIST, &full, err,
+            sandbox->provider->ops.process_list(sandbox->box, &full, &owner->list, err));
     if (code < 0)
         return client_done(sandbox->provider, code, err);
     *ret_list = (struct sbx_process_list){.count = owner->list.count, .items = owner->list.items};

@@ -194,7 +194,8 @@ int sbx_sandbox_info(struct sbx_sandbox *sandbox, const struct sbx_call *call,
     if (code < 0)
         return code;
     struct sbx_info info = {.size = sizeof(info)};
-    code = sandbox->provider->ops.info(sandbox->box, &full, &info, err);
+    guarded(code, sandbox->guard, OPERATION_INFO, &full, err,
+            sandbox->provider->ops.info(sandbox->box, &full, &info, err));
     if (code < 0)
         return client_done(sandbox->provider, code, err);
     info.provider = sandbox->provider->ops.name;
@@ -210,7 +211,8 @@ int sbx_sandbox_destroy(struct sbx_sandbox *sandbox, const struct sbx_call *call
     int code = begin(sandbox, call, &full, err);
     if (code < 0)
         return code;
-    code = sandbox->provider->ops.destroy(sandbox->box, &full, err);
+    guarded(code, sandbox->guard, OPERATION_DESTROY, &full, err,
+            sandbox->provider->ops.destroy(sandbox->box, &full, err));
     return client_done(sandbox->provider, code, err);
 }
 
@@ -226,7 +228,8 @@ int sbx_sandbox_set_ttl(struct sbx_sandbox *sandbox, int64_t ttl_ms, const struc
         code = client_need(sandbox->provider, sandbox->provider->ops.set_ttl, SBX_CAP_TTL, err);
     if (code < 0)
         return code;
-    code = sandbox->provider->ops.set_ttl(sandbox->box, ttl_ms, &full, err);
+    guarded(code, sandbox->guard, OPERATION_SET_TTL, &full, err,
+            sandbox->provider->ops.set_ttl(sandbox->box, ttl_ms, &full, err));
     return client_done(sandbox->provider, code, err);
 }
 
@@ -245,7 +248,8 @@ int sbx_sandbox_metrics(struct sbx_sandbox *sandbox, const struct sbx_call *call
     if (code < 0)
         return code;
     struct sbx_metrics metrics = {.size = sizeof(metrics)};
-    code = sandbox->provider->ops.metrics(sandbox->box, &full, &metrics, err);
+    guarded(code, sandbox->guard, OPERATION_METRICS, &full, err,
+            sandbox->provider->ops.metrics(sandbox->box, &full, &metrics, err));
     if (code < 0)
         return client_done(sandbox->provider, code, err);
     check_give(ret_metrics, ret_metrics->size, &metrics, sizeof(metrics));
@@ -267,14 +271,15 @@ int sbx_sandbox_expose(struct sbx_sandbox *sandbox, const struct sbx_port *port,
         code = client_need(sandbox->provider, sandbox->provider->ops.expose, SBX_CAP_PORTS, err);
     if (code < 0)
         return code;
-    code = sandbox->provider->ops.expose(sandbox->box, port, &full, ret_url, url_size, err);
+    guarded(code, sandbox->guard, OPERATION_EXPOSE, &full, err,
+            sandbox->provider->ops.expose(sandbox->box, port, &full, ret_url, url_size, err));
     return client_done(sandbox->provider, code, err);
 }
 
 typedef int (*box_call_fn)(void *box, const struct sbx_call *call, struct sbx_error *err);
 
-static int call_pause(struct sbx_sandbox *sandbox, box_call_fn op, const struct sbx_call *call,
-                      struct sbx_error *err)
+static int call_pause(struct sbx_sandbox *sandbox, enum operation operation, box_call_fn op,
+                      const struct sbx_call *call, struct sbx_error *err)
 {
     struct sbx_call full;
     int code = check_call(call, &full, err);
@@ -282,7 +287,8 @@ static int call_pause(struct sbx_sandbox *sandbox, box_call_fn op, const struct 
         code = client_need(sandbox->provider, op, SBX_CAP_PAUSE, err);
     if (code < 0)
         return code;
-    return client_done(sandbox->provider, op(sandbox->box, &full, err), err);
+    guarded(code, sandbox->guard, operation, &full, err, op(sandbox->box, &full, err));
+    return client_done(sandbox->provider, code, err);
 }
 
 int sbx_sandbox_pause(struct sbx_sandbox *sandbox, const struct sbx_call *call,
@@ -290,7 +296,8 @@ int sbx_sandbox_pause(struct sbx_sandbox *sandbox, const struct sbx_call *call,
 {
     need_error(err);
     int code = check_not_null(sandbox, "sandbox", err);
-    return code < 0 ? code : call_pause(sandbox, sandbox->provider->ops.pause, call, err);
+    return code < 0 ? code
+                    : call_pause(sandbox, OPERATION_PAUSE, sandbox->provider->ops.pause, call, err);
 }
 
 int sbx_sandbox_resume(struct sbx_sandbox *sandbox, const struct sbx_call *call,
@@ -298,5 +305,7 @@ int sbx_sandbox_resume(struct sbx_sandbox *sandbox, const struct sbx_call *call,
 {
     need_error(err);
     int code = check_not_null(sandbox, "sandbox", err);
-    return code < 0 ? code : call_pause(sandbox, sandbox->provider->ops.resume, call, err);
+    return code < 0
+               ? code
+               : call_pause(sandbox, OPERATION_RESUME, sandbox->provider->ops.resume, call, err);
 }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "core/client.h"
+#include "core/guard.h"
 
 struct sbx_sandbox {
     struct provider *provider;
-    void *box; // owned; of provider->ops
+    void *box;                 // owned; of provider->ops
+    const struct guard *guard; // of the manager that looks after it, or NULL
 };
