@@ -203,7 +203,7 @@ def environment(base, memory, root):
     bundle = make_bundle(base, "bundle", root, ["/bin/hello"])
     empty = os.path.join(base, "empty")
     os.mkdir(empty)
-    run = os.path.join(base, "run")
+    run = os.path.join(memory, "run")  # a tmpfs, as systemd gives to each user; crun's state too
     os.mkdir(run, 0o700)
     return {**os.environ, "BENCH_ROOT": root, "BENCH_BASE": empty, "BENCH_BUNDLE": bundle,
             "BENCH_MEMORY": memory, "XDG_RUNTIME_DIR": run,

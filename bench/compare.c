@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // One sandbox at a time, ours and others', each case once per round, so that drift of the machine
-// hits all alike. usage: compare ROUNDS GROUP...
+// hits all alike. The kernel takes a sandbox apart after its end, so the order changes from round
+// to round and there is a pause before each: nobody pays for the same neighbour's remains. usage:
+// compare ROUNDS GROUP...
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -194,18 +197,41 @@ static bool wanted(size_t i, char **groups)
     return false;
 }
 
+// Fisher and Yates; the same orders in each run.
+static void shuffle(size_t *order, size_t count)
+{
+    for (size_t i = count; i > 1; i--) {
+        size_t other = (size_t)random() % i;
+        size_t kept = order[i - 1];
+        order[i - 1] = order[other];
+        order[other] = kept;
+    }
+}
+
+static double run_settled(struct compare *compare, size_t i)
+{
+    static const struct timespec pause = {.tv_nsec = 10000000};
+    if (strcmp(cases[i].group, "exec") != 0) // which makes no sandboxes
+        nanosleep(&pause, NULL);
+    return cases[i].run(compare);
+}
+
 static void run_rounds(struct compare *compare, size_t rounds, char **groups)
 {
     double *samples = calloc(CASES * rounds, sizeof(*samples));
     if (!samples)
         bench_die("out of memory");
-    for (size_t i = 0; i < CASES; i++) // once unmeasured: caches, first images
+    size_t order[CASES], count = 0;
+    for (size_t i = 0; i < CASES; i++)
         if (wanted(i, groups))
-            cases[i].run(compare);
-    for (size_t round = 0; round < rounds; round++)
-        for (size_t i = 0; i < CASES; i++)
-            if (wanted(i, groups))
-                samples[i * rounds + round] = cases[i].run(compare);
+            order[count++] = i;
+    for (size_t i = 0; i < count; i++) // once unmeasured: caches, first images
+        cases[order[i]].run(compare);
+    for (size_t round = 0; round < rounds; round++) {
+        shuffle(order, count);
+        for (size_t i = 0; i < count; i++)
+            samples[order[i] * rounds + round] = run_settled(compare, order[i]);
+    }
     for (size_t i = 0; i < CASES; i++)
         if (wanted(i, groups))
             bench_samples(cases[i].group, cases[i].name, "ms", samples + i * rounds, rounds);

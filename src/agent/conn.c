@@ -55,7 +55,7 @@ static bool is_paused(const struct conn *conn)
 
 void conn_update(struct agent *agent, struct conn *conn)
 {
-    if (conn->closed)
+    if (conn->closed || conn->held)
         return;
     uint32_t events = EPOLLRDHUP;
     if (!is_paused(conn))
@@ -221,7 +221,7 @@ void conn_send(struct agent *agent, struct conn *conn, uint32_t type, const void
     struct iovec parts[2] = {{header, sizeof(header)}, {(void *)(uintptr_t)payload, size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t sent = 0;
-    if (conn->out.size == 0)
+    if (conn->out.size == 0 && !conn->held)
         sent = sendmsg(conn->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         conn_close(agent, conn);
@@ -235,6 +235,19 @@ void conn_send(struct agent *agent, struct conn *conn, uint32_t type, const void
         conn_close(agent, conn);
     else
         conn_update(agent, conn);
+}
+
+void conn_hold(struct conn *conn)
+{
+    conn->held = true;
+}
+
+void conn_release(struct agent *agent, struct conn *conn)
+{
+    conn->held = false;
+    if (!conn->closed)
+        flush(agent, conn);
+    conn_update(agent, conn);
 }
 
 void conn_send_buf(struct agent *agent, struct conn *conn, uint32_t type, const struct buf *payload)

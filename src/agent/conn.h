@@ -20,6 +20,7 @@ struct conn {
     uint32_t chunk_left; // bytes of an OUTPUT frame whose beginning has been sent
     bool may_lose;       // too slow once: the command no longer waits for it
     bool truncated;      // some output did not reach it
+    bool held;           // what is sent gathers in `out`, to leave at once
     bool closed;         // to be freed after this turn of the loop
     struct conn *next;
 };
@@ -45,6 +46,10 @@ void conn_send(struct agent *agent, struct conn *conn, uint32_t type, const void
 void conn_send_buf(struct agent *agent, struct conn *conn, uint32_t type,
                    const struct buf *payload);
 void conn_fail(struct agent *agent, struct conn *conn, const struct sbx_error *error);
+
+// Between the two, what is sent waits, so that the host is woken once for all of it.
+void conn_hold(struct conn *conn);
+void conn_release(struct agent *agent, struct conn *conn);
 
 // Hands out frames that wait in the buffer, after what stopped them is gone.
 void conn_resume(struct agent *agent, struct conn *conn);

@@ -37,10 +37,16 @@ static void launch_init(struct launch *launch)
     *launch = (struct launch){.child_fds = {-1, -1, -1}, .our_out = {-1, -1}, .our_in = -1};
 }
 
-static void launch_deinit(struct launch *launch)
+static void close_child_fds(struct launch *launch)
 {
     for (int i = 0; i < 3; i++)
-        cleanup_fd_fn(&launch->child_fds[i]);
+        if (launch->child_fds[i] >= 0)
+            close(steal_fd(&launch->child_fds[i]));
+}
+
+static void launch_deinit(struct launch *launch)
+{
+    close_child_fds(launch);
     for (int i = 0; i < 2; i++)
         cleanup_fd_fn(&launch->our_out[i]);
     cleanup_fd_fn(&launch->our_in);
@@ -243,6 +249,20 @@ static struct proc *new_command(struct agent *agent, const struct agent_exec *ex
     return NULL;
 }
 
+// A short command may have ended by now: then one message tells its start and its end. Its own ends
+// of the pipes are closed before, so that the host sees them close together with that.
+static void tell_start(struct agent *agent, struct conn *conn, struct proc *proc,
+                       struct launch *launch)
+{
+    close_child_fds(launch);
+    conn_hold(conn);
+    request_started(agent, conn, proc);
+    if (open_streams(agent, proc, launch) < 0)
+        conn_close(agent, conn);
+    procs_reap(agent);
+    conn_release(agent, conn);
+}
+
 static int run(struct agent *agent, struct conn *conn, struct launch *launch, struct sbx_error *err)
 {
     pid_t pid;
@@ -258,9 +278,7 @@ static int run(struct agent *agent, struct conn *conn, struct launch *launch, st
     set_times(agent, proc, started_ns, launch->exec.timeout_ms);
     proc_add(agent, proc, pid);
     proc_attach(proc, conn);
-    request_started(agent, conn, proc);
-    if (open_streams(agent, proc, launch) < 0)
-        conn_close(agent, conn);
+    tell_start(agent, conn, proc, launch);
     return 0;
 }
 
