@@ -10,7 +10,9 @@
 #include "engine/monitor_client.h"
 #include "engine/record.h"
 
-#define PAUSED_LOOK_MS 300 // silence after which the reason is looked for
+#define LOOK_FIRST_MS 300 // silence after which the reason is looked for
+#define LOOK_MOST_MS 5000
+#define LOOK_ANSWER_MS 1000
 #define OOM_ANSWER_MS 500
 
 struct box *box_new(const char *id, int dir_fd)
@@ -56,20 +58,57 @@ static int refuse_paused(const struct box *box, struct sbx_error *err)
     return SBX_ERR_CONFLICT;
 }
 
-// Waits for bytes in two steps: most answers come at once, and only then is it worth asking why
-// not.
+struct box_patience box_patience_begin(void)
+{
+    return (struct box_patience){LOOK_FIRST_MS, clock_boot_ms() + LOOK_FIRST_MS};
+}
+
+struct deadline box_patience_end(const struct box_patience *patience, struct deadline deadline)
+{
+    return deadline_min(deadline, patience->next_ms);
+}
+
+// Whatever else keeps the monitor from answering says nothing about the agent.
+int box_patience_look(struct box *box, struct box_patience *patience, struct deadline deadline,
+                      struct sbx_error *err)
+{
+    struct sbx_error why;
+    int64_t now = clock_boot_ms();
+    if (monitor_look(box->dir_fd, deadline_min(deadline, now + LOOK_ANSWER_MS), &why) ==
+        SBX_ERR_UNAVAILABLE) {
+        if (err)
+            *err = why;
+        return SBX_ERR_UNAVAILABLE;
+    }
+    patience->step_ms = patience->step_ms * 2 < LOOK_MOST_MS ? patience->step_ms * 2 : LOOK_MOST_MS;
+    patience->next_ms = now + patience->step_ms;
+    return 0;
+}
+
+// Most answers come at once, and only then is it worth asking why not.
+static int wait_patiently(struct box *box, int fd, short events, struct deadline deadline,
+                          short *ret_revents, struct sbx_error *err)
+{
+    struct box_patience patience = box_patience_begin();
+    for (;;) {
+        struct deadline step = box_patience_end(&patience, deadline);
+        int code = deadline_wait(step, fd, events, ret_revents, err);
+        if (code != SBX_ERR_TIMEOUT || step.at_ms >= deadline.at_ms)
+            return code;
+        if (box_is_paused(box))
+            return refuse_paused(box, err);
+        code = box_patience_look(box, &patience, deadline, err);
+        if (code < 0)
+            return err_wrap(err, "sandbox %s", box->id), code;
+    }
+}
+
 int box_await(struct box *box, int fd, short events, int64_t limit_ms, struct deadline deadline,
               short *ret_revents, struct sbx_error *err)
 {
-    int64_t now = clock_boot_ms();
-    struct deadline soon = deadline_min(deadline, now + PAUSED_LOOK_MS);
-    int code = deadline_wait(soon, fd, events, ret_revents, err);
-    if (code != SBX_ERR_TIMEOUT)
-        return code;
-    if (box_is_paused(box))
-        return refuse_paused(box, err);
-    struct deadline late = limit_ms > 0 ? deadline_min(deadline, now + limit_ms) : deadline;
-    code = deadline_wait(late, fd, events, ret_revents, err);
+    struct deadline late =
+        limit_ms > 0 ? deadline_min(deadline, clock_boot_ms() + limit_ms) : deadline;
+    int code = wait_patiently(box, fd, events, late, ret_revents, err);
     if (code == SBX_ERR_TIMEOUT && late.at_ms < deadline.at_ms)
         return err_set(err, SBX_ERR_UNAVAILABLE, "the agent of sandbox %s does not answer",
                        box->id);

@@ -27,6 +27,21 @@ void box_release(struct box *box);
 // How long an agent may take for an answer that it can give at once.
 #define BOX_ANSWER_MS 10000
 
+/*
+ * Looks after a sandbox from which nothing comes: soon once, then ever less often. Waiting goes on
+ * in steps that end at box_patience_end() of the wait's own deadline; a step that ended there calls
+ * box_patience_look().
+ */
+struct box_patience {
+    int64_t step_ms, next_ms;
+};
+
+struct box_patience box_patience_begin(void);
+struct deadline box_patience_end(const struct box_patience *patience, struct deadline deadline);
+// 0 when there is reason to wait on; UNAVAILABLE when the agent is stopped.
+int box_patience_look(struct box *box, struct box_patience *patience, struct deadline deadline,
+                      struct sbx_error *err);
+
 // Waits for one of the poll(2) events on a connection, as box_receive() does.
 int box_await(struct box *box, int fd, short events, int64_t limit_ms, struct deadline deadline,
               short *ret_revents, struct sbx_error *err);

@@ -137,11 +137,21 @@ int monitor_measure(int dir_fd, struct deadline deadline, struct monitor_metrics
     return code;
 }
 
-int monitor_pause(int dir_fd, bool paused, struct deadline deadline, struct sbx_error *err)
+static int ask_plain(int dir_fd, uint32_t type, struct deadline deadline, struct sbx_error *err)
 {
     cleanup_buf struct buf request = BUF_INIT(64);
     char answer[ANSWER_MAX];
     struct wire_reader fields;
-    wire_put_u32(&request, paused ? MONITOR_PAUSE : MONITOR_RESUME);
+    wire_put_u32(&request, type);
     return ask(dir_fd, &request, MONITOR_OK, deadline, answer, &fields, err);
+}
+
+int monitor_pause(int dir_fd, bool paused, struct deadline deadline, struct sbx_error *err)
+{
+    return ask_plain(dir_fd, paused ? MONITOR_PAUSE : MONITOR_RESUME, deadline, err);
+}
+
+int monitor_look(int dir_fd, struct deadline deadline, struct sbx_error *err)
+{
+    return ask_plain(dir_fd, MONITOR_LOOK, deadline, err);
 }

@@ -21,3 +21,5 @@ int monitor_expose(int dir_fd, struct sbx_port port, struct deadline deadline,
 int monitor_measure(int dir_fd, struct deadline deadline, struct monitor_metrics *ret_metrics,
                     struct sbx_error *err);
 int monitor_pause(int dir_fd, bool paused, struct deadline deadline, struct sbx_error *err);
+// Is there any use in waiting for the agent? UNAVAILABLE when it is stopped.
+int monitor_look(int dir_fd, struct deadline deadline, struct sbx_error *err);

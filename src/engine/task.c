@@ -272,6 +272,22 @@ static int overdue(struct task *task, struct sbx_error *err)
     return err_set(err, SBX_ERR_TIMEOUT, "timed out while the sandbox was paused");
 }
 
+// A command may say nothing for days, which only looks after the agent can tell from a lost one.
+static int read_patiently(struct task *task, struct deadline deadline, struct sbx_event *ret_event,
+                          struct sbx_error *err)
+{
+    struct box_patience patience = box_patience_begin();
+    for (;;) {
+        struct deadline step = box_patience_end(&patience, deadline);
+        int code = read_next(task, step, ret_event, err);
+        if (code != SBX_ERR_TIMEOUT || step.at_ms >= deadline.at_ms)
+            return code;
+        code = box_patience_look(task->box, &patience, deadline, err);
+        if (code < 0)
+            return code;
+    }
+}
+
 int task_read(struct task *task, struct deadline deadline, struct sbx_event *ret_event,
               struct sbx_error *err)
 {
@@ -281,7 +297,7 @@ int task_read(struct task *task, struct deadline deadline, struct sbx_event *ret
     if (cancel_triggered(deadline.cancel))
         return err_set(err, SBX_ERR_CANCELLED, "cancelled");
     struct deadline bound = deadline_min(deadline, task->overdue_ms);
-    int code = read_next(task, bound, ret_event, err);
+    int code = read_patiently(task, bound, ret_event, err);
     if (code == SBX_ERR_TIMEOUT && bound.at_ms < deadline.at_ms)
         code = overdue(task, err);
     return is_final(code) ? lose(task, err) : code;

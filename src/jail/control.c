@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "jail/forward.h"
@@ -93,12 +94,30 @@ static int do_resume(struct monitor *monitor, struct wire_reader *in, struct buf
     return freeze(monitor, false, out, err);
 }
 
+// Asked by callers who hear nothing. Left to be reported again (WNOWAIT): each look tells how it is
+// now. A frozen sandbox is not stopped.
+static int do_look(struct monitor *monitor, struct wire_reader *in, struct buf *out,
+                   struct sbx_error *err)
+{
+    const struct jail *jail = monitor->jail;
+    siginfo_t stopped = {0};
+    if (waitid(P_PID, (id_t)jail->init_pid, &stopped, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+        stopped.si_pid != 0) {
+        err_set(err, SBX_ERR_UNAVAILABLE, "its agent, process %d, is stopped", jail->init_pid);
+        return err_hint(err, "kill -CONT %d lets it go on; sandboxes destroy %s ends it",
+                        jail->init_pid, jail->spec.id);
+    }
+    wire_put_u32(out, MONITOR_OK);
+    return 0;
+}
+
 typedef int (*control_fn)(struct monitor *monitor, struct wire_reader *in, struct buf *out,
                           struct sbx_error *err);
 
 static const control_fn handlers[] = {
     [MONITOR_DESTROY] = do_destroy, [MONITOR_SET_TTL] = do_set_ttl, [MONITOR_EXPOSE] = do_expose,
     [MONITOR_METRICS] = do_metrics, [MONITOR_PAUSE] = do_pause,     [MONITOR_RESUME] = do_resume,
+    [MONITOR_LOOK] = do_look,
 };
 
 static void answer(struct monitor *monitor, int fd, const void *request, size_t size)

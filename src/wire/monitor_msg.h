@@ -28,6 +28,7 @@ enum monitor_msg {
     MONITOR_METRICS = 4, // nothing: MEASURED
     MONITOR_PAUSE = 5,   // nothing: OK
     MONITOR_RESUME = 6,  // nothing: OK
+    MONITOR_LOOK = 7,    // nothing: OK, or FAILED when the agent can't answer anybody
 
     MONITOR_OK = 32,
     MONITOR_FAILED = 33,   // as AGENT_FAILED

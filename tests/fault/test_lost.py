@@ -82,6 +82,19 @@ class Lost(SandboxCase):
         self.sandboxes("destroy", name, timeout=20)
         self.assert_gone(name)
 
+    def test_agent_stopped_without_any_time_limit(self):
+        name, _, agent = self.box()
+        running = self.start("exec", name, "--", "sh", "-c", "echo up; sleep 100")
+        self.assertEqual(b"up\n", running.stdout.readline())
+        os.kill(agent, signal.SIGSTOP)
+        copy = self.start("cp", f"{name}:/etc/hosts", self.work)
+        for caller in (running, copy):
+            _, err = caller.communicate(timeout=20)
+            self.assert_clean_failure(caller.returncode, err.decode())
+            self.assertIn(f"kill -CONT {agent}", err.decode())
+        os.kill(agent, signal.SIGCONT)
+        self.sandboxes("exec", name, "true")
+
     def test_file_worker_stopped(self):
         """A program inside stops whatever it may signal, so also the helper that serves a copy."""
         name, _, agent = self.box()
