@@ -34,21 +34,28 @@ static files_fn *const handlers[] = {
     [FILES_PUT_TREE - FIRST_REQUEST] = files_put_tree,
 };
 
-// The connection is gone or makes no sense: nobody is left to tell.
-static _Noreturn void quit(void)
+void files_drop_part(struct files *files)
 {
+    if (files->part)
+        unlinkat(files->part_fd, files->part, 0);
+    files->part = NULL;
+}
+
+_Noreturn void files_quit(struct files *files)
+{
+    files_drop_part(files);
     _exit(0);
 }
 
 // The socket is blocking: an error is its end.
-static void send_whole(int fd, const void *head, size_t head_size, const void *data, size_t size)
+static void send_whole(struct files *files, const void *head, size_t head_size, const void *data, size_t size)
 {
     struct iovec parts[2] = {{(void *)(uintptr_t)head, head_size}, {(void *)(uintptr_t)data, size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     while (parts[0].iov_len + parts[1].iov_len > 0) {
-        ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+        ssize_t sent = sendmsg(files->fd, &message, MSG_NOSIGNAL);
         if (sent < 0 && errno != EINTR)
-            quit();
+            files_quit(files);
         for (int i = 0; i < 2 && sent > 0; i++) {
             size_t step = (size_t)sent < parts[i].iov_len ? (size_t)sent : parts[i].iov_len;
             parts[i].iov_base = (char *)parts[i].iov_base + step;
@@ -80,7 +87,7 @@ static size_t read_some(struct files *files, struct iovec *parts, int count)
         if (got > 0)
             return (size_t)got;
         if (got == 0 || errno != EINTR)
-            quit();
+            files_quit(files);
     }
 }
 
@@ -109,7 +116,7 @@ struct files_frame files_next(struct files *files)
     uint32_t size = wire_u32(&in);
     struct files_frame frame = {.type = wire_u32(&in), .payload = files->data, .size = size};
     if (size > AGENT_DATA_MAX || wire_u32(&in) != 0)
-        quit();
+        files_quit(files);
     files->header_size = 0;
     read_payload(files, size);
     return frame;
@@ -118,15 +125,15 @@ struct files_frame files_next(struct files *files)
 void files_flush(struct files *files)
 {
     if (files->out.failed)
-        quit();
-    send_whole(files->fd, files->out.data, files->out.size, NULL, 0);
+        files_quit(files);
+    send_whole(files, files->out.data, files->out.size, NULL, 0);
     files->out.size = 0;
 }
 
 void files_put(struct files *files, uint32_t type, const struct buf *payload)
 {
     if (payload && payload->failed)
-        quit();
+        files_quit(files);
     frame_put(&files->out, type, 0, payload ? payload->data : NULL, payload ? payload->size : 0);
     if (files->out.size >= OUT_FLUSH)
         files_flush(files);
@@ -144,7 +151,7 @@ void files_send_data(struct files *files, size_t size)
     uint8_t header[FRAME_HEADER_SIZE];
     files_flush(files);
     frame_header(header, (uint32_t)size, FILES_DATA, 0);
-    send_whole(files->fd, header, sizeof(header), files->data, size);
+    send_whole(files, header, sizeof(header), files->data, size);
 }
 
 void files_skip(struct files *files, uint64_t size)
@@ -152,7 +159,7 @@ void files_skip(struct files *files, uint64_t size)
     while (size > 0) {
         struct files_frame frame = files_next(files);
         if (frame.type != FILES_DATA || frame.size == 0 || frame.size > size)
-            quit();
+            files_quit(files);
         size -= frame.size;
     }
 }
@@ -191,13 +198,13 @@ static void serve(struct files *files)
         struct files_frame frame = files_next(files);
         size_t row = frame.type - FIRST_REQUEST;
         if (frame.type < FIRST_REQUEST || row >= ARRAY_SIZE(handlers))
-            quit();
+            files_quit(files);
         // The payload is copied: handlers read further frames into its place.
         cleanup_free char *payload = malloc(frame.size + 1);
         if (payload)
             memcpy(payload, frame.payload, frame.size);
         else
-            quit();
+            files_quit(files);
         struct wire_reader in = wire_reader(payload, frame.size);
         files->answered = false;
         answer(files, handlers[row](files, &in, &error), &error);

@@ -24,6 +24,10 @@ struct files {
     char *data;     // AGENT_DATA_MAX bytes: payload of the last frame, or what is being sent
     struct buf out; // frames to send; bounded
     bool answered;  // the request has been refused already
+    // A file that came into being here and is not whole yet: its path below part_fd; NULL: none.
+    // Borrowed.
+    const char *part;
+    int part_fd;
 };
 
 struct files_frame {
@@ -42,6 +46,11 @@ void files_flush(struct files *files);
 
 // One DATA frame: `size` bytes of files->data.
 void files_send_data(struct files *files, size_t size);
+
+// Removes the file that is not whole, if there is one.
+void files_drop_part(struct files *files);
+// Ends the worker: the connection is broken, or what comes on it makes no sense.
+_Noreturn void files_quit(struct files *files);
 
 // Reads and drops DATA frames of `size` bytes in all.
 void files_skip(struct files *files, uint64_t size);

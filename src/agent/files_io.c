@@ -105,7 +105,7 @@ int files_receive(struct files *files, int fd, uint64_t size, const char *path,
     for (uint64_t left = size; left > 0;) {
         struct files_frame frame = files_next(files);
         if (frame.type != FILES_DATA || frame.size == 0 || frame.size > left)
-            _exit(0); // what follows could not be told apart
+            files_quit(files); // what follows could not be told apart
         left -= frame.size;
         if (write_block(fd, frame.payload, frame.size) == 0)
             continue;
@@ -132,15 +132,23 @@ void files_make_parents(const char *path)
     }
 }
 
-static int open_write(const char *path, uint32_t mode, struct sbx_error *err)
+// Opens the file, or makes it: *ret_made.
+static int open_or_make(const char *path, mode_t mode, bool *ret_made)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | OPEN_FLAGS, mode);
+    *ret_made = fd >= 0;
+    // What is there may be a link to a file that is missing: that is made too.
+    return fd < 0 && errno == EEXIST ? open(path, O_WRONLY | O_CREAT | OPEN_FLAGS, mode) : fd;
+}
+
+static int open_write(const char *path, uint32_t mode, bool *ret_made, struct sbx_error *err)
 {
     struct stat stat;
-    int flags = O_WRONLY | O_CREAT | OPEN_FLAGS;
     mode_t first = mode ? mode & 07777 : 0644;
-    cleanup_fd int fd = open(path, flags, first);
+    cleanup_fd int fd = open_or_make(path, first, ret_made);
     if (fd < 0 && errno == ENOENT) {
         files_make_parents(path);
-        fd = open(path, flags, first);
+        fd = open_or_make(path, first, ret_made);
     }
     if (fd < 0 || fstat(fd, &stat) < 0)
         return err_sys(err, 0, errno, "cannot open '%s' for writing", path);
@@ -153,18 +161,28 @@ static int open_write(const char *path, uint32_t mode, struct sbx_error *err)
     return steal_fd(&fd);
 }
 
+// Written in place, as a shell's `>` does: links and other names of the file lead to the new
+// contents. A new file that does not become whole is removed.
 int files_write(struct files *files, struct wire_reader *in, struct sbx_error *err)
 {
     const char *path = wire_text(in);
     uint32_t mode = wire_u32(in);
     uint64_t size = wire_u64(in);
+    bool made;
     if (!wire_end(in))
         return files_malformed(err);
-    cleanup_fd int fd = open_write(path, mode, err);
-    if (fd >= 0)
-        return files_receive(files, fd, size, path, err);
-    if (size)
-        files_refuse(files, err);
-    files_skip(files, size);
-    return fd;
+    cleanup_fd int fd = open_write(path, mode, &made, err);
+    if (fd < 0) {
+        if (size)
+            files_refuse(files, err);
+        files_skip(files, size);
+        return fd;
+    }
+    files->part_fd = AT_FDCWD;
+    files->part = made ? path : NULL;
+    int code = files_receive(files, fd, size, path, err);
+    if (code == 0)
+        files->part = NULL;
+    files_drop_part(files);
+    return code;
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct receiver {
     struct buf
         modes; // u32 mode and path, with NUL, of directories that need more rights until the end
     struct buf path; // of the current entry below root_fd
+    char part[32];   // name of a file that is not whole yet
     uint64_t count;
 };
 
@@ -109,16 +111,6 @@ static int put_link(struct receiver *receiver, const char *name, const struct fi
     return result;
 }
 
-// What is there is replaced, never written through: it may be a link or a fifo.
-static int create_file(int dir_fd, const char *name, uint32_t mode)
-{
-    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    int fd = openat(dir_fd, name, flags, mode & 0777);
-    if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, name, 0) == 0)
-        fd = openat(dir_fd, name, flags, mode & 0777);
-    return fd;
-}
-
 static void set_time(int fd, int64_t modified_ms)
 {
     struct timespec times[2] = {
@@ -128,10 +120,35 @@ static void set_time(int fd, int64_t modified_ms)
         futimens(fd, times);
 }
 
+// Under a name of this worker's own first: a file appears whole or not at all.
+static int open_part(struct receiver *receiver, uint32_t mode)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    int dir_fd = receiver->parent_fd;
+    int fd = openat(dir_fd, receiver->part, flags, mode & 0777);
+    if (fd < 0 && errno == EEXIST && unlinkat(dir_fd, receiver->part, 0) == 0)
+        fd = openat(dir_fd, receiver->part, flags, mode & 0777);
+    if (fd >= 0) {
+        receiver->files->part_fd = dir_fd;
+        receiver->files->part = receiver->part;
+    }
+    return fd;
+}
+
+// What is there is replaced, never written through: it may be a link or a fifo.
+static int finish_part(struct receiver *receiver, const char *name, const char *path,
+                       struct sbx_error *err)
+{
+    if (renameat(receiver->parent_fd, receiver->part, receiver->parent_fd, name) < 0)
+        return err_sys(err, 0, errno, "cannot make '%s'", path);
+    receiver->files->part = NULL;
+    return 0;
+}
+
 static int put_file(struct receiver *receiver, const char *path, const char *name,
                     const struct files_entry *entry, struct sbx_error *err)
 {
-    cleanup_fd int fd = create_file(receiver->parent_fd, name, entry->mode);
+    cleanup_fd int fd = open_part(receiver, entry->mode);
     int64_t modified_ms = entry->modified_ms; // the entry's memory is reused by what follows
     if (fd < 0) {
         int sys_errno = errno;
@@ -139,8 +156,11 @@ static int put_file(struct receiver *receiver, const char *path, const char *nam
         return err_sys(err, 0, sys_errno, "cannot make '%s'", path);
     }
     int code = files_receive(receiver->files, fd, entry->size, path, err);
-    if (code == 0)
+    if (code == 0) {
         set_time(fd, modified_ms);
+        code = finish_part(receiver, name, path, err);
+    }
+    files_drop_part(receiver->files);
     return code;
 }
 
@@ -197,7 +217,7 @@ static int receive_tree(struct receiver *receiver, int code, struct sbx_error *e
         if (frame.type == FILES_END)
             return code;
         if (frame.type != FILES_ENTRY || files_entry_get(frame.payload, frame.size, &entry) < 0)
-            _exit(0);
+            files_quit(receiver->files);
         if (code < 0)
             skip_entry(receiver, &entry, 0);
         else
@@ -262,6 +282,7 @@ int files_put_tree(struct files *files, struct wire_reader *in, struct sbx_error
     };
     const char *path = wire_text(in);
     const char *name = wire_text(in);
+    snprintf(receiver.part, sizeof(receiver.part), ".sandboxes-%d.part", getpid());
     if (!wire_end(in))
         return files_malformed(err);
     cleanup_free char *target = strdup(path);

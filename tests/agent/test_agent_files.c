@@ -555,6 +555,18 @@ static void refusals_come_at_once(void **state)
     link_expect_end(session->link);
 }
 
+static size_t count_names(const char *path)
+{
+    struct dirent **names;
+    int count = scandir(path, &names, NULL, NULL);
+    assert_true(count >= 2);
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    return (size_t)count - 2;
+}
+
+// What does not fit leaves nothing, and what was there whole.
 static void a_full_disk_is_said(void **state)
 {
     const struct session *session = *state;
@@ -564,16 +576,54 @@ static void a_full_disk_is_said(void **state)
     begin_write(session, at(session, "mem/full"), 0, size);
     send_data(session, data, size);
     link_expect_failed(session->link, SBX_ERR_QUOTA);
-    begin_tree(session, at(session, "mem/tree"), "x");
+    make_tree(session, "test ! -e mem/full");
+    make_tree(session, "mkdir mem/tree");
+    write_file(session, at(session, "mem/tree/file"), 0, "whole");
+    make_tree(session, "! head -c 100M /dev/urandom >mem/fill"); // the disk is of 16 MiB
+    begin_tree(session, at(session, "mem"), "tree");
     put_entry(session, "", SBX_FILE_DIRECTORY, 0755, "");
     put_entry(session, "file", SBX_FILE_REGULAR, 0644, "does not fit");
     put_entry(session, "more", SBX_FILE_REGULAR, 0644, "neither");
     link_send(session->link, FILES_END, NULL);
     link_expect_failed(session->link, SBX_ERR_QUOTA);
-    ask_path(session, FILES_REMOVE, at(session, "mem/full"), 1, 0, 0);
-    expect_done(session);
+    assert_content(session, at(session, "mem/tree/file"), "whole");
+    make_tree(session, "test \"$(ls -A mem/tree)\" = file && rm mem/fill");
     write_file(session, at(session, "mem/full"), 0, "fits");
     assert_content(session, at(session, "mem/full"), "fits");
+}
+
+static void announce_file(const struct session *session, uint64_t size)
+{
+    struct files_entry entry = {
+        .path = "", .link = "", .kind = SBX_FILE_REGULAR, .mode = 0644, .size = size};
+    cleanup_buf struct buf payload = BUF_INIT(16384);
+    files_entry_put(&payload, &entry);
+    link_send(session->link, FILES_ENTRY, &payload);
+}
+
+static void a_broken_connection_leaves_no_half_file(void **state)
+{
+    struct session other = *(const struct session *)*state;
+    cleanup_free char *directory = strdup(at(&other, "broken"));
+    assert_int_equal(mkdir(directory, 0777), 0);
+    for (int tree = 0; tree < 2; tree++) {
+        cleanup_buf struct buf user = BUF_INIT(64);
+        other.link = link_open(other.box);
+        wire_put_text(&user, "");
+        link_send(other.link, AGENT_FILES, &user);
+        if (tree)
+            begin_tree(&other, directory, "x");
+        else
+            begin_write(&other, at(&other, "broken/file"), 0, 100);
+        if (tree)
+            announce_file(&other, 100);
+        send_data(&other, "half", 4);
+        while (count_names(directory) == 0)
+            usleep(1000);
+        link_close(other.link);
+        while (count_names(directory) > 0)
+            usleep(1000);
+    }
 }
 
 static void relative_paths_begin_at_home(void **state)
@@ -645,6 +695,7 @@ int main(void)
         WITH_SESSION(a_shrinking_file_ends_early_or_in_zeros),
         WITH_SESSION(refusals_come_at_once),
         WITH_SESSION(a_full_disk_is_said),
+        WITH_SESSION(a_broken_connection_leaves_no_half_file),
         WITH_SESSION(relative_paths_begin_at_home),
         WITH_SESSION(garbage_ends_the_session_only),
         WITH_SESSION(mounts_are_not_emptied), // last: it removes all else
