@@ -121,6 +121,38 @@ static bool chosen(const struct tamper *t, const struct task *task)
 }
 
 #ifdef __x86_64__
+/*
+ * The dynamic loader's calls are no program's yet: without memory it dies as it likes. They are
+ * reported under its own name.
+ */
+static void name_caller(struct tamper *t, const struct task *task, unsigned long long at)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof(path), "/proc/%d/maps", task->pid);
+    snprintf(t->name, sizeof(t->name), "%s", task->name);
+    FILE *maps = fopen(path, "re");
+    while (maps && fgets(line, sizeof(line), maps)) {
+        unsigned long long begin, end;
+        if (sscanf(line, "%llx-%llx", &begin, &end) == 2 && at >= begin && at < end &&
+            strstr(line, "/ld-"))
+            snprintf(t->name, sizeof(t->name), "ld.so");
+    }
+    if (maps)
+        fclose(maps);
+}
+
+// "This call is always successful", getuid(2), getpid(2), umask(2), ...: no program looks.
+static bool never_fails(unsigned long long number)
+{
+    static const int calls[] = {SYS_getpid,  SYS_getppid,         SYS_gettid,     SYS_getuid,
+                                SYS_geteuid, SYS_getgid,          SYS_getegid,    SYS_getpgrp,
+                                SYS_umask,   SYS_set_tid_address, SYS_sched_yield};
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+        if (number == (unsigned long long)calls[i])
+            return true;
+    return false;
+}
+
 // Replaces the call by one that does not exist; its result is set when it returns. brk(2) tells its
 // failure by no error but by a break that is not the wanted one: C libraries know no other.
 static void skip_call(struct tamper *t, struct task *task)
@@ -160,10 +192,12 @@ static void at_call(struct tamper *t, struct task *task)
     task->calls++;
     if (!chosen(t, task))
         return;
+    if (strcmp(t->mode, "fail") == 0 && never_fails(info.entry.nr))
+        return;
     t->done = true;
     t->call = (long)info.entry.nr;
     read_name(task);
-    snprintf(t->name, sizeof(t->name), "%s", task->name);
+    name_caller(t, task, info.instruction_pointer);
     if (strcmp(t->mode, "kill") == 0)
         kill(task->pid, SIGKILL);
     else
