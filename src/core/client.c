@@ -88,12 +88,12 @@ static void provider_free(struct provider *provider)
     free(provider);
 }
 
-static int new_provider(const struct sbx_provider_ops *ops, bool there,
+static int new_provider(const struct sbx_provider_ops *ops, bool there, bool loaded_later,
                         struct provider **ret_provider, struct sbx_error *err)
 {
     struct sbx_provider_ops full;
     int code = check_struct(&full, sizeof(full), ops, "ops", err);
-    if (code == 0)
+    if (code == 0 && !loaded_later)
         code = check_ops(&full, there, err);
     if (code < 0)
         return code;
@@ -115,10 +115,10 @@ static int new_provider(const struct sbx_provider_ops *ops, bool there,
 }
 
 static int add(struct sbx_client *client, const struct sbx_provider_ops *ops, bool there,
-               struct provider **ret_provider, struct sbx_error *err)
+               bool loaded_later, struct provider **ret_provider, struct sbx_error *err)
 {
     struct provider *provider;
-    int code = new_provider(ops, there, &provider, err);
+    int code = new_provider(ops, there, loaded_later, &provider, err);
     if (code < 0)
         return code;
     if (find(client, provider->name))
@@ -147,7 +147,7 @@ static int add_own(struct sbx_client *client, const struct sbx_provider_ops *ops
     if (code < 0)
         return code;
     pthread_mutex_lock(&client->lock);
-    code = add(client, ops, there, &provider, err);
+    code = add(client, ops, there, false, &provider, err);
     if (code == 0 && there) {
         provider->handle = payload;
         provider->opened = true;
@@ -261,9 +261,12 @@ static int fill_client(struct sbx_client *client, const struct sbx_client_option
         code = check_config(&client->config, err);
     for (size_t i = 0; code == 0 && i < registry_count; i++) {
         struct provider *provider;
-        code = add(client, registry_rows[i].ops, false, &provider, err);
-        if (code == 0)
-            provider->detected = registry_rows[i].detected;
+        const struct registry_row *row = &registry_rows[i];
+        code = add(client, row->ops, false, row->load != NULL, &provider, err);
+        if (code < 0)
+            break;
+        provider->detected = row->detected;
+        provider->load = row->load;
     }
     return code < 0 ? code : choose_named(client, options->provider, err);
 }
@@ -290,11 +293,29 @@ int sbx_client_open(const struct sbx_client_options *options, struct sbx_client 
 }
 
 // With the provider's lock held.
+static int load_locked(struct provider *provider, struct sbx_error *err)
+{
+    const struct sbx_provider_ops *ops;
+    if (!provider->load)
+        return 0;
+    int code = provider->load(&provider->settings, &ops, err);
+    if (code < 0)
+        return code;
+    provider->ops = *ops;
+    provider->ops.name = provider->name;
+    provider->ops.description = provider->description;
+    provider->load = NULL;
+    return 0;
+}
+
+// With the provider's lock held.
 static int open_locked(struct provider *provider, struct sbx_error *err)
 {
     if (provider->opened)
         return 0;
-    int code = provider->ops.open(&provider->settings, &provider->handle, err);
+    int code = load_locked(provider, err);
+    if (code == 0)
+        code = provider->ops.open(&provider->settings, &provider->handle, err);
     provider->opened = code >= 0;
     return client_done(provider, code, err);
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "core/config.h"
+#include "core/registry.h"
 #include "core/settings.h"
 
 #define CLIENT_PROVIDERS_MAX 64
@@ -20,7 +21,8 @@ struct provider {
     char *name, *description;    // what ops points to: copies, a caller's may go away
     struct sbx_settings settings;
     bool detected;
-    pthread_mutex_t lock; // guards opening and probing; taken after the client's, if both are
+    registry_load_fn *load; // the rest of ops, before the first open
+    pthread_mutex_t lock;   // guards opening and probing; taken after the client's, if both are
     bool opened;
     void *handle; // of ops.open, or the payload it was registered with
 };

@@ -7,10 +7,12 @@
 
 #include "base/cleanup.h"
 
-extern const struct sbx_provider_ops provider_fake, provider_local;
+extern const struct sbx_provider_ops provider_e2b, provider_fake, provider_local;
+registry_load_fn provider_e2b_load;
 
 const struct registry_row registry_rows[] = {
-    {&provider_local, true},
-    {&provider_fake, false},
+    {&provider_e2b, true, provider_e2b_load},
+    {&provider_local, true, NULL},
+    {&provider_fake, false, NULL},
 };
 const size_t registry_count = ARRAY_SIZE(registry_rows);

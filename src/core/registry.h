@@ -9,9 +9,15 @@
 
 #define REGISTRY_LAST_RESORT "local"
 
+typedef int registry_load_fn(const struct sbx_settings *settings,
+                             const struct sbx_provider_ops **ret_ops, struct sbx_error *err);
+
 struct registry_row {
-    const struct sbx_provider_ops *ops;
-    bool detected; // may become the default without being named
+    const struct sbx_provider_ops *ops; // with `load`: only name, description, capabilities
+    bool detected;                      // may become the default without being named
+    // The whole table, before the first open; NULL: ops is it. Cheap when nothing is configured,
+    // which it says as AUTH.
+    registry_load_fn *load;
 };
 
 // In the order of auto-detection.

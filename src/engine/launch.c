@@ -50,6 +50,9 @@ static size_t own_directory(char *path, size_t size)
 // Where helpers lie relative to us: installed beside, in a wheel, in a build tree (one folder
 // each).
 static const char *const places[] = {"",
+                                     "/..",
+                                     "/../src",
+                                     "/../../src",
                                      "/libexec",
                                      "/../libexec/sandboxes",
                                      "/sandboxes",

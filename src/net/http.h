@@ -40,6 +40,7 @@ struct http_header {
 enum http_flags {
     HTTP_IDEMPOTENT = 1 << 0, // may be sent again when its connection broke
     HTTP_UPLOAD = 1 << 1,     // the body is what http_send() brings, not `body`
+    HTTP_STEADY = 1 << 3,     // a minute without a byte either way breaks it off
     HTTP_SOCKET = 1 << 2      // a bare connection to the URL's host: bytes both ways, no HTTP
 };
 

@@ -180,6 +180,10 @@ static void set_connection(struct http_stream *stream, bool tls)
         curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy);
     if (options->user_agent)
         curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent);
+    if (stream->flags & HTTP_STEADY) {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, 60L);
+    }
     bool bare = stream->flags & HTTP_SOCKET;
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      (long)(tls && !bare ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));

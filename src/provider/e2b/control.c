@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control plane of E2B: sandboxes as a whole. Layer: provider.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/cleanup.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "net/status.h"
+#include "net/url.h"
+#include "provider/e2b/e2b.h"
+
+#define DEFAULT_TTL_S 300
+#define BODY_MAX (4u << 20)
+
+int e2b_control_call(struct e2b *e2b, const char *method, const char *path, struct buf *body,
+                     const char *what, struct deadline deadline, struct jsonv **ret_answer,
+                     struct buf *ret_headers, struct sbx_error *err)
+{
+    cleanup_buf struct buf url = BUF_INIT(128 << 10);
+    cleanup_reply struct http_reply reply = HTTP_REPLY_INIT;
+    buf_printf(&url, "%s%s", e2b->api, path);
+    struct http_header headers[] = {{"X-API-KEY", e2b->key},
+                                    {"Content-Type", body ? "application/json" : NULL}};
+    bool repeatable = strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0;
+    if (!buf_text(&url) || (body && body->failed))
+        return err_nomem(err);
+    struct http_request request = {.method = method,
+                                   .url = url.data,
+                                   .headers = headers,
+                                   .header_count = ARRAY_SIZE(headers),
+                                   .body = body ? body->data : NULL,
+                                   .body_size = body ? body->size : 0,
+                                   .flags = repeatable ? HTTP_IDEMPOTENT : 0};
+    int code = http_call(e2b->http, &request, deadline, &reply, err);
+    if (code < 0)
+        return err_wrap(err, "%s", what), code;
+    if (status_code(reply.status) < 0)
+        return status_error(what, &reply, err);
+    if (ret_answer)
+        code = jsonv_parse(reply.body.data, reply.body.size, ret_answer, err);
+    if (code < 0)
+        return err_wrap(err, "%s: the service's answer", what), code;
+    if (ret_headers) {
+        *ret_headers = reply.headers;
+        reply.headers = (struct buf){0};
+    }
+    return 0;
+}
+
+// "/sandboxes/ID" and what follows.
+static const char *path_of(const char *id, const char *rest, struct buf *path)
+{
+    buf_puts(path, "/sandboxes/");
+    url_add(path, id);
+    buf_puts(path, rest);
+    return buf_text(path);
+}
+
+static int call_box(struct e2b *e2b, const char *id, const char *method, const char *rest,
+                    struct buf *body, const char *what, struct deadline deadline,
+                    struct jsonv **ret_answer, struct sbx_error *err)
+{
+    cleanup_buf struct buf path = BUF_INIT(4096);
+    char about[200];
+    snprintf(about, sizeof(about), "cannot %s sandbox %.100s", what, id);
+    const char *text = path_of(id, rest, &path);
+    return text ? e2b_control_call(e2b, method, text, body, about, deadline, ret_answer, NULL, err)
+                : err_nomem(err);
+}
+
+static int seconds_body(const char *name, int64_t seconds, struct buf *body)
+{
+    buf_printf(body, "{\"%s\":%" PRId64 "}", name, seconds);
+    return 0;
+}
+
+// Whole seconds, more rather than less.
+static int64_t whole_seconds(int64_t ms)
+{
+    return ms / 1000 + (ms % 1000 != 0);
+}
+
+int e2b_control_delete(struct e2b *e2b, const char *id, struct deadline deadline,
+                       struct sbx_error *err)
+{
+    return call_box(e2b, id, "DELETE", "", NULL, "end", deadline, NULL, err);
+}
+
+// Looks for what a creation may have made although its answer got lost, and ends it. Such a request
+// may still be on its way: hence several looks.
+static void reap(struct e2b *e2b, const char *token)
+{
+    struct sbx_error err;
+    struct sbx_pair label = {OWN_TOKEN, token};
+    for (int i = 0; i < 4; i++) {
+        struct sbx_list list;
+        struct sbx_call call = {.size = sizeof(call), .timeout_ms = 10000};
+        if (i > 0)
+            deadline_wait(deadline_in(500 << i), -1, 0, NULL, &err);
+        if (e2b_list_boxes(e2b, &label, 1, &call, &list, &err) < 0)
+            continue;
+        size_t count = list.count;
+        for (size_t k = 0; k < count; k++)
+            if (e2b_control_delete(e2b, list.items[k].id, deadline_in(10000), &err) == 0)
+                log_warn("e2b", "ended %s, whose creation had been given up", list.items[k].id);
+        e2b_list_free(&list);
+        if (count > 0)
+            return;
+    }
+}
+
+struct reaper {
+    struct e2b *e2b;
+    char token[48];
+};
+
+static void *run_reaper(void *argument)
+{
+    struct reaper *reaper = argument;
+    struct e2b *e2b = reaper->e2b;
+    reap(e2b, reaper->token);
+    free(reaper);
+    pthread_mutex_lock(&e2b->lock);
+    e2b->reapers--;
+    pthread_cond_broadcast(&e2b->idle);
+    pthread_mutex_unlock(&e2b->lock);
+    return NULL;
+}
+
+// In the background: a cancelled caller must not wait.
+static void reap_later(struct e2b *e2b, const char *token)
+{
+    struct reaper *reaper = calloc(1, sizeof(*reaper));
+    pthread_t thread;
+    if (reaper) {
+        reaper->e2b = e2b;
+        snprintf(reaper->token, sizeof(reaper->token), "%s", token);
+        pthread_mutex_lock(&e2b->lock);
+        e2b->reapers++;
+        pthread_mutex_unlock(&e2b->lock);
+        if (pthread_create(&thread, NULL, run_reaper, reaper) == 0) {
+            pthread_detach(thread);
+            return;
+        }
+        pthread_mutex_lock(&e2b->lock);
+        e2b->reapers--;
+        pthread_mutex_unlock(&e2b->lock);
+        free(reaper);
+    }
+    reap(e2b, token);
+}
+
+// True when the service has surely made nothing.
+static bool surely_none(int code, const struct sbx_error *err)
+{
+    return err->http_status >= 400 && err->http_status < 500 && code != SBX_ERR_TIMEOUT;
+}
+
+static int new_token(char token[48], struct sbx_error *err)
+{
+    unsigned char random[16];
+    if (id_random(random, sizeof(random)) < 0)
+        return err_set(err, SBX_ERR_IO, "no random numbers for a token");
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(token + 2 * i, 3, "%02x", random[i]);
+    return 0;
+}
+
+// E2B_DEBUG: one sandbox that is there already, at localhost.
+static int debug_box(struct e2b *e2b, struct e2b_box **ret_box, struct sbx_error *err)
+{
+    static const char text[] = "{\"sandboxID\":\"debug_sandbox_id\",\"envdVersion\":\"99.99.99\"}";
+    cleanup_jsonv struct jsonv *object = NULL;
+    int code = jsonv_parse(text, strlen(text), &object, err);
+    return code < 0 ? code : e2b_box_new(e2b, object, ret_box, err);
+}
+
+// The one that this token has made, after the answer was lost.
+static int adopt(struct e2b *e2b, const char *token, struct deadline deadline,
+                 struct jsonv **ret_object, struct sbx_error *err)
+{
+    struct sbx_pair label = {OWN_TOKEN, token};
+    struct sbx_call call = {.size = sizeof(call), .timeout_ms = 10000, .cancel = deadline.cancel};
+    struct sbx_list list;
+    int code = e2b_list_boxes(e2b, &label, 1, &call, &list, err);
+    if (code < 0)
+        return code;
+    code = list.count == 1
+               ? call_box(e2b, list.items[0].id, "GET", "", NULL, "open", deadline, ret_object, err)
+               : SBX_ERR_NOT_FOUND;
+    e2b_list_free(&list);
+    return code;
+}
+
+static int create_call(struct e2b *e2b, const struct sbx_spec *spec, const char *token,
+                       struct deadline deadline, struct jsonv **ret_object, struct sbx_error *err)
+{
+    cleanup_buf struct buf body = BUF_INIT(BODY_MAX);
+    int code = e2b_create_body(spec, token, &body, err);
+    if (code < 0)
+        return code;
+    code = e2b_control_call(e2b, "POST", "/sandboxes", &body, "cannot create a sandbox", deadline,
+                            ret_object, NULL, err);
+    if (code == 0 || surely_none(code, err))
+        return code;
+    struct sbx_error ignored;
+    if (code == SBX_ERR_UNAVAILABLE && adopt(e2b, token, deadline, ret_object, &ignored) == 0)
+        return 0;
+    reap_later(e2b, token);
+    return code;
+}
+
+int e2b_control_create(void *provider, const struct sbx_spec *spec, const struct sbx_call *call,
+                       void **ret_box, struct sbx_error *err)
+{
+    struct e2b *e2b = provider;
+    struct deadline deadline = e2b_box_deadline(call);
+    cleanup_jsonv struct jsonv *object = NULL;
+    struct e2b_box *box;
+    char token[48];
+    int code = e2b->debug ? debug_box(e2b, &box, err) : new_token(token, err);
+    if (code == 0 && !e2b->debug && cancel_triggered(deadline.cancel))
+        code = err_set(err, SBX_ERR_CANCELLED, "cancelled before anything was made");
+    if (code == 0 && !e2b->debug)
+        code = create_call(e2b, spec, token, deadline, &object, err);
+    if (code == 0 && !e2b->debug) {
+        code = e2b_box_new(e2b, object, &box, err);
+        if (code < 0)
+            reap_later(e2b, token);
+    }
+    if (code < 0)
+        return code;
+    if (spec->user && !box->user)
+        box->user = strdup(spec->user);
+    if (spec->workdir && !box->workdir)
+        box->workdir = strdup(spec->workdir);
+    *ret_box = box;
+    return 0;
+}
+
+int e2b_control_get(void *provider, const char *id, const struct sbx_call *call, void **ret_box,
+                    struct sbx_error *err)
+{
+    struct e2b *e2b = provider;
+    struct deadline deadline = e2b_box_deadline(call);
+    cleanup_jsonv struct jsonv *object = NULL;
+    cleanup_free char *found = NULL;
+    struct e2b_box *box;
+    int code;
+    if (e2b->debug) {
+        code = debug_box(e2b, &box, err);
+    } else {
+        code = call_box(e2b, id, "GET", "", NULL, "open", deadline, &object, err);
+        if (code == SBX_ERR_NOT_FOUND || code == SBX_ERR_INVALID) {
+            code = e2b_list_find(e2b, id, deadline, &found, err);
+            if (code == 0)
+                code = call_box(e2b, found, "GET", "", NULL, "open", deadline, &object, err);
+        }
+        if (code == 0)
+            code = e2b_box_new(e2b, object, &box, err);
+    }
+    if (code == 0)
+        *ret_box = box;
+    return code;
+}
+
+static int debug_info(struct e2b_box *box, struct sbx_info *ret_info)
+{
+    *ret_info = (struct sbx_info){.size = sizeof(*ret_info),
+                                  .id = box->id,
+                                  .provider = "e2b",
+                                  .image = "base",
+                                  .user = "user",
+                                  .state = SBX_STATE_RUNNING};
+    return 0;
+}
+
+int e2b_control_info(void *self, const struct sbx_call *call, struct sbx_info *ret_info,
+                     struct sbx_error *err)
+{
+    struct e2b_box *box = self;
+    struct e2b_record record = {0};
+    struct jsonv *object = NULL;
+    if (box->e2b->debug)
+        return debug_info(box, ret_info);
+    int code = call_box(box->e2b, box->id, "GET", "", NULL, "ask about", e2b_box_deadline(call),
+                        &object, err);
+    if (code == 0)
+        code = e2b_record_fill(object, &record, err);
+    if (code < 0) {
+        jsonv_free(object);
+        return code;
+    }
+    record.root = object;
+    pthread_mutex_lock(&box->lock);
+    e2b_record_deinit(&box->record);
+    box->record = record;
+    *ret_info = box->record.info;
+    pthread_mutex_unlock(&box->lock);
+    return 0;
+}
+
+int e2b_control_destroy(void *self, const struct sbx_call *call, struct sbx_error *err)
+{
+    struct e2b_box *box = self;
+    return box->e2b->debug ? 0 : e2b_control_delete(box->e2b, box->id, e2b_box_deadline(call), err);
+}
+
+int e2b_control_set_ttl(void *self, int64_t ttl_ms, const struct sbx_call *call,
+                        struct sbx_error *err)
+{
+    struct e2b_box *box = self;
+    cleanup_buf struct buf body = BUF_INIT(100);
+    if (ttl_ms < 0) {
+        err_set(err, SBX_ERR_UNSUPPORTED, "sandboxes of E2B always have a time to live");
+        return err_hint(err, "give one, and renew it in time");
+    }
+    if (box->e2b->debug)
+        return 0;
+    seconds_body("timeout", whole_seconds(ttl_ms), &body);
+    return call_box(box->e2b, box->id, "POST", "/timeout", &body, "set the time to live of",
+                    e2b_box_deadline(call), NULL, err);
+}
+
+int e2b_control_pause(void *self, const struct sbx_call *call, struct sbx_error *err)
+{
+    struct e2b_box *box = self;
+    cleanup_buf struct buf body = BUF_INIT(100);
+    buf_puts(&body, "{}");
+    return call_box(box->e2b, box->id, "POST", "/pause", &body, "pause", e2b_box_deadline(call),
+                    NULL, err);
+}
+
+int e2b_control_resume(void *self, const struct sbx_call *call, struct sbx_error *err)
+{
+    struct e2b_box *box = self;
+    cleanup_buf struct buf body = BUF_INIT(100);
+    seconds_body("timeout", DEFAULT_TTL_S, &body);
+    return call_box(box->e2b, box->id, "POST", "/connect", &body, "resume", e2b_box_deadline(call),
+                    NULL, err);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// A specification in the words of E2B. Layer: provider.
+#include <string.h>
+
+#include "base/json.h"
+#include "provider/e2b/e2b.h"
+
+#define DEFAULT_TTL_S 300
+
+struct lacking {
+    bool asked;
+    const char *what;
+};
+
+static int check(const struct sbx_spec *spec, struct sbx_error *err)
+{
+    bool fixed_port = false;
+    for (size_t i = 0; i < spec->port_count; i++)
+        fixed_port |= spec->ports[i].host_port != 0;
+    const struct lacking rows[] = {
+        {spec->hostname, "a host name of your choice"},
+        {spec->ttl_ms < 0, "sandboxes without a time to live"},
+        {spec->lifetime == SBX_LIFETIME_TIED, "sandboxes that end with their creator; a short time "
+                                              "to live does that"},
+        {spec->network == SBX_NETWORK_HOST, "this machine's network"},
+        {fixed_port, "a port of this machine; ports have host names of their own"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].asked)
+            return err_set(err, SBX_ERR_UNSUPPORTED, "provider 'e2b' does not have %s",
+                           rows[i].what);
+    for (size_t i = 0; i < spec->allow_count; i++)
+        if (strchr(spec->allow[i], ':') &&
+            strchr(spec->allow[i], ':') == strrchr(spec->allow[i], ':'))
+            return err_set(err, SBX_ERR_UNSUPPORTED,
+                           "provider 'e2b' cannot allow a single port: "
+                           "spec.allow[%zu] is '%s'",
+                           i, spec->allow[i]);
+    return 0;
+}
+
+static void put_pairs(struct json *json, const struct sbx_pair *pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        json_put_text(json, pairs[i].name, pairs[i].value);
+}
+
+static void put_network(struct json *json, const struct sbx_spec *spec)
+{
+    if (spec->network == SBX_NETWORK_NONE)
+        json_put_bool(json, "allow_internet_access", false);
+    if (spec->network == SBX_NETWORK_INTERNET)
+        json_put_bool(json, "allow_internet_access", true);
+    if (spec->allow_count == 0)
+        return;
+    json_key(json, "network");
+    json_begin_object(json);
+    json_key(json, "allowOut");
+    json_begin_array(json);
+    for (size_t i = 0; i < spec->allow_count; i++)
+        json_text(json, spec->allow[i]);
+    json_end_array(json);
+    json_key(json, "denyOut");
+    json_begin_array(json);
+    json_text(json, "0.0.0.0/0");
+    json_end_array(json);
+    json_end_object(json);
+}
+
+static void put_metadata(struct json *json, const struct sbx_spec *spec, const char *token)
+{
+    json_key(json, "metadata");
+    json_begin_object(json);
+    put_pairs(json, spec->labels, spec->label_count);
+    json_put_text(json, OWN_TOKEN, token);
+    if (spec->user)
+        json_put_text(json, OWN_USER, spec->user);
+    if (spec->workdir)
+        json_put_text(json, OWN_WORKDIR, spec->workdir);
+    json_end_object(json);
+}
+
+int e2b_create_body(const struct sbx_spec *spec, const char *token, struct buf *body,
+                    struct sbx_error *err)
+{
+    int code = check(spec, err);
+    if (code < 0)
+        return code;
+    struct json json = JSON_INIT(body, false);
+    int64_t ttl = spec->ttl_ms > 0 ? (spec->ttl_ms + 999) / 1000 : DEFAULT_TTL_S;
+    json_begin_object(&json);
+    json_put_text(&json, "templateID", spec->image ? spec->image : "base");
+    json_put_int(&json, "timeout", ttl);
+    json_put_bool(&json, "secure", true);
+    put_metadata(&json, spec, token);
+    json_key(&json, "envVars");
+    json_begin_object(&json);
+    put_pairs(&json, spec->env, spec->env_count);
+    json_end_object(&json);
+    put_network(&json, spec);
+    json_end_object(&json);
+    return body->failed ? err_nomem(err) : 0;
+}

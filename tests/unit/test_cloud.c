@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts of the clients of cloud services that need no service: frames, events, archives, texts.
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/base64.h"
+#include "net/connect.h"
+#include "net/tree.h"
+#include "net/url.h"
+#include "net/when.h"
+#include "provider/e2b/event.h"
+#include "unit.h"
+
+static struct sbx_error err;
+
+static void base64_reads_back(void **state)
+{
+    for (size_t size = 0; size < 70; size++) {
+        char data[70];
+        struct buf text = BUF_INIT(1000), back = BUF_INIT(1000);
+        for (size_t i = 0; i < size; i++)
+            data[i] = (char)(i * 89 + size);
+        base64_encode(&text, data, size);
+        assert_true(base64_decode(&back, text.data, text.size));
+        assert_int_equal(back.size, size);
+        if (size)
+            assert_memory_equal(back.data, data, size);
+        buf_deinit(&text);
+        buf_deinit(&back);
+    }
+    static const char *const bad[] = {"A",        "AB=",   "A===", "AB==CD==", "AA*A",
+                                      "AB==AAAA", "AAA\n", "AAB=", "AB=="};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct buf back = BUF_INIT(100);
+        assert_false(base64_decode(&back, bad[i], strlen(bad[i])));
+        assert_int_equal(back.size, 0);
+        buf_deinit(&back);
+    }
+}
+
+static void frames_are_taken_whole_or_not(void **state)
+{
+    struct buf out = BUF_INIT(100);
+    struct connect_frame frame;
+    connect_frame_put(&out, CONNECT_END, "{}", 2);
+    for (size_t i = 0; i < out.size; i++)
+        assert_int_equal(connect_frame_take(out.data, i, &frame), 0);
+    assert_int_equal(connect_frame_take(out.data, out.size, &frame), 7);
+    assert_int_equal(frame.size, 2);
+    assert_int_equal(frame.flags, CONNECT_END);
+    assert_int_equal(connect_frame_take("\1\0\0\0\0", 5, &frame), -1); // compressed
+    assert_int_equal(connect_frame_take("\0\xff\xff\xff\xff", 5, &frame), -1);
+    assert_int_equal(connect_frame_take("\0\0\0\0\0", 5, &frame), 5);
+    buf_deinit(&out);
+}
+
+struct event_row {
+    const char *text;
+    int code;
+    struct e2b_event want;
+    const char *data;
+};
+
+static void events_are_read(void **state)
+{
+    static const struct event_row rows[] = {
+        {"{\"event\":{\"start\":{\"pid\":322}}}", 0, {.kind = E2B_START, .pid = 322}, ""},
+        {"{\"event\":{\"data\":{\"stdout\":\"aGkK\"}}}",
+         0,
+         {.kind = E2B_DATA, .stream = SBX_STDOUT},
+         "hi\n"},
+        {" { \"event\" : {\"data\": {\"stderr\": \"aGkK\" } } }",
+         0,
+         {.kind = E2B_DATA, .stream = SBX_STDERR},
+         "hi\n"},
+        {"{\"event\":{\"data\":{\"pty\":\"aGkK\"}}}",
+         0,
+         {.kind = E2B_DATA, .stream = SBX_STDOUT},
+         "hi\n"},
+        {"{\"event\":{\"data\":{\"stdout\":\"aGkK\",\"new\":1}}}",
+         0,
+         {.kind = E2B_DATA, .stream = SBX_STDOUT},
+         "hi\n"},
+        {"{\"event\":{\"data\":{\"stdout\":\"aG\\u006bK\"}}}",
+         0,
+         {.kind = E2B_DATA, .stream = SBX_STDOUT},
+         "hi\n"},
+        {"{\"event\":{\"end\":{\"exitCode\":7, \"exited\":true, \"status\":\"exit status 7\"}}}",
+         0,
+         {.kind = E2B_END, .exit_code = 7},
+         ""},
+        {"{\"event\":{\"end\":{\"exited\":true, \"status\":\"exit status 0\"}}}",
+         0,
+         {.kind = E2B_END},
+         ""},
+        {"{\"event\":{\"end\":{\"exitCode\":-1, \"status\":\"signal: killed\"}}}",
+         0,
+         {.kind = E2B_END, .exit_code = 137, .signal = 9},
+         ""},
+        {"{\"event\":{\"end\":{\"exitCode\":-1, \"status\":\"signal: segmentation fault (core "
+         "dumped)\"}}}",
+         0,
+         {.kind = E2B_END, .exit_code = 139, .signal = 11},
+         ""},
+        {"{\"event\":{\"end\":{\"exitCode\":-1, \"status\":\"signal: signal 40\"}}}",
+         0,
+         {.kind = E2B_END, .exit_code = 168, .signal = 40},
+         ""},
+        {"{\"event\":{\"keepalive\":{}}}", 0, {.kind = E2B_OTHER}, ""},
+        {"{\"event\":{\"later\":{}}}", 0, {.kind = E2B_OTHER}, ""},
+        {"[]", 0, {.kind = E2B_OTHER}, ""},
+        {"{\"event\":{\"data\":{\"stdout\":\"a*\"}}}", SBX_ERR_PROTOCOL, {0}, ""},
+        {"{\"event\":{\"data\":{\"stdout\":\"aGkK\"}}", SBX_ERR_PROTOCOL, {0}, ""},
+        {"", SBX_ERR_PROTOCOL, {0}, ""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct buf data = BUF_INIT(1000);
+        struct e2b_event event;
+        int code = e2b_event_read(rows[i].text, strlen(rows[i].text), &data, &event, &err);
+        if (code != rows[i].code)
+            fail_msg("%s: %d", rows[i].text, code);
+        if (code == 0) {
+            assert_int_equal(event.kind, rows[i].want.kind);
+            assert_int_equal(event.pid, rows[i].want.pid);
+            assert_int_equal(event.stream, rows[i].want.stream);
+            assert_int_equal(event.exit_code, rows[i].want.exit_code);
+            assert_int_equal(event.signal, rows[i].want.signal);
+            assert_int_equal(data.size, strlen(rows[i].data));
+            assert_memory_equal(data.data ? data.data : "", rows[i].data, data.size);
+        }
+        buf_deinit(&data);
+    }
+}
+
+static void times_are_read(void **state)
+{
+    assert_int_equal(when_parse("1970-01-01T00:00:01Z"), 1000);
+    assert_int_equal(when_parse("2026-11-21T03:09:54.4Z"), 1795230594400);
+    assert_int_equal(when_parse("2026-11-21T04:09:54.400123+01:00"), 1795230594400);
+    assert_int_equal(when_parse("2026-11-21 03:09:54.4 +0000 UTC"), 1795230594400);
+    assert_int_equal(when_parse("2024-02-29T00:00:00Z"), 1709164800000);
+    assert_int_equal(when_parse("soon"), 0);
+    assert_int_equal(when_parse("2026-13-01T00:00:00Z"), 0);
+    assert_int_equal(when_parse(NULL), 0);
+}
+
+static void addresses_are_encoded(void **state)
+{
+    struct buf url = BUF_INIT(1000);
+    buf_puts(&url, "/files");
+    url_query(&url, "path", "/tmp/a b&c=\xc3\xbc");
+    url_query(&url, "none", NULL);
+    url_query(&url, "x", "");
+    assert_string_equal(buf_text(&url), "/files?path=%2Ftmp%2Fa%20b%26c%3D%C3%BC&x=");
+    buf_deinit(&url);
+}
+
+struct memory {
+    const char *data;
+    size_t size, step;
+};
+
+static int read_memory(void *payload, void *data, size_t size, size_t *ret_size,
+                       struct sbx_error *error)
+{
+    struct memory *memory = payload;
+    size_t take = size < memory->size ? size : memory->size;
+    if (memory->step && take > memory->step)
+        take = memory->step;
+    memcpy(data, memory->data, take);
+    memory->data += take;
+    memory->size -= take;
+    *ret_size = take;
+    return 0;
+}
+
+static int append(void *payload, const void *data, size_t size, struct sbx_error *error)
+{
+    buf_add(payload, data, size);
+    return 0;
+}
+
+static void put(const char *path, const char *text, mode_t mode)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static void expect(const char *path, const char *text, unsigned mode)
+{
+    char got[256] = "";
+    struct stat st;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    got[fread(got, 1, sizeof(got) - 1, file)] = '\0';
+    fclose(file);
+    assert_string_equal(got, text);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, mode);
+}
+
+static char place[] = "/tmp/test-cloud-XXXXXX";
+static int enter(void **state)
+{
+    return mkdtemp(place) && chdir(place) == 0 ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+    char command[100];
+    snprintf(command, sizeof(command), "rm -rf %s", place);
+    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+}
+
+static void a_tree_goes_there_and_back(void **state)
+{
+    char longest[201], path[300], target[64] = "";
+    memset(longest, 'n', 200);
+    longest[200] = '\0';
+    umask(022);
+    mkdir("tree", 0755);
+    mkdir("tree/sub", 0750);
+    put("tree/run", "#!/bin/sh\n", 0755);
+    put("tree/setuid", "x", 04755);
+    put("tree/sub/empty", "", 0600);
+    snprintf(path, sizeof(path), "tree/sub/%s", longest);
+    put(path, "long", 0644);
+    assert_int_equal(symlink("../run", "tree/sub/link"), 0);
+    assert_int_equal(mkfifo("tree/fifo", 0644), 0);
+    struct buf archive = BUF_INIT(1 << 20);
+    assert_int_equal(tree_pack("tree", append, &archive, &err), 0);
+    assert_int_equal(archive.size % TAR_BLOCK, 0);
+    for (size_t step = 0; step < 1000; step += 499) {
+        struct memory memory = {archive.data, archive.size, step};
+        struct tar_source source = {read_memory, &memory};
+        assert_int_equal(tree_unpack("back", &source, &err), 0);
+        expect("back/run", "#!/bin/sh\n", 0755);
+        expect("back/setuid", "x", 0755);
+        expect("back/sub/empty", "", 0600);
+        snprintf(path, sizeof(path), "back/sub/%s", longest);
+        expect(path, "long", 0644);
+        assert_int_equal(readlink("back/sub/link", target, sizeof(target)), 6);
+    }
+    // The system's tar reads what we write, and we read what it writes.
+    FILE *file = fopen("archive.tar", "w");
+    fwrite(archive.data, 1, archive.size, file);
+    fclose(file);
+    assert_int_equal(system("mkdir theirs && tar -xpf archive.tar -C theirs && tar --format=pax "
+                            "-cf pax.tar -C theirs ."),
+                     0);
+    buf_deinit(&archive);
+    static char pax[1 << 20];
+    file = fopen("pax.tar", "r");
+    struct memory memory = {pax, fread(pax, 1, sizeof(pax), file), 0};
+    fclose(file);
+    struct tar_source source = {read_memory, &memory};
+    assert_int_equal(tree_unpack("pax", &source, &err), 0);
+    snprintf(path, sizeof(path), "pax/sub/%s", longest);
+    expect(path, "long", 0644);
+}
+
+static int unpack_one(struct tar_entry *entry, const char *contents)
+{
+    struct buf archive = BUF_INIT(1 << 20);
+    char padding[TAR_BLOCK] = "";
+    entry->mode = 0644;
+    entry->size = strlen(contents);
+    tar_put(&archive, entry);
+    buf_add(&archive, contents, strlen(contents));
+    buf_add(&archive, padding, tar_padding(entry->size));
+    tar_put_end(&archive);
+    struct memory memory = {archive.data, archive.size, 0};
+    struct tar_source source = {read_memory, &memory};
+    int code = tree_unpack("hostile", &source, &err);
+    buf_deinit(&archive);
+    return code;
+}
+
+static void nothing_is_written_outside(void **state)
+{
+    static const char *const paths[] = {"../out",   "/tmp/out-of-it", "a/../../out",
+                                        "./../out", "a//../out",      ".."};
+    static struct tar_entry entry;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        entry = (struct tar_entry){.kind = SBX_FILE_REGULAR};
+        strcpy(entry.path, paths[i]);
+        assert_int_equal(unpack_one(&entry, "evil"), SBX_ERR_PROTOCOL);
+    }
+    mkdir("victim", 0755);
+    entry = (struct tar_entry){.kind = SBX_FILE_SYMLINK, .path = "way", .link = "../victim"};
+    assert_int_equal(unpack_one(&entry, ""), 0);
+    entry = (struct tar_entry){.kind = SBX_FILE_REGULAR, .path = "way/file"};
+    assert_int_equal(unpack_one(&entry, "evil"), SBX_ERR_CONFLICT);
+    assert_int_not_equal(access("victim/file", F_OK), 0);
+    entry =
+        (struct tar_entry){.kind = SBX_FILE_REGULAR, .path = "way"}; // the link itself is replaced
+    assert_int_equal(unpack_one(&entry, "fine"), 0);
+    assert_int_not_equal(access("victim/way", F_OK), 0);
+}
+
+static void broken_archives_are_refused(void **state)
+{
+    char garbage[1024];
+    memset(garbage, 'g', sizeof(garbage));
+    struct memory memory = {garbage, sizeof(garbage), 0};
+    struct tar_source source = {read_memory, &memory};
+    assert_int_equal(tree_unpack("broken", &source, &err), SBX_ERR_PROTOCOL);
+    memory = (struct memory){garbage, 100, 0};
+    assert_int_equal(tree_unpack("broken", &source, &err), SBX_ERR_PROTOCOL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base64_reads_back),
+        cmocka_unit_test(frames_are_taken_whole_or_not),
+        cmocka_unit_test(events_are_read),
+        cmocka_unit_test(times_are_read),
+        cmocka_unit_test(addresses_are_encoded),
+        cmocka_unit_test(a_tree_goes_there_and_back),
+        cmocka_unit_test(nothing_is_written_outside),
+        cmocka_unit_test(broken_archives_are_refused),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}
