@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Metaflow learns of this extension: names and where they are, nothing is imported here.
+
+Layer: registration.
+"""
+import os
+
+STEP_DECORATORS_DESC = [
+    ("sandbox", ".sandbox_decorator.SandboxDecorator"),
+    ("boxlite", ".sandbox_decorator.BoxliteDecorator"),
+    ("daytona", ".sandbox_decorator.DaytonaDecorator"),
+    ("e2b", ".sandbox_decorator.E2BDecorator"),
+]
+
+# In a sandbox the local datastore is read-only; what is new goes to a directory of the task's own.
+if os.environ.get("METAFLOW_SANDBOX_STAGE"):
+    DATASTORES_DESC = [("local", ".staged_storage.StagedLocalStorage")]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Variables that go into a sandbox: what a step needs, by name, and nothing else of the user's.
+
+Layer: environment. May import settings, Metaflow.
+"""
+import os
+
+from . import settings
+
+# Of Metaflow's configuration, wherever it was set. Not the service's: metadata is relayed, and its key
+# stays here.
+FORWARDED = ("METAFLOW_DATASTORE_SYSROOT_", "METAFLOW_DATATOOLS_", "METAFLOW_S3", "METAFLOW_CARD_S3",
+             "METAFLOW_CARD_GS", "METAFLOW_CARD_AZURE", "METAFLOW_CONDA", "METAFLOW_AZURE_STORAGE_BLOB_")
+# Only where the step itself must reach a cloud: its datastore, or @secrets.
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION",
+               "AWS_REGION", "AWS_ENDPOINT_URL_S3", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG",
+               "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY")
+PASSED = ("METAFLOW_RUN_ID", "PYTHONUNBUFFERED")  # set by Metaflow for each task
+
+
+def configured():
+    """Metaflow's settings that are forwarded."""
+    from metaflow.metaflow_config_funcs import config_values
+
+    return {name: str(value) for name, value in config_values() if name.startswith(FORWARDED)}
+
+
+def credentials(environ=os.environ):
+    found = {name: environ[name] for name in CREDENTIALS if environ.get(name)}
+    if is_r2(environ) and not settings.truth(
+            environ.get("METAFLOW_SANDBOX_FORWARD_AWS_SESSION_TOKEN", "")):
+        found.pop("AWS_SESSION_TOKEN", None)  # R2 refuses tokens that are not its own
+    return found
+
+
+def is_r2(environ=os.environ):
+    from metaflow.metaflow_config import S3_ENDPOINT_URL
+
+    return "cloudflarestorage.com" in (environ.get("METAFLOW_S3_ENDPOINT_URL") or S3_ENDPOINT_URL or "")
+
+
+def workers(environ=os.environ):
+    """R2 stalls under Metaflow's default of parallel requests."""
+    if is_r2(environ) and not environ.get("METAFLOW_S3_WORKER_COUNT"):
+        return {"METAFLOW_S3_WORKER_COUNT": environ.get("METAFLOW_SANDBOX_R2_WORKER_COUNT", "8")}
+    return {}
+
+
+def of_step(backend, datastore_type, reaches_cloud, flow_file):
+    """Variables of every task of a step, without those of its decorators."""
+    from metaflow.util import get_username
+
+    found = configured()
+    if reaches_cloud:
+        found.update(credentials())
+        found.update(workers())
+    found.update({
+        "METAFLOW_SANDBOX_WORKLOAD": "1",
+        "METAFLOW_SANDBOX_BACKEND": backend,
+        "METAFLOW_USER": get_username() or "",
+        "METAFLOW_DEFAULT_DATASTORE": datastore_type,
+        "METAFLOW_DEFAULT_METADATA": "local",
+        "METAFLOW_FLOW_FILENAME": flow_file,
+    })
+    return found

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""@sandbox and its aliases: a step's command goes through the launcher.
+
+Layer: decorators. May import everything below: backends, settings, environment, host_view, code, program.
+"""
+import os
+import sys
+
+from metaflow.decorators import StepDecorator
+from metaflow.metadata_provider import MetaDatum
+from metaflow.plugins.datastores.local_storage import LocalStorage
+
+from . import backends, code, environment, host_view, program, settings
+from .exceptions import SandboxException
+
+INSIDE = "METAFLOW_SANDBOX_WORKLOAD"  # set in every sandbox
+CODE_INSIDE = "/tmp/metaflow"  # src/metaflow/launcher/run.c
+SET_PREFIX = "METAFLOW_SANDBOX_SET_"  # values for inside alone, in the launcher's environment
+DEPLOYERS = ("argo-workflows", "step-functions", "airflow")
+NAMES = ("sandbox", "boxlite", "daytona", "e2b")
+
+
+class SandboxDecorator(StepDecorator):
+    """
+    Runs this step in a sandbox of its own, on this machine or with a provider of sandboxes.
+
+    Parameters
+    ----------
+    backend : str, optional, default None
+        `local`, `boxlite`, `daytona` or `e2b`. Default: METAFLOW_SANDBOX_BACKEND.
+    cpu : int, default 1
+        Number of processors.
+    memory : int, default 1024
+        Memory in MB.
+    gpu : str, optional, default None
+        Kind of gpu, where the backend has them.
+    image : str, optional, default None
+        Image of the sandbox. On this machine the default is this machine's programs, with the interpreter
+        and the environment that run the flow.
+    timeout : int, default 600
+        Seconds after which the step is ended.
+    executable : str, optional, default None
+        Interpreter of the step. Default: the one that runs the flow.
+    env : Dict[str, str], default {}
+        Variables for the step.
+    """
+
+    name = "sandbox"
+    defaults = {"backend": None, "cpu": 1, "memory": 1024, "gpu": None, "image": None, "timeout": 600,
+                "executable": None, "env": {}}
+    supports_conda_environment = True
+    target_platform = os.environ.get("METAFLOW_SANDBOX_TARGET_PLATFORM") or (
+        "linux-aarch64" if os.uname().machine in ("arm64", "aarch64") else "linux-64")
+    pinned = None  # backend of an alias
+    _run = None  # what all steps of a run share
+
+    def __init__(self, attributes=None, statically_defined=False, *args, **kwargs):
+        self.given = set(attributes or ())
+        super().__init__(attributes, statically_defined, *args, **kwargs)
+
+    # In the process that runs the flow.
+
+    def step_init(self, flow, graph, step, decos, environment, flow_datastore, logger):
+        if os.environ.get(INSIDE):
+            return
+        _refuse_deployers(self.name)
+        self.step, self.flow, self.decos, self.datastore = step, flow, decos, flow_datastore
+        self.backend = backends.get(self.pinned or self.attributes["backend"] or backends.default_name())
+        if self.pinned and self.attributes["backend"] not in (None, self.pinned):
+            raise SandboxException(
+                f"Step '{step}': @{self.name} can't have backend={self.attributes['backend']!r}. Write "
+                "@sandbox(backend=...) instead")
+        self._check_neighbours()
+        wanted, self.asked = settings.merged(self.attributes, self.given, decos)
+        self.cpu = settings.number("cpu", wanted["cpu"], step, 0.001)
+        self.memory = settings.number("memory", wanted["memory"], step, 1, whole=True)
+        self.timeout = settings.number("timeout", wanted["timeout"], step, 1, whole=True)
+        self.gpu = wanted["gpu"]
+        self.env = settings.variables(self.attributes["env"], step)
+        self.infra_retries = settings.infra_retries()
+        backends.check_datastore(self.backend, flow_datastore.TYPE)
+
+    def _check_neighbours(self):
+        others = [deco.name for deco in self.decos if deco is not self]
+        if "parallel" in others:
+            raise SandboxException(
+                f"Step '{self.step}': @parallel needs tasks that reach each other, and sandboxes don't. "
+                f"Remove @parallel or @{self.name}")
+        for other in others:
+            if other in NAMES or other in ("batch", "kubernetes"):
+                raise SandboxException(
+                    f"Step '{self.step}' has both @{self.name} and @{other}. Keep one of them")
+
+    def runtime_init(self, flow, graph, package, run_id):
+        backends.check_key(self.backend)
+        self.launcher = program.find()
+        cls = SandboxDecorator
+        if cls._run is None:
+            cls._run = _Run(package)
+
+    def runtime_step_cli(self, cli_args, retry_count, max_user_code_retries, ubf_context):
+        # What @catch runs after the last attempt is Metaflow's own.
+        if retry_count > max_user_code_retries:
+            return
+        if self.backend.local:
+            cli_args.top_level_options["metadata"] = "local"
+        cli_args.entrypoint = program.Entrypoint(
+            cli_args.entrypoint, lambda words: self._command(words, cli_args))
+        cli_args.env.update(self._task_env(cli_args))
+
+    def _task_env(self, cli_args):
+        """Values for the launcher's environment: never on a command line, which all can read."""
+        reaches_cloud = self.datastore.TYPE != "local" or any(d.name == "secrets" for d in self.decos)
+        found = environment.of_step(self.backend.name, self.datastore.TYPE, reaches_cloud,
+                                    os.path.basename(cli_args.entrypoint[1]))
+        found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(_local_root())
+        found["METAFLOW_CARD_LOCALROOT"] = os.path.join(_local_root(), "mf.cards")
+        found["PYTHONPATH"] = os.pathsep.join(_extra_path())
+        found.update(self.env)
+        return {SET_PREFIX + name: value for name, value in found.items()}
+
+    def _command(self, words, cli_args):
+        """The launcher, its options, and the step's command as it is inside. All decorators have spoken."""
+        interpreter = self.attributes["executable"] or words[0]
+        yield self.launcher
+        yield from self._options(cli_args)
+        yield from self._view(interpreter, cli_args)
+        for name in _inside(cli_args.env):
+            yield from ("--env", name)
+        yield from ("--", interpreter, os.path.basename(words[1]), *words[2:])
+
+    def _options(self, cli_args):
+        task = cli_args.command_options
+        options = {
+            "provider": self.backend.provider, "image": self.attributes["image"], "gpu": self.gpu,
+            "cpu": self.cpu, "memory": f"{self.memory}m", "timeout": f"{self.timeout}s",
+            "task": "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]]),
+            "attempt": task["retry-count"], "infra-retries": self.infra_retries,
+            "debug": settings.debug_directory(), "datastore": _local_root(),
+            "cards": _cards_root(), "code": self._run.code,
+        }
+        for name, value in options.items():
+            if value is not None:
+                yield from (f"--{name}", str(value))
+        if not self.asked:
+            yield "--soft-limits"
+
+    def _view(self, interpreter, cli_args):
+        """What of this machine is seen inside, and where Python looks for modules."""
+        # @conda and @pypi have a copy of Metaflow for their interpreter.
+        extra = [*_extra_path(), *filter(None, cli_args.env.get("PYTHONPATH", "").split(os.pathsep))]
+        paths = host_view.mounts(
+            [*host_view.prefixes(interpreter), *host_view.prefixes(sys.executable), *extra])
+        config = cli_args.top_level_options.get("local-config-file")
+        if config:
+            paths.append(config)
+        home = host_view.root_home(self._run.root_home, [*paths, _local_root()])
+        if home:
+            yield from ("--root-home", home)
+        for path in paths:
+            yield from ("--mount", path)
+
+    # In the process that runs the step.
+
+    def task_pre_step(self, step_name, task_datastore, metadata, run_id, task_id, flow, graph, retry_count,
+                      max_user_code_retries, ubf_context, inputs):
+        if not os.environ.get(INSIDE):
+            if retry_count > max_user_code_retries:
+                return
+            raise SandboxException(
+                f"Step '{step_name}' has @{self.name} but was started outside of a sandbox, which the way "
+                "this flow is run does not support. Run it with 'python FLOW.py run', or remove "
+                f"@{self.name}")
+        tags = [f"attempt_id:{retry_count}"]
+        facts = {"sandbox-backend": os.environ.get("METAFLOW_SANDBOX_BACKEND", ""),
+                 "sandbox-id": os.environ.get("METAFLOW_SANDBOX_ID", "")}
+        metadata.register_metadata(run_id, step_name, task_id, [
+            MetaDatum(field=field, value=value, type=field, tags=tags) for field, value in facts.items()])
+
+
+class BoxliteDecorator(SandboxDecorator):
+    """Runs this step in a virtual machine on this machine: @sandbox(backend="boxlite")."""
+
+    name = pinned = "boxlite"
+
+
+class DaytonaDecorator(SandboxDecorator):
+    """Runs this step in a Daytona sandbox: @sandbox(backend="daytona")."""
+
+    name = pinned = "daytona"
+
+
+class E2BDecorator(SandboxDecorator):
+    """Runs this step in an E2B sandbox: @sandbox(backend="e2b")."""
+
+    name = pinned = "e2b"
+
+
+class _Run:
+    """What the steps of a run share, made for the first of them that runs in a sandbox."""
+
+    def __init__(self, package):
+        self._package, self._directory, self._code = package, None, None
+
+    @property
+    def directory(self):
+        self._directory = self._directory or code.run_directory()
+        return self._directory
+
+    @property
+    def code(self):
+        self._code = self._code or code.lay_out(self._package, os.path.join(self.directory, "code"))
+        return self._code
+
+    @property
+    def root_home(self):
+        path = os.path.join(self.directory, "root")
+        os.makedirs(path, exist_ok=True)
+        return path
+
+
+def _local_root():
+    """Directory of the local datastore, and of local metadata: .metaflow."""
+    return os.path.realpath(LocalStorage.get_datastore_root_from_config(lambda *_, **__: None))
+
+
+def _extra_path():
+    return list(host_view.extra_path({os.path.dirname(os.path.abspath(sys.argv[0])), os.getcwd()}))
+
+
+def _inside(env):
+    """NAME or NAME=VARIABLE for the launcher. What another decorator sets wins over what we do."""
+    for name in env:
+        plain = name[len(SET_PREFIX):]
+        if not name.startswith(SET_PREFIX):
+            yield name
+        elif plain not in env:
+            yield f"{plain}={name}"
+    yield from environment.PASSED
+
+
+def _cards_root():
+    from metaflow.plugins.cards.card_datastore import CardDatastore
+
+    path = os.path.abspath(CardDatastore.get_storage_root("local"))
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def _refuse_deployers(name):
+    """Orchestrators start steps without asking us: they would run outside of their sandboxes."""
+    used = [word for word in sys.argv[1:] if word in DEPLOYERS]
+    if used and "create" in sys.argv:
+        raise SandboxException(
+            f"{used[0]} can't run steps with @{name} in sandboxes, and would run them without. Run the flow "
+            f"with 'python FLOW.py run', or remove @{name} before 'create'")

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * sandboxes-step: what Metaflow starts for a step that is to run in a sandbox, in place of a second
+ * interpreter. Its arguments come from python/metaflow_extensions/sandbox, its last ones are the
+ * step's own command. Layer: metaflow.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "metaflow/launcher/merge.h"
+#include "metaflow/launcher/message.h"
+#include "metaflow/launcher/run.h"
+
+#define EXIT_NO_RETRY 202 // METAFLOW_EXIT_DISALLOW_RETRY, metaflow/metaflow_config.py
+#define EXIT_TIMED_OUT 124
+
+// Of the process, as signals are.
+static _Atomic(struct sbx_cancel *) token;
+static atomic_int ended_by;
+
+static void on_signal(int number)
+{
+    atomic_store(&ended_by, number);
+    struct sbx_cancel *cancel = atomic_load(&token);
+    if (cancel)
+        sbx_cancel_trigger(cancel);
+}
+
+// The flow's end is this process's: on Ctrl-C the terminal tells all, kill -9 of the flow the
+// kernel. The sandbox is tied to us and needs no handler.
+static void watch_signals(struct sbx_cancel *cancel)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    atomic_store(&token, cancel);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() == 1)
+        on_signal(SIGTERM);
+}
+
+// As if the step had been our own process: the runtime tells a segmentation fault from a failure.
+static int die_by(int number)
+{
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    signal(number, SIG_DFL);
+    raise(number);
+    return 128 + number;
+}
+
+// Trying again can't help while the cause is how the flow or this machine is set up.
+static bool is_final(int code)
+{
+    static const int final[] = {SBX_ERR_INVALID, SBX_ERR_NOT_FOUND,   SBX_ERR_AUTH,
+                                SBX_ERR_DENIED,  SBX_ERR_UNSUPPORTED, SBX_ERR_SETUP};
+    for (size_t i = 0; i < ARRAY_SIZE(final); i++)
+        if (final[i] == code)
+            return true;
+    return false;
+}
+
+static bool is_infra(int code)
+{
+    return code == SBX_ERR_UNAVAILABLE || code == SBX_ERR_PROTOCOL || code == SBX_ERR_IO ||
+           code == SBX_ERR_TIMEOUT;
+}
+
+static void tell_outcome(const struct step_options *options, const struct sbx_outcome *outcome)
+{
+    if (outcome->flags & SBX_OUTCOME_TIMED_OUT)
+        message_note("step '%s' was ended after its %lld s; allow more with @sandbox(timeout=...)",
+                     options->step, (long long)options->timeout / 1000);
+    if (outcome->flags & SBX_OUTCOME_OOM)
+        message_note("step '%s' ran out of memory; give it more with @sandbox(memory=...), in MB",
+                     options->step);
+}
+
+// A sandbox that was lost before the step said anything is made again; later the step's own retries
+// decide.
+static int run_until_told(struct step_run *run, struct sbx_error *err)
+{
+    for (int64_t left = run->options->infra_retries;; left--) {
+        int code = step_run(run, err);
+        if (!is_infra(code) || run->output || left <= 0 || atomic_load(&ended_by))
+            return code;
+        message_note("%s; trying again with a new sandbox", err->message);
+    }
+}
+
+static int run_staged(const struct step_options *options, struct step_run *run,
+                      struct sbx_error *err)
+{
+    struct stage stage = STAGE_INIT;
+    int code = options->datastore ? stage_open(options, &stage, err) : 0;
+    run->stage = &stage;
+    if (code == 0)
+        code = run_until_told(run, err);
+    bool ran = code == 0;
+    struct sbx_error merge_err;
+    if (stage.fd >= 0 && (ran || run->output)) {
+        int merged = merge_all(&stage, options, &merge_err);
+        if (merged < 0 && ran) {
+            *err = merge_err;
+            code = merged;
+        }
+    }
+    stage_close(&stage);
+    return code;
+}
+
+static int finish(const struct step_options *options, const struct step_run *run, int code,
+                  const struct sbx_error *err)
+{
+    int number = atomic_load(&ended_by);
+    if (number)
+        return die_by(number);
+    if (code < 0) {
+        message_error(err);
+        return is_final(code) ? EXIT_NO_RETRY : 1;
+    }
+    tell_outcome(options, &run->outcome);
+    if (run->outcome.flags & SBX_OUTCOME_TIMED_OUT)
+        return EXIT_TIMED_OUT;
+    return run->outcome.signal ? die_by(run->outcome.signal) : run->outcome.exit_code;
+}
+
+static int run_all(const struct step_options *options, struct sbx_error *err)
+{
+    struct step_run run = {.options = options};
+    struct sbx_client_options client = SBX_CLIENT_OPTIONS_INIT;
+    client.provider = options->provider;
+    int code = sbx_cancel_new(&run.cancel, err);
+    if (code == 0) {
+        watch_signals(run.cancel);
+        code = sbx_client_open(&client, &run.client, err);
+    }
+    if (code == 0)
+        code = run_staged(options, &run, err);
+    sbx_client_close(run.client);
+    atomic_store(&token, NULL);
+    sbx_cancel_free(run.cancel);
+    return finish(options, &run, code, err);
+}
+
+int main(int argc, char **argv)
+{
+    struct step_options options = {0};
+    struct sbx_error err;
+    int code = step_options_read(argc - 1, (const char *const *)argv + 1, &options, &err);
+    if (code < 0)
+        message_error(&err);
+    int status = code < 0 ? EXIT_NO_RETRY : run_all(&options, &err);
+    step_options_deinit(&options);
+    return status;
+}
