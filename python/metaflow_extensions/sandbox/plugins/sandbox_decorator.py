@@ -114,7 +114,6 @@ class SandboxDecorator(StepDecorator):
         found = environment.of_step(self.backend.name, self.datastore.TYPE, reaches_cloud,
                                     os.path.basename(cli_args.entrypoint[1]))
         found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(_local_root())
-        found["METAFLOW_CARD_LOCALROOT"] = os.path.join(_local_root(), "mf.cards")
         found["PYTHONPATH"] = os.pathsep.join(_extra_path())
         found.update(self.env)
         return {SET_PREFIX + name: value for name, value in found.items()}
@@ -242,7 +241,8 @@ def _inside(env):
 def _cards_root():
     from metaflow.plugins.cards.card_datastore import CardDatastore
 
-    path = os.path.abspath(CardDatastore.get_storage_root("local"))
+    path = CardDatastore.get_storage_root("local") or os.path.join(_local_root(), "mf.cards")
+    path = os.path.abspath(path)
     os.makedirs(path, exist_ok=True)
     return path
 

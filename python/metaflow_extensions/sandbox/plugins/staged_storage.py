@@ -16,26 +16,29 @@ class StagedLocalStorage(LocalStorage):
     TYPE = "local"
 
     def _below(self, path):
-        """Path below the datastore's directory, which cards share: their root is a folder of it."""
-        top = os.path.join(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], self.DATASTORE_DIR)
-        return os.path.relpath(super().full_uri(path), os.path.realpath(top))
+        """Path below the datastore's directory. Cards are in a folder of it, which Metaflow looks for from
+        the working directory: what counts is what follows the directory's name."""
+        place = self.path_join(self.datastore_root, path)
+        return place.rpartition(f"/{self.DATASTORE_DIR}/")[2]
 
     def _staged(self, path):
         return os.path.join(os.environ["METAFLOW_SANDBOX_STAGE"], self._below(path))
 
+    def _real(self, path):
+        return os.path.join(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], self.DATASTORE_DIR,
+                            self._below(path))
+
     def full_uri(self, path):
         """Where a path is read: staged, or as it is."""
         staged = self._staged(path)
-        return staged if os.path.exists(staged) else super().full_uri(path)
+        return staged if os.path.exists(staged) else self._real(path)
 
     def list_content(self, paths):
         """Both places together."""
         found = {}
         for path in paths:
-            for real in (LocalStorage.full_uri(self, path), self._staged(path)):
-                if not os.path.isdir(real):
-                    continue
-                for name in os.listdir(real):
+            for place in (self._real(path), self._staged(path)):
+                for name in os.listdir(place) if os.path.isdir(place) else ():
                     if name != self.METADATA_DIR and path != self.METADATA_DIR:
                         inside = self.path_join(path, name)
                         found[inside] = self.list_content_result(
@@ -49,9 +52,8 @@ class StagedLocalStorage(LocalStorage):
             LocalStorage.save_bytes(_Place(self._writable(path)), [("", contents)], overwrite=True)
 
     def _writable(self, path):
-        real = LocalStorage.full_uri(self, path)
-        parent = os.path.dirname(real)
-        return real if os.access(parent, os.W_OK) else self._staged(path)
+        real = self._real(path)
+        return real if os.access(os.path.dirname(real), os.W_OK) else self._staged(path)
 
 
 class _Place(LocalStorage):

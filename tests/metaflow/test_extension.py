@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the extension promises without a sandbox: messages with remedies, layers, lazy imports."""
+import os
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import flowcase
+
+PLUGINS = os.path.join(flowcase.TREE, "python/metaflow_extensions/sandbox/plugins")
+KEYS = {"E2B_API_KEY": "", "DAYTONA_API_KEY": ""}
+S3 = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/mf"}
+
+# decorators, arguments, environment: what the message must say, cause and remedy
+REFUSED = [
+    ("sandbox(backend='nope')", [], {}, ["Unknown sandbox backend 'nope'", "Available backends: local",
+                                         "adding-a-backend"]),
+    ("sandbox", [], {"METAFLOW_SANDBOX_BACKEND": "nope"}, ["Unknown sandbox backend 'nope'"]),
+    ("e2b", [], KEYS, ["@e2b requires a remote datastore", "METAFLOW_DEFAULT_DATASTORE=s3"]),
+    ("sandbox", [], {**KEYS, "METAFLOW_SANDBOX_BACKEND": "daytona"},
+     ["@daytona requires a remote datastore", "docs.metaflow.org"]),
+    ("sandbox(cpu=0)", [], {}, ["cpu=0", "@sandbox(cpu=...)"]),
+    ("sandbox(cpu='many')", [], {}, ["cpu='many'"]),
+    ("sandbox(memory=1.5)", [], {}, ["memory=1.5 is not a whole number"]),
+    ("sandbox(timeout=0)", [], {}, ["timeout=0"]),
+    ("sandbox(env='A=B')", [], {}, ["env='A=B' is not a dictionary"]),
+    ("sandbox(env={'A=': 'x'})", [], {}, ["can't be a variable's name"]),
+    ("sandbox(size=3)", [], {}, ["size", "memory"]),
+    ("daytona(backend='e2b')", [], KEYS, ["@daytona can't have backend='e2b'", "@sandbox(backend=...)"]),
+    ("parallel;sandbox", [], {}, ["@parallel", "Remove @parallel or @sandbox"]),
+    ("e2b;sandbox", [], {}, ["both", "Keep one"]),
+    ("sandbox", [], {"METAFLOW_SANDBOX_MAX_INFRA_RETRIES": "lots"}, ["MAX_INFRA_RETRIES='lots'", "Set it"]),
+    ("sandbox", [], {"METAFLOW_SANDBOX_LAUNCHER": "", "PATH": "/usr/bin:/bin", "SANDBOXES_LIBEXEC": ""},
+     ["launcher 'sandboxes-step' is not installed", "pip install"]),
+    ("sandbox", ["argo-workflows", "create", "--only-json"], S3, ["argo-workflows can't run steps"]),
+    ("sandbox", ["step-functions", "create", "--only-json"], S3, ["step-functions can't run steps"]),
+    ("sandbox", ["airflow", "create", "dag.py"], S3, ["airflow can't run steps"]),
+    ("sandbox(image='/no/such/image')", [], {}, ["/no/such/image", "try:"]),
+    ("sandbox(gpu='A100')", [], {}, ["gpu", "try:"]),
+]
+
+
+class Refused(flowcase.FlowCase):
+    def test_what_is_refused_is_said_with_a_remedy(self):
+        def run(row):
+            decorators, arguments, env, _ = row
+            return self.flow("refused.py", *(arguments or ["run"]), status=None,
+                             env={**env, "DECORATE": decorators})
+        shutil.copytree(flowcase.FLOWS, self.work, dirs_exist_ok=True)
+        with ThreadPoolExecutor(3) as pool:
+            outputs = list(pool.map(run, REFUSED))
+        for (decorators, arguments, env, wanted), output in zip(REFUSED, outputs):
+            with self.subTest(decorators=decorators, arguments=arguments, env=env):
+                for text in wanted:
+                    self.assertIn(text, output)
+                self.assertNotIn("ran\n", output)
+
+    def test_spin_is_refused(self):
+        self.flow("refused.py", "run", env={"DECORATE": "retry"})
+        output = self.flow("refused.py", "spin", "start", status=None, env={"DECORATE": "sandbox"})
+        self.assertIn("Spinning steps with @sandbox decorator is not supported", output)
+
+    def test_a_step_started_by_hand_does_not_run_outside(self):
+        self.flow("readme.py", "run")
+        start = self.client('out = Flow("Demo").latest_run["start"].task.pathspec').split("/")
+        output = self.flow("readme.py", "step", "remote", "--run-id", start[1], "--task-id", "77",
+                           "--input-paths", "/".join(start[1:]), status=None)
+        self.assertIn("started outside of a sandbox", output)
+
+    def test_configuration_errors_are_not_tried_again(self):
+        output = self.flow("refused.py", "run", status=None,
+                           env={"DECORATE": "sandbox(image='/no/such/image');retry(times=3)"})
+        self.assertEqual(1, output.count("Task is starting"), output)
+
+
+class Structure(flowcase.FlowCase):
+    # module: what it may import of this extension
+    LAYERS = {
+        "__init__": set(), "exceptions": set(), "backends": {"exceptions"}, "settings": {"exceptions"},
+        "program": {"exceptions"}, "host_view": set(), "code": set(), "environment": {"settings"},
+        "staged_storage": set(),
+        "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "program",
+                              "exceptions"},
+    }
+
+    def sources(self):
+        for name in sorted(os.listdir(PLUGINS)):
+            if name.endswith(".py"):
+                with open(os.path.join(PLUGINS, name), encoding="utf-8") as file:
+                    yield name[:-3], file.read()
+
+    def test_imports_point_down(self):
+        for name, text in self.sources():
+            found = set(re.findall(r"(?m)^\s*from \.(\w+) import", text))
+            for names in re.findall(r"(?m)^\s*from \. import (.*)", text):
+                found |= set(re.split(r",\s*", names))
+            self.assertIn(name, self.LAYERS, "a new module needs its place here")
+            self.assertLessEqual(found, self.LAYERS[name], name)
+
+    def test_each_file_says_its_layer(self):
+        for name, text in self.sources():
+            self.assertRegex(text, r"Layer: ", name)
+
+    def test_importing_metaflow_imports_no_provider(self):
+        code = ("import sys; from metaflow import sandbox, boxlite, daytona, e2b; "
+                "print([m for m in sys.modules if m.split('.')[0] in ('sandboxes', 'daytona', 'e2b')])")
+        done = subprocess.run([flowcase.PYTHON, "-c", code], env=self.env, cwd=self.work, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        self.assertEqual("[]", done.stdout.strip())
+
+
+if __name__ == "__main__":
+    flowcase.main()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flows with @sandbox on the local engine and the local datastore."""
+import flowcase
+
+# All that the tests ask of one run, in one start of the client.
+FACTS = """
+from metaflow.cards import get_cards
+run = Flow("Features").latest_run
+fails, shows, start = run["fails"].task, run["shows"].task, run["start"].task
+out = dict(
+    id=run.id, successful=run.successful, tags=sorted(run.user_tags),
+    total=run.data.total, variable=run.data.variable, alpha=run.data.alpha, text=run.data.text,
+    twice=sorted(task.data.twice for task in run["each"]),
+    stdout=start.stdout, stderr=start.stderr, seen=start.data.seen, home=start.data.home, user=start.data.user,
+    attempts=[Task(fails.pathspec, attempt=n).stdout for n in (0, 1)], attempt=fails.data.attempt,
+    before=shows.data.before, card=get_cards(shows)[0].get())
+"""
+
+
+class Readme(flowcase.FlowCase):
+    def test_flow_of_the_readme(self):
+        output = self.flow("readme.py", "run")
+        self.assertIn("hello from a sandbox", output)
+        facts = self.client('task = Flow("Demo").latest_run["remote"].task\n'
+                            'out = [task.successful, task.data.msg, task.metadata_dict]')
+        self.assertEqual([True, "hello from a sandbox"], facts[:2])
+        self.assertEqual("local", facts[2]["sandbox-backend"])
+        self.assertRegex(facts[2]["sandbox-id"], "^sb-")
+        self.assertEqual([], self.stages())
+
+    def test_with_on_the_command_line(self):
+        self.flow("readme.py", "run", "--with", "sandbox:cpu=0.5,memory=600")
+        backends = self.client('out = [step.task.metadata_dict.get("sandbox-backend")'
+                               ' for step in Flow("Demo").latest_run]')
+        self.assertEqual(["local"] * 3, backends)
+
+
+class Features(flowcase.FlowCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.output = cls.flow("features.py", "run", "--tag", "mine")
+        cls.facts = cls.client(FACTS)
+
+    def check(self, **wanted):
+        self.assertEqual(wanted, {name: self.facts[name] for name in wanted})
+
+    def test_run_is_successful(self):
+        self.check(successful=True, tags=["mine"])
+
+    def test_foreach_and_join(self):
+        self.check(total=12, twice=[2, 4, 6], variable="yes")
+
+    def test_parameters_and_files(self):
+        self.check(alpha=3, text="a note\n")
+
+    def test_logs_are_kept_once_and_apart(self):
+        self.check(stdout="out of start\nno newline\n", stderr="err of start\n")
+        self.assertIn("out of start", self.output)
+
+    def test_logs_and_retries_of_each_attempt(self):
+        self.check(attempts=["attempt 0\n", "attempt 1\n"], attempt=1)
+
+    def test_client_works_inside(self):
+        self.check(before=12)
+
+    def test_card_is_there(self):
+        self.assertIn("<html", self.facts["card"].lower())
+
+    def test_only_named_variables_are_inside(self):
+        seen = self.facts["seen"]
+        self.assertEqual("it's \"quoted\"\n$HOME", seen["FROM_DECORATOR"])
+        self.assertNotIn(flowcase.CANARY, str(seen))
+        self.assertEqual({"HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "USER", "FROM_DECORATOR",
+                          "PYTHONPATH", "PYTHONUNBUFFERED"},
+                         {name for name in seen if not name.startswith("METAFLOW_")})
+
+    def test_user_and_home_are_the_sandboxes(self):
+        self.check(home="/home/user", user="tester")
+
+    def test_resume_clones_and_runs_the_rest(self):
+        output = self.flow("features.py", "resume", "both", "--origin-run-id", self.facts["id"])
+        self.assertIn("total is 12", output)
+        self.assertEqual([], self.stages())
+
+    def test_catch_after_exits_and_after_the_timeout(self):
+        output = self.flow("features.py", "run", "--alpha", "12", "--run-id-file", "id")
+        self.assertIn("Done!", output)
+        self.assertIn("was ended after its 1 s", output)
+        failures = self.client('run = Flow("Features")[open("id").read()]\n'
+                               'out = [str(run[s].task.data._catch_exception) for s in ("fails", "both")]')
+        self.assertEqual([True, True], ["kept failing" in text for text in failures], failures)
+
+
+if __name__ == "__main__":
+    flowcase.main()
