@@ -88,7 +88,7 @@ class Features(flowcase.FlowCase):
         self.assertIn("Done!", output)
         self.assertIn("was ended after its 1 s", output)
         failures = self.client('run = Flow("Features")[open("id").read()]\n'
-                               'out = [str(run[s].task.data._catch_exception) for s in ("fails", "both")]')
+                               'out = [str(run["fails"].task.data.failure), str(run["both"].task.data.slow)]')
         self.assertEqual([True, True], ["kept failing" in text for text in failures], failures)
 
 
