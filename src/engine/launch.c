@@ -55,6 +55,7 @@ static const char *const places[] = {"",
                                      "/../../src",
                                      "/libexec",
                                      "/../libexec/sandboxes",
+                                     "/../../../../libexec/sandboxes", // of lib/python/site-packages
                                      "/sandboxes",
                                      "/jail",
                                      "/agent",
