@@ -90,7 +90,7 @@ SBX_API int sbx_process_start(struct sbx_sandbox *sandbox, const struct sbx_exec
                               const struct sbx_call *call, struct sbx_process **ret_process,
                               struct sbx_error *err);
 
-/* Joins a background command: its kept output comes first, then what follows. */
+/* Joins a background command: its kept output comes first (SBX_CAP_REPLAY), then what follows. */
 SBX_API int sbx_process_attach(struct sbx_sandbox *sandbox, uint32_t pid,
                                const struct sbx_call *call, struct sbx_process **ret_process,
                                struct sbx_error *err);

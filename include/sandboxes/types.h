@@ -62,7 +62,8 @@ enum sbx_capability {
     SBX_CAP_SNAPSHOT = 1 << 15,   /* snapshot and fork */
     SBX_CAP_GPU = 1 << 16,        /* gpu */
     SBX_CAP_PERSISTENT = 1 << 17, /* sandboxes survive the end of the process that made them */
-    SBX_CAP_USERS = 1 << 18       /* commands as another user of the sandbox */
+    SBX_CAP_USERS = 1 << 18,      /* commands as another user of the sandbox */
+    SBX_CAP_REPLAY = 1 << 19      /* attaching brings what a background command wrote before */
 };
 
 /* Short name ("labels", "streaming", ...) of a single capability bit; NULL if unknown. Static

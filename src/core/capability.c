@@ -32,6 +32,7 @@ static const struct capability_row capability_rows[] = {
     {SBX_CAP_GPU, "gpu", "give a gpu"},
     {SBX_CAP_PERSISTENT, "persistent", "keep sandboxes beyond this process"},
     {SBX_CAP_USERS, "users", "run commands as another user"},
+    {SBX_CAP_REPLAY, "replay", "keep the output of background commands"},
 };
 
 static const struct capability_row *find(uint32_t capability)

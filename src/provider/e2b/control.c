@@ -73,10 +73,9 @@ static int call_box(struct e2b *e2b, const char *id, const char *method, const c
                 : err_nomem(err);
 }
 
-static int seconds_body(const char *name, int64_t seconds, struct buf *body)
+static void seconds_body(const char *name, int64_t seconds, struct buf *body)
 {
     buf_printf(body, "{\"%s\":%" PRId64 "}", name, seconds);
-    return 0;
 }
 
 // Whole seconds, more rather than less.
@@ -215,6 +214,21 @@ static int create_call(struct e2b *e2b, const struct sbx_spec *spec, const char 
     return code;
 }
 
+// What the answer to create does not tell.
+static int finish(struct e2b_box *box, const struct sbx_spec *spec, struct sbx_error *err)
+{
+    if (spec->user && !box->user && !(box->user = strdup(spec->user)))
+        return err_nomem(err);
+    if (spec->workdir && !box->workdir && !(box->workdir = strdup(spec->workdir)))
+        return err_nomem(err);
+    if (spec->lifetime != SBX_LIFETIME_TIED || box->e2b->debug)
+        return 0;
+    // The last renewal reaches LEASH_S further: it must not pass the asked time to live.
+    int64_t until =
+        spec->ttl_ms > 0 ? clock_boot_ms() + spec->ttl_ms - LEASH_S * 1000ll : DEADLINE_NEVER;
+    return leashbook_add(&box->e2b->leashes, box->id, until, err);
+}
+
 int e2b_control_create(void *provider, const struct sbx_spec *spec, const struct sbx_call *call,
                        void **ret_box, struct sbx_error *err)
 {
@@ -235,10 +249,12 @@ int e2b_control_create(void *provider, const struct sbx_spec *spec, const struct
     }
     if (code < 0)
         return code;
-    if (spec->user && !box->user)
-        box->user = strdup(spec->user);
-    if (spec->workdir && !box->workdir)
-        box->workdir = strdup(spec->workdir);
+    code = finish(box, spec, err);
+    if (code < 0) {
+        reap_later(e2b, token);
+        e2b_box_unref(box);
+        return code;
+    }
     *ret_box = box;
     return 0;
 }
@@ -305,9 +321,24 @@ int e2b_control_info(void *self, const struct sbx_call *call, struct sbx_info *r
     return 0;
 }
 
+int e2b_control_renew(void *payload, const char *id, struct sbx_error *err)
+{
+    cleanup_buf struct buf body = BUF_INIT(100);
+    seconds_body("timeout", LEASH_S, &body);
+    return call_box(payload, id, "POST", "/timeout", &body, "keep alive", deadline_in(LEASH_MS),
+                    NULL, err);
+}
+
+void e2b_control_end(void *payload, const char *id)
+{
+    struct sbx_error ignored;
+    e2b_control_delete(payload, id, deadline_in(LEASH_MS), &ignored);
+}
+
 int e2b_control_destroy(void *self, const struct sbx_call *call, struct sbx_error *err)
 {
     struct e2b_box *box = self;
+    leashbook_remove(&box->e2b->leashes, box->id);
     return box->e2b->debug ? 0 : e2b_control_delete(box->e2b, box->id, e2b_box_deadline(call), err);
 }
 
@@ -322,6 +353,7 @@ int e2b_control_set_ttl(void *self, int64_t ttl_ms, const struct sbx_call *call,
     }
     if (box->e2b->debug)
         return 0;
+    leashbook_remove(&box->e2b->leashes, box->id); // from now on its life is this
     seconds_body("timeout", whole_seconds(ttl_ms), &body);
     return call_box(box->e2b, box->id, "POST", "/timeout", &body, "set the time to live of",
                     e2b_box_deadline(call), NULL, err);

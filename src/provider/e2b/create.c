@@ -20,8 +20,6 @@ static int check(const struct sbx_spec *spec, struct sbx_error *err)
     const struct lacking rows[] = {
         {spec->hostname, "a host name of your choice"},
         {spec->ttl_ms < 0, "sandboxes without a time to live"},
-        {spec->lifetime == SBX_LIFETIME_TIED, "sandboxes that end with their creator; a short time "
-                                              "to live does that"},
         {spec->network == SBX_NETWORK_HOST, "this machine's network"},
         {fixed_port, "a port of this machine; ports have host names of their own"},
     };
@@ -88,6 +86,8 @@ int e2b_create_body(const struct sbx_spec *spec, const char *token, struct buf *
         return code;
     struct json json = JSON_INIT(body, false);
     int64_t ttl = spec->ttl_ms > 0 ? (spec->ttl_ms + 999) / 1000 : DEFAULT_TTL_S;
+    if (spec->lifetime == SBX_LIFETIME_TIED && ttl > LEASH_S)
+        ttl = LEASH_S;
     json_begin_object(&json);
     json_put_text(&json, "templateID", spec->image ? spec->image : "base");
     json_put_int(&json, "timeout", ttl);

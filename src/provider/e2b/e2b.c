@@ -20,6 +20,7 @@
 static void e2b_close(void *provider)
 {
     struct e2b *e2b = provider;
+    leashbook_deinit(&e2b->leashes);
     pthread_mutex_lock(&e2b->lock);
     while (e2b->reapers > 0)
         pthread_cond_wait(&e2b->idle, &e2b->lock);
@@ -105,6 +106,7 @@ static int e2b_open(const struct sbx_settings *settings, void **ret_provider, st
         return err_nomem(err);
     pthread_mutex_init(&e2b->lock, NULL);
     pthread_cond_init(&e2b->idle, NULL);
+    leashbook_init(&e2b->leashes, e2b_control_renew, e2b_control_end, e2b, LEASH_MS);
     e2b->debug = keys_true(keys_get(settings, "E2B_DEBUG", "debug"));
     code = read_key(settings, e2b, err);
     if (code == 0)

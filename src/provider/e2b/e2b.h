@@ -19,6 +19,7 @@
 #include "net/connect.h"
 #include "net/http.h"
 #include "net/json.h"
+#include "net/leash.h"
 
 #define OWN_PREFIX "_sandboxes."
 #define OWN_USER OWN_PREFIX "user"
@@ -26,6 +27,8 @@
 #define OWN_TOKEN OWN_PREFIX "token"
 
 #define ENVD_PORT 49983
+#define LEASH_S 30       // life of a tied sandbox without its maker
+#define LEASH_MS 8000    // how often that begins anew
 #define REQUEST_MS 60000 // of one exchange, when the call has no earlier end
 
 struct e2b {
@@ -35,7 +38,8 @@ struct e2b {
     char *domain;
     char *sandbox_url; // for every sandbox, or NULL
     bool debug;
-    pthread_mutex_t lock; // guards what follows
+    struct leashbook leashes; // of tied sandboxes
+    pthread_mutex_t lock;     // guards what follows
     pthread_cond_t idle;
     unsigned reapers; // threads that remove what a lost creation may have left
 };
@@ -78,6 +82,8 @@ int e2b_control_resume(void *box, const struct sbx_call *call, struct sbx_error 
 int e2b_control_call(struct e2b *e2b, const char *method, const char *path, struct buf *body,
                      const char *what, struct deadline deadline, struct jsonv **ret_answer,
                      struct buf *ret_headers, struct sbx_error *err);
+leash_renew_fn e2b_control_renew;
+leash_end_fn e2b_control_end;
 int e2b_control_delete(struct e2b *e2b, const char *id, struct deadline deadline,
                        struct sbx_error *err);
 

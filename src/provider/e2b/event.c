@@ -4,12 +4,14 @@
 
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/base64.h"
 #include "base/cleanup.h"
 #include "net/json.h"
 
-// envd says a signal in the words of Go's syscall package.
+// envd says a signal in the words of Go's syscall package; other servers in those of strsignal(3),
+// which differ in case.
 struct signal_row {
     const char *text;
     int number;
@@ -41,7 +43,7 @@ static int signal_of(const char *status)
         return 0;
     text += strlen("signal: ");
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-        if (strncmp(text, signals[i].text, strlen(signals[i].text)) == 0)
+        if (strncasecmp(text, signals[i].text, strlen(signals[i].text)) == 0)
             return signals[i].number;
     int number = strncmp(text, "signal ", 7) == 0 ? atoi(text + 7) : 0;
     return number > 0 && number < 65 ? number : SIGKILL;

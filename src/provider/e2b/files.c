@@ -231,8 +231,9 @@ int e2b_file_read(void *self, const char *path, const struct sbx_file_options *o
     cleanup_stream struct http_stream *stream = NULL;
     cleanup_buf struct buf data = BUF_INIT(options->limit ? options->limit : DEFAULT_LIMIT);
     int code = e2b_files_get(self, options->user, path, deadline, &stream, err);
-    if (code == 0)
-        code = http_read_all(stream, &data, deadline, err);
+    if (code < 0)
+        return code;
+    code = http_read_all(stream, &data, deadline, err);
     if (code == SBX_ERR_QUOTA) {
         err_set(err, SBX_ERR_QUOTA, "'%s' has more than %zu bytes, the limit of options.limit",
                 path, data.limit);

@@ -19,6 +19,7 @@ static void free_process(struct e2b_process *process)
     connect_close(process->stream);
     e2b_box_unref(process->box);
     buf_deinit(&process->data);
+    buf_deinit(&process->early);
     free(process->user);
     free(process);
 }
@@ -35,7 +36,7 @@ static int new_process(struct e2b_box *box, const char *user, struct e2b_process
     struct e2b_process *process = calloc(1, sizeof(*process));
     if (!process)
         return err_nomem(err);
-    process->data.limit = MESSAGE_MAX;
+    process->data.limit = process->early.limit = MESSAGE_MAX;
     process->timeout_at = DEADLINE_NEVER;
     process->began_ns = clock_boot_ns();
     process->user = user ? strdup(user) : NULL;
@@ -87,7 +88,24 @@ static int refused(const struct sbx_exec *exec, int code, struct sbx_error *err)
     return code;
 }
 
-// Until the shell says that the program begins. What follows that line is left in process->data.
+// A part of the starting line. True when it is whole; *ret_errno then tells of the program.
+static int take_line(struct e2b_process *process, char line[START_LINE_MAX], size_t *used,
+                     int *ret_errno, struct sbx_error *err)
+{
+    size_t room = START_LINE_MAX - *used;
+    size_t take = process->data.size < room ? process->data.size : room;
+    memcpy(line + *used, process->data.data, take);
+    int length = e2b_start_line(line, *used + take, ret_errno);
+    if (length < 0)
+        return err_set(err, SBX_ERR_PROTOCOL, "the sandbox's /bin/sh does not begin as asked");
+    if (length > 0)
+        buf_consume(&process->data, (size_t)length - *used);
+    *used += take;
+    return length > 0;
+}
+
+// Until the shell says that the program begins. The line comes on stderr, which the service reads
+// apart from stdout: that may come first.
 static int await_program(struct e2b_process *process, const struct sbx_exec *exec,
                          struct deadline deadline, struct sbx_error *err)
 {
@@ -105,18 +123,19 @@ static int await_program(struct e2b_process *process, const struct sbx_exec *exe
         }
         if (event.kind != E2B_DATA)
             return err_set(err, SBX_ERR_PROTOCOL, "the command ended before its program began");
-        size_t take =
-            process->data.size < sizeof(line) - used ? process->data.size : sizeof(line) - used;
-        memcpy(line + used, process->data.data, take);
-        int length = e2b_start_line(line, used + take, &sys_errno);
-        if (length < 0)
-            return err_set(err, SBX_ERR_PROTOCOL, "the sandbox's /bin/sh does not begin as asked");
-        if (length > 0) {
-            buf_consume(&process->data, (size_t)length - used);
+        if (event.stream == SBX_STDOUT && !(exec->flags & SBX_EXEC_PTY)) {
+            buf_add(&process->early, process->data.data, process->data.size);
+            if (process->early.failed)
+                return err_set(err, SBX_ERR_PROTOCOL, "the starting line does not come");
+            continue;
+        }
+        code = take_line(process, line, &used, &sys_errno, err);
+        if (code < 0)
+            return code;
+        if (code > 0) {
             process->pending = process->data.size ? event.stream : 0;
             return sys_errno ? no_program(exec, sys_errno, err) : 0;
         }
-        used += take;
     }
 }
 
@@ -215,12 +234,10 @@ static void set_exit(struct e2b_process *process, const struct e2b_event *event,
     }
 }
 
-static void set_output(struct e2b_process *process, uint32_t stream, struct sbx_event *ret_event)
+static void set_output(const struct buf *data, uint32_t stream, struct sbx_event *ret_event)
 {
-    *ret_event = (struct sbx_event){.kind = SBX_EVENT_OUTPUT,
-                                    .stream = stream,
-                                    .data = process->data.data,
-                                    .size = process->data.size};
+    *ret_event = (struct sbx_event){
+        .kind = SBX_EVENT_OUTPUT, .stream = stream, .data = data->data, .size = data->size};
 }
 
 // The command's own time limit, which envd would apply to its process alone.
@@ -249,8 +266,13 @@ int e2b_process_read(void *self, const struct sbx_call *call, struct sbx_event *
     struct e2b_process *process = self;
     struct deadline deadline = deadline_from_call(call);
     struct e2b_event event;
+    if (process->early.size) {
+        set_output(&process->early, SBX_STDOUT, ret_event);
+        process->early.size = 0;
+        return 0;
+    }
     if (process->pending) {
-        set_output(process, process->pending, ret_event);
+        set_output(&process->data, process->pending, ret_event);
         process->pending = 0;
         return 0;
     }
@@ -262,7 +284,7 @@ int e2b_process_read(void *self, const struct sbx_call *call, struct sbx_event *
     if (event.kind == E2B_END)
         set_exit(process, &event, ret_event);
     else
-        set_output(process, event.stream, ret_event);
+        set_output(&process->data, event.stream, ret_event);
     return 0;
 }
 

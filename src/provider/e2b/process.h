@@ -15,9 +15,12 @@ struct e2b_process {
     bool ended;
     bool killed; // its time limit has passed
     int64_t timeout_at, began_ns;
-    struct buf data;  // of the last event
-    uint32_t pending; // stream of what came together with the start and is in data; 0: nothing
-    char *user;       // that it runs as, NULL: the default
+    struct buf data; // of the last event
+    // What came with the start: output that overtook the starting line on its other way, and what
+    // followed that line in `data` (a stream, or 0).
+    struct buf early;
+    uint32_t pending;
+    char *user; // that it runs as, NULL: the default
 };
 
 // start.c: the message of process.Process/Start.

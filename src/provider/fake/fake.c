@@ -108,7 +108,7 @@ const struct sbx_provider_ops provider_fake = {
     .description = "imitation in memory, for tests: no isolation, no real programs",
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
-                    SBX_CAP_TTL | SBX_CAP_METRICS | SBX_CAP_USERS,
+                    SBX_CAP_TTL | SBX_CAP_METRICS | SBX_CAP_USERS | SBX_CAP_REPLAY,
     .open = fake_open,
     .close = fake_close,
     .probe = fake_probe,

@@ -332,7 +332,7 @@ const struct sbx_provider_ops provider_local = {
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
                     SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_MOUNTS |
                     SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT |
-                    SBX_CAP_USERS,
+                    SBX_CAP_USERS | SBX_CAP_REPLAY,
     .open = local_open,
     .close = local_close,
     .probe = local_probe,
