@@ -38,6 +38,8 @@ struct invocation {
     struct opt_operands operands;
     struct opt_set sets[COMMAND_PARTS_MAX + 1]; // one a part, then the common options
     size_t set_count;
+    int argc; // as given, for a command that another program runs
+    const char *const *argv;
 };
 
 struct command {
@@ -60,8 +62,8 @@ struct command {
 
 extern const struct command command_complete, command_completion, command_cp, command_create,
     command_destroy, command_doctor, command_exec, command_expose, command_help, command_inspect,
-    command_list, command_logs, command_man, command_providers, command_run, command_shell,
-    command_stats, command_test, command_top, command_version;
+    command_list, command_logs, command_man, command_providers, command_run, command_serve,
+    command_shell, command_stats, command_test, command_top, command_version;
 
 // All commands, in the order of help; ended by a NULL.
 extern const struct command *const commands[];

@@ -8,13 +8,17 @@
 #include "base/suggest.h"
 
 const struct command *const commands[] = {
-    &command_run,       &command_create, &command_exec,
-    &command_shell,     &command_list,   &command_inspect,
-    &command_destroy,   &command_cp,     &command_logs,
-    &command_top,       &command_stats,  &command_expose,
-    &command_providers, &command_test,   &command_doctor,
-    &command_version,   &command_help,   &command_completion,
-    &command_complete,  &command_man,    NULL,
+    &command_run,        &command_create,
+    &command_exec,       &command_shell,
+    &command_list,       &command_inspect,
+    &command_destroy,    &command_cp,
+    &command_logs,       &command_top,
+    &command_stats,      &command_expose,
+    &command_serve,      &command_providers,
+    &command_test,       &command_doctor,
+    &command_version,    &command_help,
+    &command_completion, &command_complete,
+    &command_man,        NULL,
 };
 
 const struct opt_row common_rows[] = {

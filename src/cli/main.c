@@ -79,7 +79,7 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
     if (!values)
         return EXIT_OURS;
     struct common_values common = {0};
-    struct invocation use = {.command = command, .values = values};
+    struct invocation use = {.command = command, .values = values, .argc = argc, .argv = argv};
     prepare(&use, values, &common);
     int status = run_parsed(cli, &use, argc, argv, &common);
     opt_operands_deinit(&use.operands);

@@ -20,6 +20,8 @@
 static void request_free(struct httpd_request *request)
 {
     httpd_set_state(request, NULL, NULL);
+    if (request->parts_of)
+        MHD_destroy_post_processor(request->parts_of);
     if (request->response)
         MHD_destroy_response(request->response);
     for (size_t i = 0; i < request->header_count; i++) {
@@ -151,7 +153,7 @@ static enum MHD_Result take_body(struct httpd_request *request, const char *data
         return request->received > request->limit + DISCARD_MAX ? MHD_NO : MHD_YES;
     if (!request->sink)
         buf_add(&request->body, data, size);
-    else if (request->sink(request->sink_payload, data, size) < 0)
+    else if (request->sink(request->parts_of ? request : request->sink_payload, data, size) < 0)
         request->sink_failed = true;
     return MHD_YES;
 }
@@ -160,6 +162,9 @@ static void finish(struct httpd_request *request)
 {
     if (request->replied)
         return;
+    // Only its end tells whether the last part was whole.
+    if (request->parts_of && MHD_destroy_post_processor(steal_ptr(request->parts_of)) != MHD_YES)
+        request->sink_failed = true;
     if (request->too_big)
         httpd_fail(request, 413, "the body of the request is too large");
     else if (!buf_text(&request->body))

@@ -134,6 +134,18 @@ void httpd_set_sink(struct httpd_request *request,
                     int (*take)(void *payload, const void *data, size_t size), void *payload);
 bool httpd_sink_failed(const struct httpd_request *request);
 
+// One piece of a part of multipart/form-data; `first` when a part begins. Strings may be NULL.
+struct httpd_part {
+    const char *name, *file_name;
+    const void *data;
+    size_t size;
+    bool first;
+};
+
+// In `begin`, as httpd_set_sink(): false when the body is no multipart/form-data.
+bool httpd_set_part_sink(struct httpd_request *request,
+                         int (*take)(void *payload, const struct httpd_part *part), void *payload);
+
 // --- Replies: exactly one a request. Headers come before it.
 
 void httpd_add_header(struct httpd_request *request, const char *name, const char *value);

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of sandboxes. Layer: serve.
+#include "serve/place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/utf8.h"
+#include "core/labels.h"
+#include "serve/job.h"
+#include "serve/serve.h"
+#include "serve/session.h"
+#include "serve/watch.h"
+
+#define OWN_LABELS 2
+
+static void place_free(struct place *box)
+{
+    jobs_end(box);
+    sessions_end(box);
+    watchers_end(box);
+    sbx_sandbox_free(box->sandbox);
+    sheet_deinit(&box->sheet);
+    pthread_mutex_destroy(&box->lock);
+    free(box);
+}
+
+struct place *place_ref(struct place *box)
+{
+    pthread_mutex_lock(&box->serve->boxes.lock);
+    box->refs++;
+    pthread_mutex_unlock(&box->serve->boxes.lock);
+    return box;
+}
+
+void place_unref(struct place *box)
+{
+    struct places *boxes = &box->serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    bool last = --box->refs == 0;
+    pthread_mutex_unlock(&boxes->lock);
+    if (last)
+        place_free(box);
+}
+
+static struct place *place_new(struct serve *serve)
+{
+    struct place *box = calloc(1, sizeof(*box));
+    if (!box)
+        return NULL;
+    box->serve = serve;
+    box->refs = 1;
+    pthread_mutex_init(&box->lock, NULL);
+    return box;
+}
+
+static void enlist(struct place *box)
+{
+    struct places *boxes = &box->serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    box->refs++;
+    box->listed = true;
+    box->next = boxes->first;
+    boxes->first = box;
+    boxes->count++;
+    pthread_mutex_unlock(&boxes->lock);
+}
+
+static void dig_grave(struct places *boxes, const char *id, const char *reason)
+{
+    if (!boxes->graves)
+        return;
+    struct grave *grave = &boxes->graves[boxes->grave_next++ % GRAVES_MAX];
+    snprintf(grave->id, sizeof(grave->id), "%s", id);
+    snprintf(grave->reason, sizeof(grave->reason), "%s", reason);
+}
+
+// Out of the table, with the reason why. False when another did it before.
+static bool bury(struct place *box, const char *reason)
+{
+    struct places *boxes = &box->serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    bool listed = box->listed;
+    for (struct place **at = &boxes->first; listed && *at; at = &(*at)->next)
+        if (*at == box) {
+            *at = box->next;
+            boxes->count--;
+            dig_grave(boxes, box->sheet.id, reason);
+            break;
+        }
+    box->listed = false;
+    pthread_mutex_unlock(&boxes->lock);
+    if (!listed)
+        return false;
+    sheet_remove(box->serve->sheets_fd, box->sheet.id);
+    jobs_end(box);
+    sessions_end(box);
+    place_unref(box);
+    return true;
+}
+
+static const char *guess_reason(const struct place *box)
+{
+    int64_t end = box->sheet.end_ms;
+    return end && clock_unix_ms() >= end - 1000 ? "it reached its timeout"
+                                                : "it ended or was removed outside of this server";
+}
+
+int place_failed(struct place *box, struct sbx_error *err)
+{
+    struct sbx_info info = SBX_INFO_INIT;
+    struct sbx_error ignored;
+    if (err->code != SBX_ERR_NOT_FOUND && err->code != SBX_ERR_UNAVAILABLE)
+        return err->code;
+    if (sbx_sandbox_info(box->sandbox, NULL, &info, &ignored) == 0 ||
+        ignored.code != SBX_ERR_NOT_FOUND)
+        return err->code;
+    const char *reason = guess_reason(box);
+    bury(box, reason);
+    return err_set(err, SBX_ERR_UNAVAILABLE, "sandbox '%s' was not found: %s", box->sheet.id,
+                   reason);
+}
+
+static const char *grave_reason(struct places *boxes, const char *id)
+{
+    for (size_t i = 0; boxes->graves && i < GRAVES_MAX; i++)
+        if (strcmp(boxes->graves[i].id, id) == 0)
+            return boxes->graves[i].reason;
+    return NULL;
+}
+
+int place_get(struct serve *serve, const char *id, struct place **ret_box, struct sbx_error *err)
+{
+    struct places *boxes = &serve->boxes;
+    int code = SBX_ERR_NOT_FOUND;
+    pthread_mutex_lock(&boxes->lock);
+    struct place *box = boxes->first;
+    while (box && strcmp(box->sheet.id, id) != 0)
+        box = box->next;
+    if (box) {
+        box->refs++;
+        *ret_box = box;
+        code = 0;
+    } else {
+        const char *reason = grave_reason(boxes, id);
+        err_set(err, code, "sandbox '%.64s' was not found%s%s", id, reason ? ": " : "",
+                reason ? reason : "");
+    }
+    pthread_mutex_unlock(&boxes->lock);
+    return code;
+}
+
+struct place *place_by_name(struct serve *serve, const char *owner, const char *name)
+{
+    struct places *boxes = &serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    struct place *box = boxes->first;
+    while (box && (strcmp(box->sheet.name, name) != 0 || strcmp(box->sheet.owner, owner) != 0))
+        box = box->next;
+    if (box)
+        box->refs++;
+    pthread_mutex_unlock(&boxes->lock);
+    return box;
+}
+
+int places_all(struct serve *serve, struct place ***ret_boxes, size_t *ret_count,
+               struct sbx_error *err)
+{
+    struct places *boxes = &serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    size_t count = 0;
+    struct place **all = calloc(boxes->count + 1, sizeof(*all));
+    for (struct place *box = boxes->first; all && box; box = box->next) {
+        box->refs++;
+        all[count++] = box;
+    }
+    pthread_mutex_unlock(&boxes->lock);
+    if (!all)
+        return err_nomem(err);
+    *ret_boxes = all;
+    *ret_count = count;
+    return 0;
+}
+
+void places_free(struct place **boxes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        place_unref(boxes[i]);
+    free(boxes);
+}
+
+size_t places_count(struct serve *serve, const char *owner)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&serve->boxes.lock);
+    for (struct place *box = serve->boxes.first; box; box = box->next)
+        count += !owner || strcmp(box->sheet.owner, owner) == 0;
+    pthread_mutex_unlock(&serve->boxes.lock);
+    return count;
+}
+
+// --- Making one
+
+// The client's labels as far as the library takes them, so that `sandboxes list` shows them too.
+static size_t choose_labels(const struct place_wish *wish, struct sbx_pair *ret_labels)
+{
+    size_t count = 0;
+    ret_labels[count++] =
+        (struct sbx_pair){"sandboxes.serve", wish->api == API_E2B ? "e2b" : "daytona"};
+    ret_labels[count++] = (struct sbx_pair){"sandboxes.key", wish->owner};
+    struct sbx_error ignored;
+    for (size_t i = 0; i < wish->labels->count && count < LABELS_MAX; i++)
+        if (strncmp(wish->labels->items[i].name, "sandboxes.", 10) != 0 &&
+            labels_check(&wish->labels->items[i], 1, "labels", &ignored) == 0)
+            ret_labels[count++] = wish->labels->items[i];
+    return count;
+}
+
+static int copy_pairs(struct pairlist *to, const struct pairlist *from, struct sbx_error *err)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        int code = pairlist_add(to, from->items[i].name, from->items[i].value, err);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static int fill_record(struct sheet *sheet, const struct place_wish *wish, struct sbx_error *err)
+{
+    sheet->api = wish->api;
+    snprintf(sheet->owner, sizeof(sheet->owner), "%s", wish->owner);
+    snprintf(sheet->image, sizeof(sheet->image), "%s", wish->image_name);
+    snprintf(sheet->name, sizeof(sheet->name), "%s", wish->name ? wish->name : "");
+    sheet->created_ms = sheet->used_ms = clock_unix_ms();
+    sheet->end_ms = wish->life_ms ? sheet->created_ms + wish->life_ms : 0;
+    sheet->secure = wish->secure;
+    sheet->auto_pause = wish->auto_pause;
+    sheet->auto_resume = wish->auto_resume;
+    sheet->internet = wish->internet;
+    sheet->open = wish->open;
+    sheet->auto_stop = wish->auto_stop;
+    sheet->auto_archive = wish->auto_archive;
+    sheet->auto_delete = wish->auto_delete;
+    int code = copy_pairs(&sheet->labels, wish->labels, err);
+    return code < 0 ? code : copy_pairs(&sheet->env, wish->env, err);
+}
+
+static int make_sandbox(struct place *box, const struct place_wish *wish,
+                        const struct sbx_call *call, struct sbx_error *err)
+{
+    struct sbx_pair labels[LABELS_MAX];
+    struct sbx_spec spec = SBX_SPEC_INIT;
+    if (wish->more)
+        spec = *wish->more;
+    spec.image = wish->image;
+    spec.env = wish->env->items;
+    spec.env_count = wish->env->count;
+    spec.labels = labels;
+    spec.label_count = choose_labels(wish, labels);
+    // One that is to be paused at its end must not be ended by its monitor.
+    spec.ttl_ms = wish->life_ms && !wish->auto_pause ? wish->life_ms : -1;
+    int64_t start = clock_boot_ns();
+    int code = sbx_sandbox_create(box->serve->client, &spec, call, &box->sandbox, err);
+    if (code < 0)
+        return code;
+    atomic_fetch_add(&box->serve->created, 1);
+    atomic_fetch_add(&box->serve->create_us, (uint64_t)(clock_boot_ns() - start) / 1000);
+    snprintf(box->sheet.id, sizeof(box->sheet.id), "%s", sbx_sandbox_id(box->sandbox));
+    if (!box->sheet.name[0])
+        snprintf(box->sheet.name, sizeof(box->sheet.name), "%s", box->sheet.id);
+    return 0;
+}
+
+int place_create(struct serve *serve, const struct place_wish *wish, const struct sbx_call *call,
+                 struct place **ret_box, struct sbx_error *err)
+{
+    if (places_count(serve, wish->owner) >= serve->settings.max_boxes)
+        return err_set(err, SBX_ERR_QUOTA,
+                       "you have reached the maximum number of concurrent sandboxes (%u)",
+                       serve->settings.max_boxes);
+    cleanup_place struct place *box = place_new(serve);
+    if (!box)
+        return err_nomem(err);
+    int code = fill_record(&box->sheet, wish, err);
+    if (code == 0)
+        code = make_sandbox(box, wish, call, err);
+    if (code < 0)
+        return code;
+    code = sheet_save(&box->sheet, serve->sheets_fd, err);
+    if (code < 0) {
+        sbx_sandbox_destroy(box->sandbox, NULL, NULL);
+        return code;
+    }
+    enlist(box);
+    *ret_box = steal_ptr(box);
+    return 0;
+}
+
+// --- Changing one
+
+int place_save(struct place *box, struct sbx_error *err)
+{
+    pthread_mutex_lock(&box->lock);
+    int code = sheet_save(&box->sheet, box->serve->sheets_fd, err);
+    pthread_mutex_unlock(&box->lock);
+    return code;
+}
+
+void place_touch(struct place *box)
+{
+    pthread_mutex_lock(&box->lock);
+    box->sheet.used_ms = clock_unix_ms();
+    pthread_mutex_unlock(&box->lock);
+}
+
+int place_destroy(struct place *box, const char *reason, struct sbx_error *err)
+{
+    int code = sbx_sandbox_destroy(box->sandbox, NULL, err);
+    bool first = bury(box, code == SBX_ERR_NOT_FOUND ? guess_reason(box) : reason);
+    return code == SBX_ERR_NOT_FOUND && first ? code
+           : code < 0 && !first               ? SBX_ERR_NOT_FOUND
+                                              : code;
+}
+
+static int set_paused(struct place *box, bool paused, struct sbx_error *err)
+{
+    int code = paused ? sbx_sandbox_pause(box->sandbox, NULL, err)
+                      : sbx_sandbox_resume(box->sandbox, NULL, err);
+    if (code < 0)
+        return place_failed(box, err);
+    pthread_mutex_lock(&box->lock);
+    box->sheet.paused_ms = paused ? clock_unix_ms() : 0;
+    pthread_mutex_unlock(&box->lock);
+    return place_save(box, err);
+}
+
+int place_pause(struct place *box, struct sbx_error *err)
+{
+    // A paused one keeps: its end is counted anew when it is resumed.
+    int code = sbx_sandbox_set_ttl(box->sandbox, -1, NULL, err);
+    return code < 0 ? place_failed(box, err) : set_paused(box, true, err);
+}
+
+int place_resume(struct place *box, struct sbx_error *err)
+{
+    return set_paused(box, false, err);
+}
+
+int place_set_life(struct place *box, int64_t life_ms, struct sbx_error *err)
+{
+    pthread_mutex_lock(&box->lock);
+    box->sheet.end_ms = life_ms ? clock_unix_ms() + life_ms : 0;
+    bool pauses = box->sheet.auto_pause;
+    pthread_mutex_unlock(&box->lock);
+    int code = sbx_sandbox_set_ttl(box->sandbox, life_ms && !pauses ? life_ms : -1, NULL, err);
+    return code < 0 ? place_failed(box, err) : place_save(box, err);
+}
+
+int place_info(struct place *box, struct sbx_info *ret_info, struct sbx_error *err)
+{
+    *ret_info = (struct sbx_info)SBX_INFO_INIT;
+    int code = sbx_sandbox_info(box->sandbox, NULL, ret_info, err);
+    return code < 0 ? place_failed(box, err) : 0;
+}
+
+// --- The keeper
+
+static int64_t minutes(int64_t count)
+{
+    return count * 60 * 1000;
+}
+
+// Daytona's intervals: stop when idle, archive when stopped, delete when stopped.
+static void keep_daytona(struct place *box, int64_t now)
+{
+    struct sheet *sheet = &box->sheet;
+    struct sbx_error err;
+    if (sheet->state == SHEET_AS_IS) {
+        if (sheet->auto_stop > 0 && now - sheet->used_ms > minutes(sheet->auto_stop) &&
+            atomic_load(&box->serve->jobs) == 0)
+            session_stop_box(box, &err);
+        return;
+    }
+    if (sheet->auto_delete >= 0 && now - sheet->paused_ms > minutes(sheet->auto_delete))
+        place_destroy(box, "it was deleted, as asked, some time after it had stopped", &err);
+}
+
+static void keep(struct place *box, int64_t now)
+{
+    struct sbx_info info;
+    struct sbx_error err;
+    pthread_mutex_lock(&box->lock);
+    bool ends = box->sheet.end_ms && !box->sheet.paused_ms && now >= box->sheet.end_ms;
+    bool pauses = box->sheet.auto_pause;
+    pthread_mutex_unlock(&box->lock);
+    if (ends && pauses)
+        place_pause(box, &err);
+    else if (ends && now > box->sheet.end_ms + 2000)
+        place_destroy(box, "it reached its timeout", &err);
+    else if (place_info(box, &info, &err) == 0 && box->sheet.api == API_DAYTONA)
+        keep_daytona(box, now);
+    jobs_forget(box, now);
+}
+
+static void keep_all(struct serve *serve)
+{
+    struct place **all = NULL;
+    size_t count = 0;
+    struct sbx_error err;
+    if (places_all(serve, &all, &count, &err) < 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        keep(all[i], clock_unix_ms());
+    places_free(all, count);
+}
+
+static void *keeper(void *argument)
+{
+    struct serve *serve = argument;
+    struct places *boxes = &serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    while (!boxes->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += 1;
+        pthread_cond_timedwait(&boxes->wake, &boxes->lock, &until);
+        if (boxes->stopping)
+            break;
+        pthread_mutex_unlock(&boxes->lock);
+        keep_all(serve);
+        pthread_mutex_lock(&boxes->lock);
+    }
+    pthread_mutex_unlock(&boxes->lock);
+    return NULL;
+}
+
+// --- Start and stop
+
+// A sheet whose sandbox has ended meanwhile is dropped.
+static void adopt(struct serve *serve, const char *id)
+{
+    struct sbx_error err;
+    cleanup_place struct place *box = place_new(serve);
+    if (!box || sheet_load(serve->sheets_fd, id, &box->sheet, &err) < 0)
+        return;
+    if (sbx_sandbox_get(serve->client, NULL, id, NULL, &box->sandbox, &err) == 0 &&
+        strcmp(sbx_sandbox_id(box->sandbox), id) == 0) {
+        enlist(box);
+        return;
+    }
+    dig_grave(&serve->boxes, id, guess_reason(box));
+    sheet_remove(serve->sheets_fd, id);
+}
+
+static int adopt_all(struct serve *serve, struct sbx_error *err)
+{
+    int fd = openat(serve->sheets_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir)
+        return err_sys(err, 0, errno, "cannot read the sheets of sandboxes");
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        char id[SHEET_ID_SIZE];
+        size_t size = strlen(entry->d_name);
+        if (size <= 5 || size - 5 >= sizeof(id) || strcmp(entry->d_name + size - 5, ".json") != 0)
+            continue;
+        memcpy(id, entry->d_name, size - 5);
+        id[size - 5] = '\0';
+        adopt(serve, id);
+    }
+    closedir(dir);
+    return 0;
+}
+
+int places_start(struct serve *serve, struct sbx_error *err)
+{
+    struct places *boxes = &serve->boxes;
+    pthread_mutex_init(&boxes->lock, NULL);
+    pthread_cond_init(&boxes->wake, NULL);
+    boxes->graves = calloc(GRAVES_MAX, sizeof(*boxes->graves));
+    if (!boxes->graves)
+        return err_nomem(err);
+    int code = adopt_all(serve, err);
+    if (code < 0)
+        return code;
+    if (pthread_create(&boxes->keeper, NULL, keeper, serve) != 0)
+        return err_set(err, SBX_ERR_IO, "cannot start a thread");
+    boxes->keeping = true;
+    return 0;
+}
+
+void places_stop(struct serve *serve)
+{
+    struct places *boxes = &serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    boxes->stopping = true;
+    pthread_cond_broadcast(&boxes->wake);
+    pthread_mutex_unlock(&boxes->lock);
+    if (boxes->keeping)
+        pthread_join(boxes->keeper, NULL);
+    while (boxes->first) {
+        struct place *box = boxes->first;
+        boxes->first = box->next;
+        box->listed = false;
+        jobs_end(box);
+        sessions_end(box);
+        place_unref(box);
+    }
+    free(boxes->graves);
+    pthread_cond_destroy(&boxes->wake);
+    pthread_mutex_destroy(&boxes->lock);
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which API a request is for. Layer: serve.
+#include "serve/sites.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+// "PORT-ID" as the first label of a name.
+static bool parse_label(const char *host, const char *domain, char *ret_id, unsigned *ret_port)
+{
+    size_t size = strcspn(host, ".");
+    char *end;
+    if (!domain || host[size] != '.' || strcasecmp(host + size + 1, domain) != 0)
+        return false;
+    unsigned long port = isdigit((unsigned char)host[0]) ? strtoul(host, &end, 10) : 0;
+    if (port < 1 || port > 65535 || *end != '-')
+        return false;
+    size_t id_size = size - (size_t)(end + 1 - host);
+    if (id_size < 1 || id_size >= SHEET_ID_SIZE)
+        return false;
+    memcpy(ret_id, end + 1, id_size);
+    ret_id[id_size] = '\0';
+    *ret_port = (unsigned)port;
+    return true;
+}
+
+bool sites_target(const struct httpd_request *request, char ret_id[SHEET_ID_SIZE],
+                  unsigned *ret_port)
+{
+    const char *id = httpd_header(request, "E2b-Sandbox-Id");
+    const char *port = httpd_header(request, "E2b-Sandbox-Port");
+    if (parse_label(httpd_host(request), serve_of(request)->settings.domain, ret_id, ret_port))
+        return true;
+    if (!id || strlen(id) >= SHEET_ID_SIZE)
+        return false;
+    snprintf(ret_id, SHEET_ID_SIZE, "%s", id);
+    *ret_port = port ? (unsigned)strtoul(port, NULL, 10) : E2B_ENVD_PORT;
+    return true;
+}
+
+static bool begins(const char *path, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return strncmp(path, prefix, size) == 0 && (!path[size] || path[size] == '/');
+}
+
+const struct httpd_site *sites_select(struct httpd_request *request)
+{
+    char id[SHEET_ID_SIZE];
+    unsigned port;
+    const char *path = httpd_path(request);
+    if (sites_target(request, id, &port))
+        return &e2b_envd_site;
+    if (begins(path, "/health"))
+        return &e2b_open_site;
+    return &e2b_api_site;
+}
