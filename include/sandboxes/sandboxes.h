@@ -7,6 +7,8 @@
 #include <sandboxes/error.h>
 #include <sandboxes/files.h>
 #include <sandboxes/manager.h>
+#include <sandboxes/many.h>
+#include <sandboxes/pool.h>
 #include <sandboxes/process.h>
 #include <sandboxes/provider.h>
 #include <sandboxes/sandbox.h>

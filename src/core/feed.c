@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/thread.h"
 
 // What any pipe takes without a reader: PIPE_BUF, see pipe(7).
 #define SMALL_INPUT 4096
@@ -79,14 +80,9 @@ static void cleanup_feed_fn(struct feed **feed)
         feed_free(*feed);
 }
 
-// All signals stay blocked in the thread: they are the program's business.
 static int start_thread(struct feed *feed, struct sbx_error *err)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&feed->thread, NULL, run, feed);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = thread_start(&feed->thread, run, feed);
     return failed ? err_sys(err, 0, failed, "cannot start a thread for a command's input") : 0;
 }
 
