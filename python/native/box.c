@@ -317,7 +317,7 @@ static PyGetSetDef properties[] = {{"id", (getter)get_id, NULL, NULL, NULL},
 static PyType_Slot slots[] = {{Py_tp_dealloc, dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_tp_doc, "Handle of a living sandbox."},
+                              {Py_tp_doc, (void *)"Handle of a living sandbox."},
                               {0, NULL}};
 static PyType_Spec spec = {"sandboxes._native.Box", sizeof(struct box), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

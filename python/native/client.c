@@ -260,7 +260,7 @@ static PyMethodDef methods[] = {
 static PyType_Slot slots[] = {{Py_tp_new, make},
                               {Py_tp_dealloc, dealloc},
                               {Py_tp_methods, methods},
-                              {Py_tp_doc, "Client(provider=None, config_path=None)"},
+                              {Py_tp_doc, (void *)"Client(provider=None, config_path=None)"},
                               {0, NULL}};
 static PyType_Spec spec = {"sandboxes._native.Client", sizeof(struct client), 0, Py_TPFLAGS_DEFAULT,
                            slots};

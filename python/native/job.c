@@ -368,7 +368,7 @@ static PyGetSetDef properties[] = {{"done", (getter)get_done, NULL, NULL, NULL},
 static PyType_Slot slots[] = {{Py_tp_dealloc, job_dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_tp_doc, "One blocking call of the library."},
+                              {Py_tp_doc, (void *)"One blocking call of the library."},
                               {0, NULL}};
 static PyType_Spec spec = {"sandboxes._native.Job", sizeof(struct job), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

@@ -164,7 +164,7 @@ static PyGetSetDef properties[] = {{"pid", (getter)get_pid, NULL, NULL, NULL},
 static PyType_Slot slots[] = {{Py_tp_dealloc, dealloc},
                               {Py_tp_methods, methods},
                               {Py_tp_getset, properties},
-                              {Py_tp_doc, "Handle of a running command."},
+                              {Py_tp_doc, (void *)"Handle of a running command."},
                               {0, NULL}};
 static PyType_Spec spec = {"sandboxes._native.Process", sizeof(struct process), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

@@ -238,11 +238,12 @@ static PyMethodDef methods[] = {
     {"fileno", (PyCFunction)get_fileno, METH_NOARGS, "fileno(): readable while drain() helps."},
     {NULL, NULL, 0, NULL}};
 
-static PyType_Slot slots[] = {{Py_tp_new, make},
-                              {Py_tp_dealloc, dealloc},
-                              {Py_tp_methods, methods},
-                              {Py_tp_doc, "Where jobs of one event loop tell that they are done."},
-                              {0, NULL}};
+static PyType_Slot slots[] = {
+    {Py_tp_new, make},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_doc, (void *)"Where jobs of one event loop tell that they are done."},
+    {0, NULL}};
 static PyType_Spec spec = {"sandboxes._native.Queue", sizeof(struct queue_object), 0,
                            Py_TPFLAGS_DEFAULT, slots};
 
