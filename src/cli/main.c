@@ -24,10 +24,11 @@ static void take_common(struct cli *cli, const struct common_values *common)
 {
     if (common->config)
         cli->config_path = common->config;
-    if (common->debug > 0) {
+    const char *parts = getenv("SANDBOXES_DEBUG"); // of the library that tell more, as "http"
+    if (common->debug > 0)
         cli->debug = true;
+    if (common->debug > 0 || (parts && parts[0]))
         sbx_log_set(message_log, NULL);
-    }
 }
 
 static void prepare(struct invocation *use, void *values, struct common_values *common)

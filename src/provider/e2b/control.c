@@ -15,6 +15,7 @@
 #include "provider/e2b/e2b.h"
 
 #define DEFAULT_TTL_S 300
+#define LOOKS 4 // for a sandbox of which no answer came, within 7 s
 #define BODY_MAX (4u << 20)
 
 int e2b_control_call(struct e2b *e2b, const char *method, const char *path, struct buf *body,
@@ -92,11 +93,11 @@ int e2b_control_delete(struct e2b *e2b, const char *id, struct deadline deadline
 
 // Looks for what a creation may have made although its answer got lost, and ends it. Such a request
 // may still be on its way: hence several looks.
-static void reap(struct e2b *e2b, const char *token)
+static void reap(struct e2b *e2b, const char *token, int looks)
 {
     struct sbx_error err;
     struct sbx_pair label = {OWN_TOKEN, token};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < looks; i++) {
         struct sbx_list list;
         struct sbx_call call = {.size = sizeof(call), .timeout_ms = 10000};
         if (i > 0)
@@ -115,6 +116,7 @@ static void reap(struct e2b *e2b, const char *token)
 
 struct reaper {
     struct e2b *e2b;
+    int looks;
     char token[48];
 };
 
@@ -122,7 +124,7 @@ static void *run_reaper(void *argument)
 {
     struct reaper *reaper = argument;
     struct e2b *e2b = reaper->e2b;
-    reap(e2b, reaper->token);
+    reap(e2b, reaper->token, reaper->looks);
     free(reaper);
     pthread_mutex_lock(&e2b->lock);
     e2b->reapers--;
@@ -132,12 +134,13 @@ static void *run_reaper(void *argument)
 }
 
 // In the background: a cancelled caller must not wait.
-static void reap_later(struct e2b *e2b, const char *token)
+static void reap_later(struct e2b *e2b, const char *token, int looks)
 {
     struct reaper *reaper = calloc(1, sizeof(*reaper));
     pthread_t thread;
     if (reaper) {
         reaper->e2b = e2b;
+        reaper->looks = looks;
         snprintf(reaper->token, sizeof(reaper->token), "%s", token);
         pthread_mutex_lock(&e2b->lock);
         e2b->reapers++;
@@ -151,7 +154,7 @@ static void reap_later(struct e2b *e2b, const char *token)
         pthread_mutex_unlock(&e2b->lock);
         free(reaper);
     }
-    reap(e2b, token);
+    reap(e2b, token, looks);
 }
 
 // True when the service has surely made nothing.
@@ -210,7 +213,7 @@ static int create_call(struct e2b *e2b, const struct sbx_spec *spec, const char 
     struct sbx_error ignored;
     if (code == SBX_ERR_UNAVAILABLE && adopt(e2b, token, deadline, ret_object, &ignored) == 0)
         return 0;
-    reap_later(e2b, token);
+    reap_later(e2b, token, err->http_status ? 1 : LOOKS);
     return code;
 }
 
@@ -245,13 +248,13 @@ int e2b_control_create(void *provider, const struct sbx_spec *spec, const struct
     if (code == 0 && !e2b->debug) {
         code = e2b_box_new(e2b, object, &box, err);
         if (code < 0)
-            reap_later(e2b, token);
+            reap_later(e2b, token, 1);
     }
     if (code < 0)
         return code;
     code = finish(box, spec, err);
     if (code < 0) {
-        reap_later(e2b, token);
+        reap_later(e2b, token, 1);
         e2b_box_unref(box);
         return code;
     }

@@ -10,7 +10,7 @@
 #include "provider/e2b/e2b.h"
 
 #define PAGE "100"
-#define PAGES_MAX 1000
+#define PAGES_MAX 200 // 20,000 sandboxes
 
 void e2b_record_deinit(struct e2b_record *record)
 {

@@ -157,6 +157,7 @@ int e2b_process_start(void *self, const struct sbx_exec *exec, const struct sbx_
     process->flags_known = true;
     if (exec->timeout_ms)
         process->timeout_at = clock_boot_ms() + exec->timeout_ms;
+    deadline = deadline_min(deadline, process->timeout_at); // the start is part of its time
     code = e2b_envd_open(box, exec->user, "process.Process/Start", &message,
                          "cannot start the command", deadline, &process->stream, err);
     if (code == 0)
