@@ -59,7 +59,7 @@ class FlowCase(unittest.TestCase):
                    "METAFLOW_SANDBOX_LAUNCHER": LAUNCHER, "MY_SECRET": CANARY,
                    "AWS_SECRET_ACCESS_KEY": CANARY + "-aws", "E2B_API_KEY": CANARY + "-e2b"}
         cls.env.pop("E2B_API_KEY")
-        cls.watch = leaks.Watch([os.path.join(cls.base, "run", "sandboxes"), cls.env["TMPDIR"]])
+        cls.watch = leaks.Watch([os.path.join(cls.base, "run", "sandboxes")])
 
     @classmethod
     def tearDownClass(cls):

@@ -27,6 +27,8 @@ int take_open(int dir_fd, const char *name, off_t *ret_size)
 {
     struct stat info;
     cleanup_fd int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENOENT))
+        errno = EINVAL; // a link, a socket, or gone
     if (fd < 0 || fstat(fd, &info) < 0)
         return -1;
     if (!S_ISREG(info.st_mode)) {
@@ -77,13 +79,10 @@ int take_copy(int from_fd, const char *name, int to_fd, off_t max)
 int take_move(int from_fd, const char *name, int to_fd)
 {
     off_t size;
+    struct stat info;
     cleanup_fd int fd = take_open(from_fd, name, &size);
-    if (fd < 0)
-        return -1;
-    // What a umask gives to a new file; no bits that make it a program.
-    mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask) < 0)
+    // Readable as the step made it, and no program.
+    if (fd < 0 || fstat(fd, &info) < 0 || fchmod(fd, (info.st_mode & 0644) | 0600) < 0)
         return -1;
     if (renameat(from_fd, name, to_fd, name) == 0)
         return 0;
