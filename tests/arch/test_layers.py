@@ -20,7 +20,7 @@ BELOW = {
     "netstack": {"base", "wire"},
     "provider": {"base", "wire", "net", "core", "engine"},
     "serve": {"base", "wire", "net", "httpd", "core"},
-    "metaflow": {"base", "net", "httpd", "core"},
+    "metaflow": {"base", "net", "httpd", "core", "engine"},
     "cli": {"base", "wire", "net", "core", "engine", "provider", "serve"},
 }
 # The one place that knows every provider: the const table of registration.

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "metaflow/launcher/forward.h"
 #include "metaflow/launcher/merge.h"
 #include "metaflow/launcher/message.h"
 #include "metaflow/launcher/run.h"
@@ -96,23 +97,33 @@ static int run_until_told(struct step_run *run, struct sbx_error *err)
     }
 }
 
+// What an attempt leaves is taken over however it ended: its metadata, and with a mark or without.
+static int take_over(const struct step_options *options, const struct step_run *run, int code,
+                     struct sbx_error *err)
+{
+    struct sbx_error merge_err;
+    if (run->stage->fd < 0 || (code < 0 && !run->output))
+        return code;
+    int merged = merge_all(run->stage, options, &merge_err);
+    if (merged < 0 && code == 0) {
+        *err = merge_err;
+        return merged;
+    }
+    return code;
+}
+
 static int run_staged(const struct step_options *options, struct step_run *run,
                       struct sbx_error *err)
 {
     struct stage stage = STAGE_INIT;
+    struct forward forward = {.input_fd = -1};
     int code = options->datastore ? stage_open(options, &stage, err) : 0;
     run->stage = &stage;
     if (code == 0)
-        code = run_until_told(run, err);
-    bool ran = code == 0;
-    struct sbx_error merge_err;
-    if (stage.fd >= 0 && (ran || run->output)) {
-        int merged = merge_all(&stage, options, &merge_err);
-        if (merged < 0 && ran) {
-            *err = merge_err;
-            code = merged;
-        }
-    }
+        code = forward_start(options, &stage, &forward, err);
+    if (code == 0)
+        code = take_over(options, run, run_until_told(run, err), err);
+    forward_end(&forward);
     stage_close(&stage);
     return code;
 }

@@ -15,6 +15,7 @@ FORWARDED = ("METAFLOW_DATASTORE_SYSROOT_", "METAFLOW_DATATOOLS_", "METAFLOW_S3"
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION",
                "AWS_REGION", "AWS_ENDPOINT_URL_S3", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG",
                "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY")
+SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 PASSED = ("METAFLOW_RUN_ID", "PYTHONUNBUFFERED")  # set by Metaflow for each task
 
 
@@ -44,6 +45,19 @@ def workers(environ=os.environ):
     if is_r2(environ) and not environ.get("METAFLOW_S3_WORKER_COUNT"):
         return {"METAFLOW_S3_WORKER_COUNT": environ.get("METAFLOW_SANDBOX_R2_WORKER_COUNT", "8")}
     return {}
+
+
+def relay():
+    """For the launcher alone: where the metadata service is, and the key for it."""
+    from metaflow.metaflow_config import SERVICE_HEADERS, SERVICE_URL
+
+    return {"METAFLOW_SANDBOX_RELAY_URL": SERVICE_URL or "",
+            "METAFLOW_SANDBOX_RELAY_HEADERS": "\n".join(f"{k}: {v}" for k, v in SERVICE_HEADERS.items())}
+
+
+def search_path(interpreter):
+    """PATH inside: programs of the step's environment first, as when it is activated."""
+    return os.pathsep.join([os.path.dirname(os.path.abspath(interpreter)), *SYSTEM_PATH])
 
 
 def of_step(backend, datastore_type, reaches_cloud, flow_file):

@@ -102,8 +102,9 @@ class SandboxDecorator(StepDecorator):
         # What @catch runs after the last attempt is Metaflow's own.
         if retry_count > max_user_code_retries:
             return
-        if self.backend.local:
-            cli_args.top_level_options["metadata"] = "local"
+        if cli_args.top_level_options["metadata"] == "service":
+            cli_args.env.update(environment.relay())
+        cli_args.top_level_options["metadata"] = "local"  # the launcher passes it on
         cli_args.entrypoint = program.Entrypoint(
             cli_args.entrypoint, lambda words: self._command(words, cli_args))
         cli_args.env.update(self._task_env(cli_args))
@@ -113,8 +114,9 @@ class SandboxDecorator(StepDecorator):
         reaches_cloud = self.datastore.TYPE != "local" or any(d.name == "secrets" for d in self.decos)
         found = environment.of_step(self.backend.name, self.datastore.TYPE, reaches_cloud,
                                     os.path.basename(cli_args.entrypoint[1]))
-        found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(_local_root())
+        found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(self._root())
         found["PYTHONPATH"] = os.pathsep.join(_extra_path())
+        found["PATH"] = environment.search_path(self.attributes["executable"] or cli_args.entrypoint[0])
         found.update(self.env)
         return {SET_PREFIX + name: value for name, value in found.items()}
 
@@ -135,8 +137,8 @@ class SandboxDecorator(StepDecorator):
             "cpu": self.cpu, "memory": f"{self.memory}m", "timeout": f"{self.timeout}s",
             "task": "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]]),
             "attempt": task["retry-count"], "infra-retries": self.infra_retries,
-            "debug": settings.debug_directory(), "datastore": _local_root(),
-            "cards": _cards_root(), "code": self._run.code,
+            "debug": settings.debug_directory(), "datastore": self._root(),
+            "cards": _cards_root(self._root()), "code": self._run.code,
         }
         for name, value in options.items():
             if value is not None:
@@ -153,11 +155,19 @@ class SandboxDecorator(StepDecorator):
         config = cli_args.top_level_options.get("local-config-file")
         if config:
             paths.append(config)
-        home = host_view.root_home(self._run.root_home, [*paths, _local_root()])
+        home = host_view.root_home(self._run.root_home, [*paths, self._root()])
         if home:
             yield from ("--root-home", home)
         for path in paths:
             yield from ("--mount", path)
+
+    def _root(self):
+        """Directory of the local datastore, or where the task's metadata passes through."""
+        path = LocalStorage.get_datastore_root_from_config(lambda *_, **__: None, create_on_absent=False)
+        if path is None:
+            path = os.path.join(self._run.directory, LocalStorage.DATASTORE_DIR)
+        os.makedirs(path, exist_ok=True)
+        return os.path.realpath(path)
 
     # In the process that runs the step.
 
@@ -218,9 +228,6 @@ class _Run:
         return path
 
 
-def _local_root():
-    """Directory of the local datastore, and of local metadata: .metaflow."""
-    return os.path.realpath(LocalStorage.get_datastore_root_from_config(lambda *_, **__: None))
 
 
 def _extra_path():
@@ -231,6 +238,8 @@ def _inside(env):
     """NAME or NAME=VARIABLE for the launcher. What another decorator sets wins over what we do."""
     for name in env:
         plain = name[len(SET_PREFIX):]
+        if name.startswith("METAFLOW_SANDBOX_RELAY_"):
+            continue  # the launcher's own
         if not name.startswith(SET_PREFIX):
             yield name
         elif plain not in env:
@@ -238,10 +247,10 @@ def _inside(env):
     yield from environment.PASSED
 
 
-def _cards_root():
+def _cards_root(root):
     from metaflow.plugins.cards.card_datastore import CardDatastore
 
-    path = CardDatastore.get_storage_root("local") or os.path.join(_local_root(), "mf.cards")
+    path = CardDatastore.get_storage_root("local") or os.path.join(root, "mf.cards")
     path = os.path.abspath(path)
     os.makedirs(path, exist_ok=True)
     return path
