@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     }
     cleanup_fd int dir_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int code = relay_open(&relay, url, argv[2], getenv("METAFLOW_SANDBOX_RELAY_HEADERS"), &err);
-    while (code == 0 && launcher_lives(TICK_MS)) {
+    for (bool lives = code == 0; lives; lives = launcher_lives(TICK_MS)) {
         relay_send(&relay, dir_fd, &err); // what fails is tried again with the next
         relay_beat(&relay);
     }
