@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,7 +23,6 @@
 #include "engine/statkey.h"
 #include "engine/unpacker.h"
 
-#define BYTES_MAX (UINT64_C(16) << 30)
 #define KNOWN_SIZE (sizeof("file-.lock") + STATKEY_SIZE)
 
 struct tarball {
@@ -95,15 +93,6 @@ static bool find_known(struct tarball *tarball)
     return true;
 }
 
-static uint64_t allowed_bytes(int images_fd)
-{
-    struct statvfs info;
-    if (fstatvfs(images_fd, &info) < 0)
-        return BYTES_MAX;
-    uint64_t half = (uint64_t)info.f_bavail * info.f_frsize / 2;
-    return half < BYTES_MAX ? half : BYTES_MAX;
-}
-
 // Keeps the unpacked tree under its digest, unless the same contents came under another name
 // before.
 static int keep(struct tarball *tarball, const char *aside, const char *digest,
@@ -139,7 +128,7 @@ static int unpack(struct tarball *tarball, int lock, struct deadline deadline,
         openat(tarball->images_fd, aside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (new_fd < 0 || fchmod(new_fd, 0755) < 0 || lseek(tarball->file_fd, 0, SEEK_SET) < 0)
         return err_sys(err, 0, errno, "cannot open %s in the cache directory", aside);
-    int rc = unpacker_run(tarball->file_fd, new_fd, lock, allowed_bytes(tarball->images_fd),
+    int rc = unpacker_run(tarball->file_fd, new_fd, lock, unpacker_room(tarball->images_fd),
                           deadline, &answer, err);
     if (rc < 0)
         err_wrap(err, "%s", tarball->name);

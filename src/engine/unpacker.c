@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include "base/fd.h"
 #include "engine/launch.h"
 
+#define BYTES_MAX (UINT64_C(16) << 30)
 #define ABOVE 16 // of all numbers that the helper's descriptors get
 
 struct child {
@@ -93,7 +95,7 @@ static int read_answer(int fd, struct deadline deadline, struct unpack_answer *r
     struct unpack_answer answer;
     int rc = deadline_wait(deadline, fd, POLLIN, NULL, err);
     if (rc < 0)
-        return err_wrap(err, "while the image was unpacked");
+        return err_wrap(err, "while the archive was unpacked");
     if (fd_read_full(fd, &answer, sizeof(answer)) != (ssize_t)sizeof(answer)) {
         err_set(err, SBX_ERR_IO, "the unpacker ended without an answer");
         return err_hint(err, "the archive may need more than 2 GB of memory to unpack; try again, "
@@ -135,4 +137,13 @@ int unpacker_run(int archive_fd, int new_fd, int lock_fd, uint64_t bytes_max,
     }
     close(steal_fd(&theirs));
     return rc < 0 ? rc : read_answer(ours, deadline, ret_answer, err);
+}
+
+uint64_t unpacker_room(int dir_fd)
+{
+    struct statvfs info;
+    if (fstatvfs(dir_fd, &info) < 0)
+        return BYTES_MAX;
+    uint64_t half = (uint64_t)info.f_bavail * info.f_frsize / 2;
+    return half < BYTES_MAX ? half : BYTES_MAX;
 }

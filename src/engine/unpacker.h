@@ -5,6 +5,9 @@
 #include "base/clock.h"
 #include "engine/unpack/protocol.h"
 
+// How many bytes may be unpacked there: half of what is free, within 16 GiB.
+uint64_t unpacker_room(int dir_fd);
+
 /*
  * Unpacks the archive at archive_fd into the empty directory new_fd and waits for it. The helper
  * holds lock_fd as long as it lives, and ends with its caller, the deadline or the token. Errors as

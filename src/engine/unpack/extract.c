@@ -51,7 +51,7 @@ static int too_large(struct extract *x)
 {
     err_set(x->err, SBX_ERR_QUOTA, "the archive holds more than %llu MB",
             (unsigned long long)x->bytes_max >> 20);
-    return err_hint(x->err, "if that is meant, free disk in the cache directory: half of what is "
+    return err_hint(x->err, "if that is meant, free disk where it is unpacked: half of what is "
                             "free may be used, up to 16 GiB");
 }
 
@@ -61,8 +61,9 @@ int extract_unreadable(struct archive *archive, struct sbx_error *err)
     char shown[160];
     path_show(text ? text : "no reason given", shown);
     err_set(err, SBX_ERR_INVALID, "the archive cannot be read: %s", shown);
-    return err_hint(err, "images are tar archives, plain or compressed by gzip, xz, zstd or "
-                         "bzip2; if this is one, fetch or make it again");
+    return err_hint(err,
+                    "what is understood are tar archives, plain or compressed by gzip, xz, zstd or "
+                    "bzip2; if this is one, fetch or make it again");
 }
 
 static uid_t owner(int64_t id)
