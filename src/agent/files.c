@@ -48,7 +48,8 @@ _Noreturn void files_quit(struct files *files)
 }
 
 // The socket is blocking: an error is its end.
-static void send_whole(struct files *files, const void *head, size_t head_size, const void *data, size_t size)
+static void send_whole(struct files *files, const void *head, size_t head_size, const void *data,
+                       size_t size)
 {
     struct iovec parts[2] = {{(void *)(uintptr_t)head, head_size}, {(void *)(uintptr_t)data, size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};

@@ -13,8 +13,8 @@
  */
 int beneath_open(int root_fd, const char *path, int flags, mode_t mode);
 
-// The directory at a relative path without any link in it; "" is the root itself. -1 and errno (ELOOP or
-// ENOTDIR for a link).
+// The directory at a relative path without any link in it; "" is the root itself. -1 and errno
+// (ELOOP or ENOTDIR for a link).
 int beneath_dir(int root_fd, const char *path);
 
 // Contents of a regular file as text, kept in the buffer; "" when it can't be read or is too large.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A growing byte buffer with a ceiling. Failure is sticky: build, then check `failed` once. Layer: base.
+// A growing byte buffer with a ceiling. Failure is sticky: build, then check `failed` once. Layer:
+// base.
 #pragma once
 
 #include <stdbool.h>
@@ -16,7 +17,10 @@ struct buf {
     bool failed;  // out of memory or past the ceiling: contents are no longer complete
 };
 
-#define BUF_INIT(ceiling) {.limit = (ceiling)}
+#define BUF_INIT(ceiling)                                                                          \
+    {                                                                                              \
+        .limit = (ceiling)                                                                         \
+    }
 
 void buf_deinit(struct buf *buf);
 #define cleanup_buf cleanup(buf_deinit)

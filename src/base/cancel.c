@@ -10,7 +10,8 @@
 #include "base/error.h"
 #include "base/fd.h"
 
-// A pipe rather than an eventfd: the library is portable, and one unread byte stays readable for all.
+// A pipe rather than an eventfd: the library is portable, and one unread byte stays readable for
+// all.
 struct sbx_cancel {
     int read_fd;
     int write_fd;

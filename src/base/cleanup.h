@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scoped ownership: a variable marked cleanup_* is released when it leaves scope unless stolen. Layer: base.
+// Scoped ownership: a variable marked cleanup_* is released when it leaves scope unless stolen.
+// Layer: base.
 #pragma once
 
 #include <stdlib.h>

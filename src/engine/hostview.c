@@ -12,7 +12,8 @@
 #include "engine/view.h"
 
 // What the view is made from: a change of these makes a new one. Not etc itself, which changes with
-// every lease of an address; what packages put there comes with a new state of the package database.
+// every lease of an address; what packages put there comes with a new state of the package
+// database.
 static const char *const watched[] = {
     "usr/bin",
     "usr/local/bin",

@@ -23,8 +23,8 @@ enum record_result { RECORD_OK = 0, RECORD_ABSENT = 1, RECORD_BAD = -1, RECORD_N
 // not a record of this version about this sandbox: the caller skips it.
 enum record_result record_read(int dir_fd, const char *id, struct record *ret_record);
 
-// Stands for a living sandbox whose record is damaged or of another version: its id, state UNKNOWN and
-// nothing else, so that it can be seen and ended.
+// Stands for a living sandbox whose record is damaged or of another version: its id, state UNKNOWN
+// and nothing else, so that it can be seen and ended.
 enum record_result record_bare(const char *id, struct record *ret_record);
 
 // Reads `state` alone. False when there is none, or a damaged one.

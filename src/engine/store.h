@@ -36,8 +36,9 @@ int store_create(const struct store *store, struct deadline deadline, struct sto
 
 /*
  * The living sandbox with this id, or the only one whose id begins so ("sb-" may be left out).
- * *ret_dir_fd holds no lock. One whose record is damaged is found by its whole id alone, with a record that
- * is all zero, so that it can be ended. Errors: NOT_FOUND, CONFLICT (several), NOMEM, IO.
+ * *ret_dir_fd holds no lock. One whose record is damaged is found by its whole id alone, with a
+ * record that is all zero, so that it can be ended. Errors: NOT_FOUND, CONFLICT (several), NOMEM,
+ * IO.
  */
 int store_find(const struct store *store, const char *id, struct record *ret_record,
                int *ret_dir_fd, struct sbx_error *err);

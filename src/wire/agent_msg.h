@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What host and agent say to each other, over one connection per request (engine/conn.h pools them).
- * A connection is in one of three modes, chosen by the first request on it:
- *   idle     any request below may come; after its final answer the connection is idle again
- *   process  between EXEC/ATTACH and EXIT: INPUT, INPUT_END, RESIZE, SIGNAL go in, OUTPUT comes out
- *   files    after FILES: a forked worker with the asked user's rights owns the connection to its end
- * Closing the connection in mode process kills a command that is not in the background.
- * The agent trusts the host; the host treats every byte from the agent as hostile. Layer: wire.
+ * What host and agent say to each other, over one connection per request (engine/conn.h pools
+ * them). A connection is in one of three modes, chosen by the first request on it: idle     any
+ * request below may come; after its final answer the connection is idle again process  between
+ * EXEC/ATTACH and EXIT: INPUT, INPUT_END, RESIZE, SIGNAL go in, OUTPUT comes out files    after
+ * FILES: a forked worker with the asked user's rights owns the connection to its end Closing the
+ * connection in mode process kills a command that is not in the background. The agent trusts the
+ * host; the host treats every byte from the agent as hostile. Layer: wire.
  */
 #pragma once
 
@@ -20,9 +20,10 @@
 #define AGENT_PROTOCOL 1
 
 // Descriptors the agent starts with.
-#define AGENT_FD_LISTEN 3  // listening unix stream socket
-#define AGENT_FD_FIRST 4   // a connected one, as if accepted from it; READY goes out here
-#define AGENT_FD_MONITOR 5 // seqpacket socket: first a datagram with agent_config; at its end the agent exits
+#define AGENT_FD_LISTEN 3 // listening unix stream socket
+#define AGENT_FD_FIRST 4  // a connected one, as if accepted from it; READY goes out here
+#define AGENT_FD_MONITOR                                                                           \
+    5 // seqpacket socket: first a datagram with agent_config; at its end the agent exits
 
 // Ceilings that both sides hold.
 #define AGENT_ARGS_MAX 16384
@@ -40,20 +41,25 @@ enum agent_msg {
     AGENT_SIGNAL = 6,    // u32 signal
     AGENT_PROCESSES = 7, // nothing
     AGENT_USAGE = 8,     // nothing
-    AGENT_CONNECT = 9,   // u32 port: DONE, then the connection is a byte stream to 127.0.0.1:port inside
-    AGENT_FILES = 10,    // text user ("" = default): files mode, see wire/files_msg.h. No answer but FAILED
+    AGENT_CONNECT =
+        9, // u32 port: DONE, then the connection is a byte stream to 127.0.0.1:port inside
+    AGENT_FILES =
+        10, // text user ("" = default): files mode, see wire/files_msg.h. No answer but FAILED
 
-    AGENT_SIGNAL_TO = 11, // u32 pid, u32 signal: DONE. As SIGNAL, past input that a command does not read
+    AGENT_SIGNAL_TO =
+        11, // u32 pid, u32 signal: DONE. As SIGNAL, past input that a command does not read
 
     // Answers (agent to host).
     AGENT_READY = 32,   // u32 AGENT_PROTOCOL; once, on the first connection, when commands can run
     AGENT_STARTED = 33, // u32 pid
     AGENT_OUTPUT = 34,  // u32 enum sbx_stream, then raw bytes
     AGENT_EXIT = 35,    // u32 code, u32 signal, u32 enum sbx_outcome_flags, u64 duration_us
-    AGENT_FAILED = 36,  // i32 as u32 code, u32 errno, text message, text remedy; final for the request
-    AGENT_PROCESS = 37, // one process: u32 pid, flags, running, exit_code; u64 started_ms; text command
-    AGENT_DONE = 38,    // end of a list, or success without a value
-    AGENT_USED = 39     // struct agent_usage
+    AGENT_FAILED =
+        36, // i32 as u32 code, u32 errno, text message, text remedy; final for the request
+    AGENT_PROCESS =
+        37, // one process: u32 pid, flags, running, exit_code; u64 started_ms; text command
+    AGENT_DONE = 38, // end of a list, or success without a value
+    AGENT_USED = 39  // struct agent_usage
 };
 
 // What the agent is told at its start. Arrays as in agent_exec.
@@ -83,11 +89,13 @@ struct agent_exec {
 };
 
 void agent_exec_put(struct buf *out, const struct agent_exec *exec);
-int agent_exec_get(const void *payload, size_t size, struct agent_exec *ret_exec); // -1 if malformed
+int agent_exec_get(const void *payload, size_t size,
+                   struct agent_exec *ret_exec); // -1 if malformed
 void agent_exec_deinit(struct agent_exec *exec);
 
 struct agent_usage {
-    uint64_t cpu_usec; // of all processes so far, own children included; for machines without cgroups
+    uint64_t
+        cpu_usec; // of all processes so far, own children included; for machines without cgroups
     uint64_t memory_bytes; // sum of resident sets, likewise
     uint64_t disk_bytes, disk_limit_bytes;
     uint32_t pids;
@@ -96,7 +104,7 @@ struct agent_usage {
 void agent_usage_put(struct buf *out, const struct agent_usage *usage);
 int agent_usage_get(const void *payload, size_t size, struct agent_usage *ret_usage);
 
-// FAILED from and to an error value. get yields PROTOCOL when the payload itself is malformed or claims
-// success; texts are untrusted and are cut and cleaned of control characters.
+// FAILED from and to an error value. get yields PROTOCOL when the payload itself is malformed or
+// claims success; texts are untrusted and are cut and cleaned of control characters.
 void agent_failed_put(struct buf *out, const struct sbx_error *error);
 int agent_failed_get(const void *payload, size_t size, struct sbx_error *err);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A local sandbox in full: what the library asks the jail to build, and at the same time the record
- * `spec` in the sandbox's directory, which list, find and inspect read. All defaults are already filled
- * in. Layer: wire.
+ * `spec` in the sandbox's directory, which list, find and inspect read. All defaults are already
+ * filled in. Layer: wire.
  */
 #pragma once
 
@@ -19,24 +19,24 @@
 
 struct box_spec {
     const char *id;
-    const char *image;    // as the user named it
-    const char *user;     // default user of commands
-    const char *workdir;  // "" = that user's home
+    const char *image;   // as the user named it
+    const char *user;    // default user of commands
+    const char *workdir; // "" = that user's home
     const char *hostname;
-    const char *agent;    // path of the agent's program here
-    const char *netstack; // path of the user-space network's program here
+    const char *agent;     // path of the agent's program here
+    const char *netstack;  // path of the user-space network's program here
     uint64_t memory_bytes; // 0: no limit (never the default where a cgroup can hold one)
     uint64_t disk_bytes;
     uint32_t cpu_millis; // 0: no limit
     uint32_t max_pids;
     uint32_t max_open_files;
-    uint32_t lifetime; // enum sbx_lifetime
-    uint32_t network;  // enum sbx_network, never DEFAULT
-    uint32_t flags;    // enum box_flags
+    uint32_t lifetime;  // enum sbx_lifetime
+    uint32_t network;   // enum sbx_network, never DEFAULT
+    uint32_t flags;     // enum box_flags
     int64_t created_ms; // Unix time
     int64_t ttl_ms;     // -1: none
-    // Root file system: (target inside, directory here), in mount order; equal neighbouring targets are
-    // layers of one overlay, topmost first. The first target is "/".
+    // Root file system: (target inside, directory here), in mount order; equal neighbouring targets
+    // are layers of one overlay, topmost first. The first target is "/".
     struct sbx_pair *layers;
     size_t layer_count;
     struct sbx_pair *env;
@@ -61,8 +61,10 @@ void box_spec_put(struct buf *out, const struct box_spec *spec);
 int box_spec_get(const void *payload, size_t size, struct box_spec *ret_spec);
 void box_spec_deinit(struct box_spec *spec);
 
-// Frames on the boot socket. That the sandbox is up is said by the agent itself, on its first connection.
+// Frames on the boot socket. That the sandbox is up is said by the agent itself, on its first
+// connection.
 enum box_msg {
-    BOX_REQUEST = 1, // box_spec; with the sandbox's directory and the agent's end of its first connection
-    BOX_FAILED = 2   // raw struct sbx_error: nothing of the sandbox is left
+    BOX_REQUEST =
+        1, // box_spec; with the sandbox's directory and the agent's end of its first connection
+    BOX_FAILED = 2 // raw struct sbx_error: nothing of the sandbox is left
 };

@@ -32,12 +32,12 @@ uint64_t wire_u64(struct wire_reader *in);
 // Borrowed bytes of the message; NULL and 0 on failure.
 const void *wire_bytes(struct wire_reader *in, size_t *ret_size);
 
-// Borrowed text. On the wire texts carry their NUL, so that no copy is needed; one inside is a failure.
-// Never NULL: "" on failure.
+// Borrowed text. On the wire texts carry their NUL, so that no copy is needed; one inside is a
+// failure. Never NULL: "" on failure.
 const char *wire_text(struct wire_reader *in);
 
-// Arrays in memory of the caller's (freed by it), whose strings are borrowed from the message. At most
-// `limit` entries. NULL with *ret_count 0 when empty or failed.
+// Arrays in memory of the caller's (freed by it), whose strings are borrowed from the message. At
+// most `limit` entries. NULL with *ret_count 0 when empty or failed.
 struct sbx_pair *wire_pairs(struct wire_reader *in, size_t limit, size_t *ret_count);
 // As above, with a NULL after the last, ready for execve(2). Not NULL unless failed.
 const char **wire_texts(struct wire_reader *in, size_t limit, size_t *ret_count);

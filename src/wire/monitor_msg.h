@@ -2,7 +2,8 @@
 /*
  * What library and monitor say to each other over DIR/control (SOCK_SEQPACKET, one request and one
  * answer a datagram), and the record DIR/state that the monitor rewrites (by rename) when something
- * of it changes. Without the file: running, expiry from the spec, no ports beyond the spec's. Layer: wire.
+ * of it changes. Without the file: running, expiry from the spec, no ports beyond the spec's.
+ * Layer: wire.
  */
 #pragma once
 
@@ -15,9 +16,9 @@
 #define MONITOR_PORTS_MAX 64
 
 // Names inside a sandbox's directory.
-#define BOX_FILE_SPEC "spec"      // box_spec
-#define BOX_FILE_STATE "state"    // monitor_state
-#define BOX_FILE_AGENT "agent"    // unix stream socket of the agent
+#define BOX_FILE_SPEC "spec"       // box_spec
+#define BOX_FILE_STATE "state"     // monitor_state
+#define BOX_FILE_AGENT "agent"     // unix stream socket of the agent
 #define BOX_FILE_CONTROL "control" // unix seqpacket socket of the monitor
 // The lock that is held while the sandbox lives is flock(2) on the directory itself.
 
@@ -31,9 +32,9 @@ enum monitor_msg {
     MONITOR_LOOK = 7,    // nothing: OK, or FAILED when the agent can't answer anybody
 
     MONITOR_OK = 32,
-    MONITOR_FAILED = 33,   // as AGENT_FAILED
-    MONITOR_EXPOSED = 34,  // u32 host_port
-    MONITOR_MEASURED = 35  // struct monitor_metrics
+    MONITOR_FAILED = 33,  // as AGENT_FAILED
+    MONITOR_EXPOSED = 34, // u32 host_port
+    MONITOR_MEASURED = 35 // struct monitor_metrics
 };
 // A datagram is u32 type followed by its fields.
 

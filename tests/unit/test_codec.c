@@ -11,9 +11,17 @@ static void exec_survives_the_wire_and_any_cut_fails(void **state)
     (void)state;
     const char *argv[] = {"echo", "a b", "", NULL};
     struct sbx_pair env[] = {{"A", "1"}, {"B", ""}};
-    struct agent_exec exec = {.flags = 3, .rows = 24, .cols = 80, .timeout_ms = 1ull << 40,
-                              .cwd = "/tmp", .user = "", .shell = "", .argv = argv, .argc = 3,
-                              .env = env, .env_count = 2};
+    struct agent_exec exec = {.flags = 3,
+                              .rows = 24,
+                              .cols = 80,
+                              .timeout_ms = 1ull << 40,
+                              .cwd = "/tmp",
+                              .user = "",
+                              .shell = "",
+                              .argv = argv,
+                              .argc = 3,
+                              .env = env,
+                              .env_count = 2};
     cleanup_buf struct buf out = BUF_INIT(4096);
     agent_exec_put(&out, &exec);
     struct agent_exec back;
@@ -53,8 +61,8 @@ static void box_spec_survives_the_wire(void **state)
 {
     (void)state;
     struct sbx_pair labels[] = {{"k", "v"}};
-    struct box_spec spec = {.id = "sb-1", .memory_bytes = 5, .ttl_ms = -1, .labels = labels,
-                            .label_count = 1};
+    struct box_spec spec = {
+        .id = "sb-1", .memory_bytes = 5, .ttl_ms = -1, .labels = labels, .label_count = 1};
     cleanup_buf struct buf out = BUF_INIT(4096);
     box_spec_put(&out, &spec);
     struct box_spec back;
