@@ -156,6 +156,17 @@ static void create_object(struct httpd_request *request)
         mfapi_reply(request, 200, record);
 }
 
+// Whether a name in the path cannot be; then it has been replied to.
+static bool is_refused(struct httpd_request *request, const struct mfpath *path)
+{
+    char text[MFPATH_SIZE];
+    struct sbx_error err;
+    if (mfpath_text(path, "", text, &err) == 0)
+        return false;
+    mfapi_reply_error(request, &err);
+    return true;
+}
+
 static void change_tags(struct httpd_request *request)
 {
     const struct mfpath path = mfapi_path(request);
@@ -163,8 +174,11 @@ static void change_tags(struct httpd_request *request)
     struct sbx_error err;
     if (!body)
         return;
+    if (is_refused(request, &path))
+        return;
     int code = mftags_change(&mfapi_service(request)->store, &path, body, &tags, &err);
-    if (code == SBX_ERR_INVALID) {
+    if (code == SBX_ERR_INVALID) { // breaks a rule of tags
+
         httpd_fail(request, 422, err.message);
         return;
     }

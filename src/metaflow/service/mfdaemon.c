@@ -21,6 +21,7 @@
 #include "metaflow/service/mfserve.h"
 
 #define STOP_MS 5000
+#define INHERITED_MAX 1024 // descriptors that a starter may have open
 
 int mfdaemon_root(const char *parent, bool make, char ret_root[PATH_MAX], struct sbx_error *err)
 {
@@ -74,6 +75,10 @@ static void detach(const struct mfdaemon *daemon)
     dup2(null_fd, STDIN_FILENO);
     dup2(null_fd, STDOUT_FILENO);
     dup2(log_fd >= 0 ? log_fd : null_fd, STDERR_FILENO);
+    // Among them is the starter's own share in the service, see mfstate_join().
+    for (int fd = STDERR_FILENO + 1; fd < INHERITED_MAX; fd++)
+        if (fd != daemon->dir_fd && fd != daemon->lock_fd && fd != daemon->listen_fd)
+            close(fd);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
 }

@@ -121,10 +121,11 @@ static void leave(struct run *run)
         return;
     }
     struct mfstate state;
-    if (mfstate_read(daemon->dir_fd, daemon->id, &state, NULL) == 0 && !state.kept)
+    bool stop = mfstate_read(daemon->dir_fd, daemon->id, &state, NULL) == 0 && !state.kept;
+    if (stop)
         mfdaemon_stop(daemon->dir_fd, daemon->id, NULL);
     mfstate_left(daemon->dir_fd, daemon->id, run->share_fd);
-    while (run->serving && waitpid(daemon->state.pid, NULL, WNOHANG) == 0)
+    while (stop && run->serving && waitpid(daemon->state.pid, NULL, WNOHANG) == 0)
         usleep(1000);
 }
 
@@ -158,6 +159,7 @@ int mfrun(const struct mfdaemon_options *options, char *const *command, struct s
         close(run.share_fd);
         return OWN_FAILURE;
     }
+    err_clear(err); // that another one serves already was no failure
     run.serving = run.daemon.ours;
     int status = run_program(&run, command, err);
     leave(&run);

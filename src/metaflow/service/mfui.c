@@ -25,10 +25,10 @@ static void reply_page(struct httpd_request *request, json_t *data, int64_t page
 {
     cleanup_json json_t *query = json_object();
     httpd_each_query(request, add_query, query);
-    json_t *previous = page > 1 ? json_integer(page - 1) : json_null();
-    json_t *next = more ? json_integer(page + 1) : json_null();
+    json_t *previous = page > 1 ? json_integer(page - 1) : NULL;
+    json_t *next = more ? json_integer(page + 1) : NULL;
     cleanup_json json_t *answer = json_pack(
-        "{s:o,s:i,s:{s:s,s:n},s:{s:I,s:i,s:o,s:o},s:O}", "data", data ? data : json_array(),
+        "{s:o,s:i,s:{s:s,s:n},s:{s:I,s:i,s:o?,s:o?},s:O}", "data", data ? data : json_array(),
         "status", 200, "links", "self", httpd_uri(request), "next", "pages", "self",
         (json_int_t)page, "first", 1, "prev", previous, "next", next, "query", query);
     mfapi_reply(request, 200, answer);
