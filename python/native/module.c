@@ -116,6 +116,7 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "sandbo
                                         .m_doc = "The library, as handles and jobs.", .m_size = -1,
                                         .m_methods = functions};
 
+PyMODINIT_FUNC PyInit__native(void); // headers before 3.12 declare none
 PyMODINIT_FUNC PyInit__native(void)
 {
     PyObject *module = PyModule_Create(&definition);
