@@ -82,7 +82,7 @@ static void add_states(struct buf *buf, const struct gathered *gathered, const c
                    is_default ? " (default)" : "");
         if (info->reason[0])
             buf_printf(buf, "%-12s %s\n", "", info->reason);
-        if (!info->configured && info->remedy[0])
+        if (!info->configured && info->capabilities && info->remedy[0])
             buf_printf(buf, "%-12s try: %s\n", "", info->remedy);
     }
 }
@@ -92,11 +92,14 @@ static void add_matrix(struct buf *buf, const struct gathered *gathered)
     struct table_column columns[TABLE_COLUMNS_MAX] = {{"", TABLE_WHOLE}};
     struct table table = {.columns = columns, .column_count = 1};
     for (size_t i = 0; i < gathered->count && table.column_count < TABLE_COLUMNS_MAX; i++)
-        columns[table.column_count++] = (struct table_column){gathered->items[i].name, TABLE_WHOLE};
+        if (gathered->items[i].capabilities)
+            columns[table.column_count++] =
+                (struct table_column){gathered->items[i].name, TABLE_WHOLE};
     for (uint32_t bit = 1; sbx_capability_name(bit); bit <<= 1) {
         table_add(&table, sbx_capability_name(bit));
-        for (size_t i = 0; i + 1 < table.column_count; i++)
-            table_add(&table, gathered->items[i].capabilities & bit ? "Y" : "-");
+        for (size_t i = 0; i < gathered->count; i++)
+            if (gathered->items[i].capabilities)
+                table_add(&table, gathered->items[i].capabilities & bit ? "Y" : "-");
     }
     buf_add(buf, "\n", 1);
     table_print(&table, 0, buf);
@@ -132,7 +135,9 @@ const struct command command_providers = {
     .operands = "[OPTIONS]",
     .details =
         "Shows each provider with its state as this machine and environment have it, what would "
-        "make it usable, and a table of what it can do.",
+        "make it usable, and a table of what it can do. The order is that of auto-detection: the "
+        "first that is configured is the default, unless -p, SANDBOXES_PROVIDER or the "
+        "configuration names another.",
     .parts = {{"Options", rows, ARRAY_SIZE(rows), 0}},
     .values_size = sizeof(struct providers_values),
     .run = run_providers,

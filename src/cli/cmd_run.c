@@ -16,9 +16,9 @@
 #include "cli/input.h"
 #include "cli/message.h"
 #include "cli/report.h"
+#include "cli/run_pool.h"
 #include "cli/settings.h"
 #include "cli/signals.h"
-#include "cli/spinner.h"
 
 #define TIMEOUT_MS (120 * 1000)
 
@@ -61,6 +61,27 @@ static const struct opt_row rows[] = {
      .flags = OPT_NEGATABLE,
      FIELD(keep),
      .help = "do not destroy the sandbox at the end"},
+    {.name = "fallback",
+     .kind = OPT_STRING,
+     .value = "NAMES",
+     FIELD(fallback),
+     .help = "providers to try in turn when making the sandbox fails, e.g. modal,local"},
+    {.name = "retries",
+     .kind = OPT_INT,
+     .value = "N",
+     .min = 0,
+     .max = 100,
+     FIELD(retries),
+     .flags = OPT_SETTING,
+     .help = "repeat a call that failed in passing up to N times, where that is safe"},
+    {.name = "pool",
+     .kind = OPT_INT,
+     .value = "N",
+     .min = 1,
+     .max = 256,
+     FIELD(pool),
+     .help = "run many commands, N at a time, each in a fresh sandbox: each word is one, else each "
+             "line of standard input"},
     {.name = "tty",
      .letter = 'T',
      .kind = OPT_FLAG,
@@ -83,6 +104,8 @@ static const struct command_example examples[] = {
     {"sandboxes run --file script.py", "a program; the language by its suffix"},
     {"cat main.go | sandboxes run --lang go", "a program from standard input"},
     {"sandboxes run --file app.py -l project=myapp --reuse", "in the same sandbox each time"},
+    {"sandboxes run --fallback local -p e2b \"echo hello\"", "here, if there is no other way"},
+    {"sandboxes run --pool 4 < commands", "each line in a sandbox of its own, four at a time"},
     {"sandboxes run \"make test\" --mount .:/src -w /src --network none", "on files of yours"},
     {NULL, NULL},
 };
@@ -128,9 +151,9 @@ int run_exec(struct run *run, struct sbx_exec *exec, bool step, struct sbx_error
 }
 
 // Ends with this process unless it is to stay.
-static bool stays(const struct run *run)
+static bool stays(const struct run_values *values)
 {
-    return run->values->keep > 0 || run->values->reuse > 0;
+    return values->keep > 0 || values->reuse > 0;
 }
 
 static int check_values(const struct run_values *values, struct sbx_error *err)
@@ -138,6 +161,15 @@ static int check_values(const struct run_values *values, struct sbx_error *err)
     if (values->reuse > 0 && values->spec.labels.count == 0) {
         err_set(err, SBX_ERR_INVALID, "--reuse needs a label to find the sandbox by");
         return err_hint(err, "add one: -l NAME=VALUE");
+    }
+    if (values->reuse > 0 && values->fallback) {
+        err_set(err, SBX_ERR_INVALID, "--reuse and --fallback exclude each other");
+        return err_hint(err, "name the provider whose sandbox is reused with -p");
+    }
+    if (values->pool > 0 && (values->file || values->language || values->deps > 0 ||
+                             stays(values) || values->tty > 0 || values->json > 0)) {
+        err_set(err, SBX_ERR_INVALID, "--pool takes commands alone");
+        return err_hint(err, "leave out --file, --lang, --deps, --reuse, --keep, --tty and --json");
     }
     if (values->json > 0 && values->tty > 0) {
         err_set(err, SBX_ERR_INVALID, "--json and --tty exclude each other");
@@ -154,11 +186,11 @@ static int build_spec(struct run *run, struct sbx_error *err)
     if (code < 0)
         return code;
     struct sbx_spec *spec = &run->spec.spec;
-    spec->lifetime = stays(run) ? SBX_LIFETIME_DETACHED : SBX_LIFETIME_TIED;
+    spec->lifetime = stays(run->values) ? SBX_LIFETIME_DETACHED : SBX_LIFETIME_TIED;
     // Each command gets the environment; a sandbox that stays has it for later ones too.
     run->env = run->spec.env;
     run->spec.env = (struct pairs){0};
-    if (!stays(run))
+    if (!stays(run->values))
         spec->env_count = 0;
     return run->values->tty > 0 ? pairs_add_default(&run->env, "TERM", err) : 0;
 }
@@ -169,27 +201,6 @@ static void start_clock(struct run *run, bool given)
     if (!given)
         run->limit_ms = run->values->tty > 0 ? 0 : TIMEOUT_MS;
     run->deadline = deadline_in(run->limit_ms);
-}
-
-static int make_sandbox(struct run *run, struct sbx_error *err)
-{
-    struct sbx_client *client;
-    int code = cli_client(run->cli, run->values->spec.provider, &client, err);
-    if (code < 0)
-        return code;
-    struct spinner spinner;
-    struct sbx_call call = SBX_CALL_INIT;
-    call.cancel = signals_token();
-    spinner_start(&spinner, "making a sandbox", run->values->quiet > 0);
-    if (run->values->reuse > 0) {
-        code = sbx_sandbox_get_or_create(client, &run->spec.spec, &call, &run->sandbox,
-                                         &run->created, err);
-    } else {
-        run->created = 1;
-        code = sbx_sandbox_create(client, &run->spec.spec, &call, &run->sandbox, err);
-    }
-    spinner_stop(&spinner);
-    return code;
 }
 
 // Says why it ended when that was not its own doing.
@@ -210,7 +221,7 @@ static void tell_end(const struct run *run)
 
 static int run_inside(struct run *run, bool timeout_given, struct sbx_error *err)
 {
-    int code = make_sandbox(run, err);
+    int code = run_make_sandbox(run, err);
     run->created_us = run_now_us();
     if (code < 0)
         return code;
@@ -248,7 +259,7 @@ static void clean_up(struct run *run, bool failed)
     if (!run->sandbox)
         return;
     signals_cleaning();
-    if (run->created && (!stays(run) || (failed && run->values->reuse <= 0)))
+    if (run->created && (!stays(run->values) || (failed && run->values->reuse <= 0)))
         destroy(run);
     else
         remove_program(run);
@@ -269,6 +280,26 @@ static int finish(struct run *run, int code, const struct sbx_error *err)
     return code < 0 ? cli_fail(run->cli, err) : pump_exit_status(&run->end);
 }
 
+static int run_batch(struct run *run, struct invocation *use)
+{
+    struct sbx_error err;
+    int status = 0, code = signals_install(&err);
+    start_clock(run, opt_seen_field(&use->sets[0], &run->values->timeout));
+    if (code == 0)
+        code = run_pool(run, &use->operands, &status, &err);
+    return code < 0 ? cli_fail(run->cli, &err) : status;
+}
+
+static int run_program_or_line(struct run *run, struct invocation *use)
+{
+    struct sbx_error err;
+    int code = signals_install(&err);
+    if (code == 0)
+        code = run_inside(run, opt_seen_field(&use->sets[0], &run->values->timeout), &err);
+    clean_up(run, code < 0);
+    return finish(run, code, &err);
+}
+
 static int run_all(struct run *run, struct invocation *use)
 {
     struct sbx_error err;
@@ -277,18 +308,14 @@ static int run_all(struct run *run, struct invocation *use)
     int code = settings_apply(run->cli, use, "run", &config, &err);
     if (code == 0)
         code = build_spec(run, &err);
-    if (code == 0)
+    if (code == 0 && run->values->pool <= 0)
         code = program_read(run->values->file, run->values->language, &use->operands,
                             run->values->tty > 0, &run->program, &err);
     int status;
     if (code < 0) {
         status = cli_usage(run->cli, &err);
     } else {
-        code = signals_install(&err);
-        if (code == 0)
-            code = run_inside(run, opt_seen_field(&use->sets[0], &run->values->timeout), &err);
-        clean_up(run, code < 0);
-        status = finish(run, code, &err);
+        status = run->values->pool > 0 ? run_batch(run, use) : run_program_or_line(run, use);
     }
     config_deinit(&config);
     return status;
@@ -304,6 +331,7 @@ static int run_run(struct cli *cli, struct invocation *use)
     cli->json = run.values->json > 0;
     int status = run_all(&run, use);
     sbx_sandbox_free(run.sandbox);
+    sbx_manager_close(run.manager);
     spec_deinit(&run.spec);
     program_deinit(&run.program);
     pairs_deinit(&run.env);
@@ -328,7 +356,12 @@ const struct command command_run = {
         "input, the program goes into the sandbox as a file, so any bytes will do; words after "
         "'--' are "
         "its arguments. With --lang, COMMAND is the program itself.\n\n"
-        "A sandbox that run made ends with it, however it ends, unless --keep or --reuse is given.",
+        "A sandbox that run made ends with it, however it ends, unless --keep or --reuse is "
+        "given.\n\n"
+        "With --fallback, the providers are tried in the order given after the first one; when all "
+        "have failed, the message says why each did. With --pool, what the commands write is shown "
+        "in their order, and the exit status is that of the first that did not end with 0; warm "
+        "sandboxes are not kept between invocations: label one and use --reuse for that.",
     .examples = examples,
     .parts = {{"Options", rows, ARRAY_SIZE(rows), 0},
               {"Options of the sandbox", spec_rows, SPEC_ROW_COUNT,

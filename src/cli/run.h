@@ -11,8 +11,8 @@
 
 struct run_values {
     struct spec_values spec;
-    const char *file, *language;
-    int64_t timeout;
+    const char *file, *language, *fallback;
+    int64_t timeout, retries, pool;
     int reuse, keep, deps, json, tty, quiet;
 };
 
@@ -21,6 +21,7 @@ struct run {
     const struct run_values *values;
     struct program program;
     struct spec spec;
+    struct sbx_manager *manager; // with --fallback, --retries, --pool; owned
     struct sbx_sandbox *sandbox; // owned handle
     uint32_t created;            // this run made the sandbox
     struct pairs env;            // of the commands
@@ -35,6 +36,12 @@ struct run {
 };
 
 int64_t run_now_us(void);
+
+#define RUN_PROVIDERS_MAX 16
+
+// Fills run->sandbox, by way of run->manager if options ask for one.
+int run_make_sandbox(struct run *run, struct sbx_error *err);
+int run_open_manager(struct run *run, struct sbx_error *err);
 
 // Runs one command of this run with its streams; `step` output goes to standard error.
 int run_exec(struct run *run, struct sbx_exec *exec, bool step, struct sbx_error *err);

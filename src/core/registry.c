@@ -6,12 +6,19 @@
 #include "core/registry.h"
 
 #include "base/cleanup.h"
+#include "core/absent.h"
 
 extern const struct sbx_provider_ops provider_e2b, provider_fake, provider_local;
 registry_load_fn provider_e2b_load;
 
 const struct registry_row registry_rows[] = {
     {&provider_e2b, true, provider_e2b_load},
+    {&absent_modal, true, absent_load},
+    {&absent_daytona, true, absent_load},
+    {&absent_cloudflare, true, absent_load},
+    {&absent_hopx, true, absent_load},
+    {&absent_vercel, true, absent_load},
+    {&absent_sprites, true, absent_load},
     {&provider_local, true, NULL},
     {&provider_fake, false, NULL},
 };

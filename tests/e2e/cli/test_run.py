@@ -403,6 +403,48 @@ class Test(RunCase):
         self.assertRegex(out, r"files +Y")
         self.assertNotRegex(self.sandboxes("providers", "--no-capabilities")[1], r"files +Y")
 
+class Orchestration(RunCase):
+    def test_fallback_takes_the_next_provider(self):
+        self.env.pop("E2B_API_KEY", None)
+        self.assert_run(b"x\n", "-p", "e2b", "--fallback", f"modal,{PROVIDER}", "echo x")
+
+    def test_all_failures_are_told(self):
+        self.env.pop("E2B_API_KEY", None)
+        status, out, err = self.run_raw("-p", "e2b", "--fallback", "modal", "echo x")
+        self.assertEqual((125, b""), (status, out))
+        self.assertIn(b"all 2 providers failed: e2b: ", err)
+        self.assertIn(b"; modal: provider 'modal' is not part of this version", err)
+        self.assertIn(b"try: set E2B_API_KEY", err)
+
+    def test_a_misspelt_provider_is_an_error_at_once(self):
+        status, _, err = self.run_raw("--fallback", "nowhere", "echo x")
+        self.assertEqual(125, status)
+        self.assertIn(b"there is no provider 'nowhere'", err)
+
+    @unittest.skipUnless(PROVIDER == "fake", "needs a failing provider")
+    def test_retries(self):
+        self.config('[provider.fake]\ncreate_failures = 2\ncreate_error = "QUOTA"\nretry_after_ms = 10\n')
+        self.assertEqual(125, self.run_raw("echo x")[0])
+        self.assertEqual(125, self.run_raw("--retries", "1", "echo x")[0])
+        self.assert_run(b"x\n", "--retries", "2", "echo x")
+        self.config("[provider.fake]\ncreate_failures = 1\n")  # perhaps done: not repeated
+        self.assertEqual(125, self.run_raw("--retries", "2", "echo x")[0])
+
+    def test_pool_runs_each_word(self):
+        status, out, err = self.run_raw("--pool", "3", "sleep 0.2; echo 1", "echo 2", "echo 3 >&2; exit 5", "exit 6")
+        self.assertEqual((5, b"1\n2\n", b"3\n"), (status, out, err))
+
+    def test_pool_runs_each_line_in_a_sandbox_of_its_own(self):
+        lines = b"".join(b"cat /tmp/mark; echo %d > /tmp/mark; cat /tmp/mark\n" % i for i in range(12))
+        status, out, _ = self.run_raw("--pool", "2", data=lines)
+        self.assertEqual((0, b"".join(b"%d\n" % i for i in range(12))), (status, out))
+
+    def test_pool_takes_commands_alone(self):
+        for option in ("--json", "--tty", "--keep"):
+            self.assertEqual(2, self.run_raw("--pool", "2", option, "echo x")[0])
+        self.assertEqual(2, self.run_raw("--reuse", "-l", "a=b", "--fallback", PROVIDER, "echo x")[0])
+        self.assertEqual(125, self.run_raw("--pool", "2")[0])
+
 
 if __name__ == "__main__":
     if PROVIDER == "local":
