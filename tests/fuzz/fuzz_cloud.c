@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a cloud service sends: frames of Connect RPC, events of commands, times (first byte even),
-// and archives (odd).
+// What a cloud service sends: frames of Connect RPC and WebSocket, events of commands, times (first
+// byte even), and archives (odd).
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "net/connect.h"
 #include "net/tar.h"
+#include "net/websocket.h"
 #include "net/when.h"
 #include "provider/e2b/event.h"
 
@@ -33,6 +34,10 @@ static void check_frames(const char *data, size_t size)
             CHECK(event.kind != E2B_DATA || event.stream == SBX_STDOUT ||
                   event.stream == SBX_STDERR);
     }
+    struct ws_frame ws;
+    for (size_t at = 0; at < size && (taken = ws_frame_take(data + at, size - at, &ws)) > 0;
+         at += (size_t)taken)
+        CHECK(ws.data + ws.size <= data + size);
     out.size = 0;
     base64_decode(&out, data, size);
     CHECK(out.size <= size);

@@ -8,6 +8,7 @@
 #include "net/connect.h"
 #include "net/tree.h"
 #include "net/url.h"
+#include "net/websocket.h"
 #include "net/when.h"
 #include "provider/e2b/event.h"
 #include "unit.h"
@@ -313,6 +314,49 @@ static void broken_archives_are_refused(void **state)
     assert_int_equal(tree_unpack("broken", &source, &err), SBX_ERR_PROTOCOL);
 }
 
+// RFC 6455, sections 1.3 and 5.7.
+static void websocket_frames_are_those_of_the_rfc(void **state)
+{
+    static const unsigned char mask[4] = {0x37, 0xfa, 0x21, 0x3d};
+    struct buf out = BUF_INIT(100000);
+    struct ws_frame frame;
+    char accept[32];
+    ws_accept("dGhlIHNhbXBsZSBub25jZQ==", accept);
+    assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    ws_frame_put(&out, WS_TEXT, "Hello", 5, mask);
+    assert_int_equal(out.size, 11);
+    assert_memory_equal(out.data, "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", 11);
+    assert_int_equal(ws_frame_take("\x81\x05Hello", 7, &frame), 7);
+    assert_true(frame.final && frame.opcode == WS_TEXT && frame.size == 5);
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(ws_frame_take("\x81\x05Hello", i, &frame), 0);
+    assert_int_equal(ws_frame_take("\x01\x03Hel", 5, &frame), 5);
+    assert_false(frame.final);
+    static char large[70000] = "\x82\x7f\0\0\0\0\0\1\0\0";
+    assert_int_equal(ws_frame_take(large, sizeof(large), &frame), 65546);
+    assert_int_equal(frame.size, 65536);
+    buf_deinit(&out);
+}
+
+static void frames_that_no_server_may_send_are_refused(void **state)
+{
+    static const struct {
+        const char *data;
+        size_t size;
+    } rows[] = {
+        {"\xc1\x00", 2},                                  // reserved bit
+        {"\x81\x80\0\0\0\0", 6},                          // masked
+        {"\x83\x00", 2},                                  // unknown kind
+        {"\x8b\x00", 2},                                  // unknown control
+        {"\x09\x00", 2},                                  // control in parts
+        {"\x89\x7e\x01\x00", 4},                          // control too long
+        {"\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", 10}, // past all bounds
+    };
+    struct ws_frame frame;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(ws_frame_take(rows[i].data, rows[i].size, &frame), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +364,8 @@ int main(void)
         cmocka_unit_test(frames_are_taken_whole_or_not),
         cmocka_unit_test(events_are_read),
         cmocka_unit_test(times_are_read),
+        cmocka_unit_test(websocket_frames_are_those_of_the_rfc),
+        cmocka_unit_test(frames_that_no_server_may_send_are_refused),
         cmocka_unit_test(addresses_are_encoded),
         cmocka_unit_test(a_tree_goes_there_and_back),
         cmocka_unit_test(nothing_is_written_outside),

@@ -12,6 +12,7 @@
 
 #include "net/http.h"
 #include "net/status.h"
+#include "net/websocket.h"
 #include "unit.h"
 
 static struct sbx_error err;
@@ -390,6 +391,71 @@ static void a_bare_connection_carries_bytes(void **state)
     end();
 }
 
+// The answer depends on the request's key: a server of its own.
+static void *serve_websocket(void *argument)
+{
+    static const char frames[] = "\x01\x02ot\x89\x01p\x80\x03her\x82\x02xy\x88\x02\x03\xe8";
+    char text[4096], accept_key[32], pong[64];
+    int fd = accept(server.fd, NULL, NULL);
+    ssize_t size = recv(fd, text, sizeof(text) - 1, 0);
+    text[size > 0 ? size : 0] = '\0';
+    const char *key = strstr(text, "Sec-WebSocket-Key: ");
+    if (key) {
+        ws_accept(argument ? "AAAAAAAAAAAAAAAAAAAAAA==" : key + 19, accept_key);
+        size = snprintf(text, sizeof(text),
+                        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+                        "Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+                        accept_key);
+        send(fd, text, (size_t)size, MSG_NOSIGNAL);
+        send(fd, frames, sizeof(frames) - 1, MSG_NOSIGNAL);
+        server.requests = (size_t)recv(fd, pong, sizeof(pong), 0); // the answer to the ping
+    }
+    close(fd);
+    return NULL;
+}
+
+static struct ws *open_websocket(void *bad_key, int want)
+{
+    struct ws *ws = NULL;
+    begin(NULL, 0);
+    pthread_join(server.thread, NULL); // it had nothing to say
+    assert_int_equal(pthread_create(&server.thread, NULL, serve_websocket, bad_key), 0);
+    struct http_header header = {"X-Own", "1"};
+    struct ws_request request = {.url = url("/path?q"), .headers = &header, .header_count = 1};
+    assert_int_equal(ws_open(http, &request, deadline_in(5000), &ws, &err), want);
+    return ws;
+}
+
+static void a_websocket_carries_messages(void **state)
+{
+    static const struct {
+        enum ws_kind kind;
+        const char *data;
+        size_t size;
+    } rows[] = {{WS_TEXT, "other", 5}, {WS_BINARY, "xy", 2}, {WS_CLOSE, "\x03\xe8", 2}};
+    struct ws *ws = open_websocket(NULL, 0);
+    enum ws_kind kind;
+    const char *data;
+    size_t size;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(ws_read(ws, deadline_in(5000), &kind, &data, &size, &err), 0);
+        assert_int_equal(kind, rows[i].kind);
+        assert_int_equal(size, rows[i].size);
+        assert_memory_equal(data, rows[i].data, size);
+    }
+    assert_int_equal(ws_read(ws, deadline_in(5000), &kind, &data, &size, &err),
+                     SBX_ERR_UNAVAILABLE);
+    ws_close(ws);
+    end();
+    assert_int_equal(server.requests, 7); // a pong of one byte, masked
+}
+
+static void a_wrong_handshake_is_refused(void **state)
+{
+    assert_null(open_websocket(&server, SBX_ERR_PROTOCOL));
+    end();
+}
+
 static void the_service_s_words_are_in_the_error(void **state)
 {
     static const struct {
@@ -491,6 +557,8 @@ int main(void)
         cmocka_unit_test(a_reader_that_stops_makes_the_server_wait),
         cmocka_unit_test(an_upload_streams),
         cmocka_unit_test(a_bare_connection_carries_bytes),
+        cmocka_unit_test(a_websocket_carries_messages),
+        cmocka_unit_test(a_wrong_handshake_is_refused),
         cmocka_unit_test(the_service_s_words_are_in_the_error),
         cmocka_unit_test(absurd_waits_are_bounded),
         cmocka_unit_test(secrets_stay_out_of_the_log),
