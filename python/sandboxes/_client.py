@@ -53,6 +53,7 @@ def client_with(name: str, settings: Mapping[str, Any]) -> _native.Client:
     lines += [f"{key} = {_toml(value)}" for key, value in settings.items() if value is not None]
     fd = os.memfd_create("sandboxes-settings", os.MFD_CLOEXEC)
     try:
+        os.fchmod(fd, 0o600)
         os.write(fd, ("\n".join(lines) + "\n").encode())
         return _native.Client(None, f"/proc/self/fd/{fd}")
     finally:

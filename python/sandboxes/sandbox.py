@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["FileInfo", "Metrics", "OutputStream", "Sandbox", "run", "run_many"]
 
 _log = logging.getLogger(__name__)
+_configuring = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -165,11 +167,13 @@ class Sandbox:
 
     @classmethod
     def _ensure_manager(cls) -> SandboxManager:
-        if Sandbox._manager is None:
-            Sandbox._manager = SandboxManager()
-        if not Sandbox._auto_configured:
-            Sandbox._auto_configured = True
-            Sandbox._auto_configure()
+        if Sandbox._manager is None or not Sandbox._auto_configured:
+            with _configuring:
+                if Sandbox._manager is None:
+                    Sandbox._manager = SandboxManager()
+                if not Sandbox._auto_configured:
+                    Sandbox._auto_configure()
+                    Sandbox._auto_configured = True
         return Sandbox._manager
 
     @classmethod

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Base of the package's tests: the built package, directories of its own, nothing left behind."""
+import asyncio
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import warnings
+
+TREE = os.environ.get("TREE") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+BUILD = os.environ.get("BUILD") or os.path.join(TREE, "build")
+PACKAGE = os.path.join(BUILD, "python")
+COMMAND = os.path.join(BUILD, "src/cli/sandboxes")
+PROVIDER = os.environ.get("PROVIDER", "local")
+for place in (PACKAGE, os.path.join(TREE, "tests/lib")):
+    if place not in sys.path:
+        sys.path.insert(0, place)
+if not os.path.exists(os.path.join(PACKAGE, "sandboxes/_native.abi3.so")):
+    print("1..0 # SKIP the Python package is not built")
+    sys.exit(77)
+
+import leaks  # noqa: E402
+
+CREDENTIALS = ("E2B_", "MODAL_", "DAYTONA_", "CLOUDFLARE_", "HOPX_", "VERCEL_", "SPRITES_", "SANDBOXES_")
+BASE = tempfile.mkdtemp(prefix="sbxpy-")
+RUN_DIR = os.path.join(BASE, "run")
+
+
+def set_up_environment():
+    for name in list(os.environ):
+        if name.startswith(CREDENTIALS):
+            del os.environ[name]
+    for name, folder in (("XDG_RUNTIME_DIR", "run"), ("XDG_CACHE_HOME", "cache"), ("HOME", "home"),
+                         ("XDG_CONFIG_HOME", "config"), ("TMPDIR", "tmp")):
+        path = os.path.join(BASE, folder)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        os.environ[name] = path
+    tempfile.tempdir = None
+    os.environ["SANDBOXES_PROVIDER"] = PROVIDER
+
+
+set_up_environment()
+from sandboxes import Sandbox  # noqa: E402
+
+
+def require_local():
+    """Ends the program as skipped where no sandbox can be made."""
+    if PROVIDER == "local" and subprocess.run([COMMAND, "doctor"], stdout=subprocess.DEVNULL,
+                                              stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        print("1..0 # SKIP no sandbox can be made on this machine")
+        sys.exit(77)
+
+
+def forget_providers():
+    Sandbox._manager = None
+    Sandbox._auto_configured = False
+
+
+class PyCase(unittest.TestCase):
+    """Warnings are errors, and nothing may stay: sandboxes, processes, descriptors."""
+
+    def setUp(self):
+        leaks.adopt_orphans()
+        warnings.simplefilter("error")
+        forget_providers()
+        self.work = tempfile.mkdtemp(dir=os.path.join(BASE, "tmp"))
+        self.watch = leaks.Watch([os.path.join(RUN_DIR, "sandboxes")])
+
+    def tearDown(self):
+        shutil.rmtree(self.work, ignore_errors=True)
+        gc.collect()
+        self.assertEqual([], self.watch.leftovers())
+
+    def run_async(self, coroutine):
+        """As asyncio.run(), and says so when something was left to the loop's end."""
+        unheard = []
+
+        async def main():
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+            return await coroutine
+
+        result = asyncio.run(main())
+        gc.collect()
+        self.assertEqual([], unheard)
+        return result
+
+    def file(self, name, text):
+        path = os.path.join(self.work, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def python(self, code, **options):
+        """A program in an interpreter of its own."""
+        env = {**os.environ, "PYTHONPATH": PACKAGE, "PYTHONWARNINGS": "error", **options.pop("env", {})}
+        return subprocess.Popen([sys.executable, "-X", "dev", "-c", code], env=env, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def main():
+    try:
+        unittest.main()
+    finally:
+        shutil.rmtree(BASE, ignore_errors=True)
