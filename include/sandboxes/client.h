@@ -34,6 +34,13 @@ SBX_API int sbx_client_open(const struct sbx_client_options *options,
                             struct sbx_client **ret_client, struct sbx_error *err);
 SBX_API void sbx_client_close(struct sbx_client *client);
 
+/*
+ * In the child of a fork: lets go of what ties the parent's sandboxes to the life of a process, so
+ * that they end with the parent although this child lives on. Nothing else may be done with the
+ * client, or with what was made from it, in the child; open another. Takes no lock.
+ */
+SBX_API void sbx_client_forked(struct sbx_client *client);
+
 /* Name of the provider that is used when a spec names none. Lives as long as the client. */
 SBX_API const char *sbx_client_default_provider(const struct sbx_client *client);
 

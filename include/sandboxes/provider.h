@@ -113,6 +113,9 @@ struct sbx_provider_ops {
     int (*file_rename)(void *box, const char *from, const char *to,
                        const struct sbx_file_options *options, const struct sbx_call *call,
                        struct sbx_error *err);
+
+    /* In the child of a fork: see sbx_client_forked(); optional. */
+    void (*forked)(void *provider);
 };
 
 /*

@@ -8,6 +8,8 @@
 
 PyTypeObject *client_type;
 
+static struct client *first_client; // guarded by the interpreter's lock
+
 // --- making and finding
 // ---------------------------------------------------------------------------
 
@@ -230,13 +232,28 @@ static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->handle = handle;
     self->generation = native_generation;
+    self->next = first_client;
+    self->place = &first_client;
+    if (self->next)
+        self->next->place = &self->next;
+    first_client = self;
     return (PyObject *)self;
+}
+
+void clients_forked(void)
+{
+    for (struct client *client = first_client; client; client = client->next)
+        if (client->generation == native_generation)
+            sbx_client_forked(client->handle);
 }
 
 static void dealloc(struct client *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = PyType_GetSlot(type, Py_tp_free);
+    *self->place = self->next;
+    if (self->next)
+        self->next->place = self->place;
     if (self->generation == native_generation) {
         Py_BEGIN_ALLOW_THREADS sbx_client_close(self->handle);
         Py_END_ALLOW_THREADS

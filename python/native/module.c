@@ -78,6 +78,7 @@ void native_free_buried(void)
 // For os.register_at_fork(after_in_child=).
 static PyObject *after_fork(PyObject *module, PyObject *unused)
 {
+    clients_forked();
     native_generation++;
     workers_after_fork();
     pthread_mutex_init(&buried.lock, NULL);

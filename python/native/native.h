@@ -20,6 +20,7 @@ extern unsigned native_generation;
 struct client {
     PyObject_HEAD struct sbx_client *handle;
     unsigned generation;
+    struct client *next, **place; // all that there are
 };
 
 struct box {
@@ -47,6 +48,9 @@ int queue_ready(PyObject *module);
 // New objects; they take the handle over, also when they fail.
 PyObject *box_wrap(struct client *client, struct sbx_sandbox *handle);
 PyObject *process_wrap(struct box *box, struct sbx_process *handle);
+
+// In the child of a fork, before the generation changes.
+void clients_forked(void);
 
 // Sets the exception that the Python side makes of an error.
 PyObject *native_raise(const struct sbx_error *err);

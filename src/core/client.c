@@ -199,6 +199,15 @@ void sbx_client_close(struct sbx_client *client)
     free(client);
 }
 
+void sbx_client_forked(struct sbx_client *client)
+{
+    for (size_t i = 0; client && i < client->count; i++) {
+        struct provider *provider = client->providers[i];
+        if (provider->opened && provider->ops.forked)
+            provider->ops.forked(provider->handle);
+    }
+}
+
 static void close_client(struct sbx_client **client)
 {
     sbx_client_close(*client);

@@ -22,6 +22,13 @@ void leashes_deinit(struct leashes *leashes)
     pthread_mutex_destroy(&leashes->lock);
 }
 
+void leashes_forked(struct leashes *leashes)
+{
+    for (size_t i = 0; i < leashes->count; i++)
+        close(leashes->items[i].fd);
+    leashes->count = 0;
+}
+
 static void drop(struct leashes *leashes, size_t i)
 {
     close(leashes->items[i].fd);

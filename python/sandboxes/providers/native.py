@@ -63,9 +63,16 @@ class NativeProvider(SandboxProvider):
     def __init__(self, provider: str, **config: Any) -> None:
         super().__init__(**config)
         self._name = provider
-        self._own = _client.client_with(provider, config) if any(v is not None for v in config.values()) else None
+        self._own = self._own_client()
         self._handles: dict[str, _native.Box] = {}
         self._check()
+
+    def _own_client(self) -> _native.Client | None:
+        """None: the one of this process. Services take their credentials from the environment as it
+        is now, not as it was for another provider before."""
+        if any(value is not None for value in self.config.values()):
+            return _client.client_with(self._name, self.config)
+        return None if self._name in ("local", "fake") else _native.Client()
 
     def _check(self) -> None:
         known = {row[0]: row for row in providers_of(self._client())}

@@ -37,6 +37,12 @@ static void local_close(void *provider)
     free(local);
 }
 
+static void local_forked(void *provider)
+{
+    struct local *local = provider;
+    leashes_forked(&local->leashes);
+}
+
 // Absolute: the jail opens it from another directory.
 static int find_program(const char *name, char ret_path[PATH_MAX], struct sbx_error *err)
 {
@@ -372,4 +378,5 @@ const struct sbx_provider_ops provider_local = {
     .file_mkdir = local_file_mkdir,
     .file_remove = local_file_remove,
     .file_rename = local_file_rename,
+    .forked = local_forked,
 };
