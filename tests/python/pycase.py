@@ -2,6 +2,7 @@
 """Base of the package's tests: the built package, directories of its own, nothing left behind."""
 import asyncio
 import gc
+import glob
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ PROVIDER = os.environ.get("PROVIDER", "local")
 for place in (PACKAGE, os.path.join(TREE, "tests/lib")):
     if place not in sys.path:
         sys.path.insert(0, place)
+sys.path.extend(glob.glob(os.path.join(TREE, ".venv/lib/python*/site-packages")))  # mypy, click
 if not os.path.exists(os.path.join(PACKAGE, "sandboxes/_native.abi3.so")):
     print("1..0 # SKIP the Python package is not built")
     sys.exit(77)
