@@ -117,10 +117,10 @@ static void close_pair(struct pair *pair)
 }
 #define cleanup_pair cleanup(close_pair)
 
-static int make_pair(struct pair *pair, struct sbx_error *err)
+static int make_pair(int type, struct pair *pair, struct sbx_error *err)
 {
     int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0)
         return err_sys(err, 0, errno, "cannot make a socket pair");
     *pair = (struct pair){ends[0], ends[1]};
     return 0;
@@ -221,22 +221,45 @@ static void reap_starter(pid_t pid)
         ;
 }
 
-int launch_box(const struct box_spec *spec, int dir_fd, struct deadline deadline, int *ret_conn,
-               int *ret_leash, struct sbx_error *err)
+// The boot socket of a jail that has just begun.
+static int start_jail(const char *jail, int *ret_boot, struct sbx_error *err)
 {
-    char path[4096];
+    cleanup_pair struct pair boot = {-1, -1};
+    pid_t pid;
+    int code = make_pair(SOCK_SEQPACKET, &boot, err); // no message is read with the one before
+    if (code == 0)
+        code = spawn_jail(jail, boot.theirs, &pid, err);
+    if (code < 0)
+        return code;
+    reap_starter(pid);
+    *ret_boot = steal_fd(&boot.ours);
+    return 0;
+}
+
+int launch_helper(const char *jail, uint32_t type, const void *payload, size_t size)
+{
+    struct sbx_error ignored;
+    cleanup_fd int boot = -1;
+    int code = start_jail(jail, &boot, &ignored);
+    if (code == 0)
+        code = frame_send(boot, type, payload, size, NULL, 0, deadline_in(1000), &ignored);
+    return code < 0 ? -1 : steal_fd(&boot);
+}
+
+int launch_box(struct launcher *launcher, const struct box_spec *spec, int dir_fd,
+               struct deadline deadline, int *ret_conn, int *ret_leash, struct sbx_error *err)
+{
     cleanup_pair struct pair boot = {-1, -1}, first = {-1, -1};
     pid_t pid;
-    int code = launch_find_program("sandboxes-jail", path, sizeof(path), err);
+    int code = make_pair(SOCK_STREAM, &boot, err);
     if (code == 0)
-        code = make_pair(&boot, err);
+        code = make_pair(SOCK_STREAM, &first, err);
     if (code == 0)
-        code = make_pair(&first, err);
-    if (code == 0)
-        code = spawn_jail(path, boot.theirs, &pid, err);
+        code = spawn_jail(launcher->jail, boot.theirs, &pid, err);
     if (code < 0)
         return code;
     close(steal_fd(&boot.theirs));
+    spares_give(&launcher->spares, spec->network, boot.ours);
     code = send_request(spec, boot.ours, dir_fd, first.theirs, deadline, err);
     close(steal_fd(&first.theirs));
     reap_starter(pid);
@@ -246,5 +269,6 @@ int launch_box(const struct box_spec *spec, int dir_fd, struct deadline deadline
         return code;
     *ret_conn = steal_fd(&first.ours);
     *ret_leash = spec->lifetime == SBX_LIFETIME_TIED ? steal_fd(&boot.ours) : -1;
+    spares_refill(&launcher->spares, spec->network, launcher->jail);
     return 0;
 }

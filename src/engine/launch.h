@@ -2,8 +2,17 @@
 // Starting a sandbox: the jail is spawned and answers. Layer: engine.
 #pragma once
 
+#include <limits.h>
+
 #include "base/clock.h"
+#include "engine/spare.h"
 #include "wire/box_msg.h"
+
+// What a client launches with.
+struct launcher {
+    char jail[PATH_MAX]; // our program
+    struct spares spares;
+};
 
 /*
  * Builds the sandbox. dir_fd is its empty directory, flock(2)ed by the caller: the monitor inherits
@@ -12,8 +21,11 @@
  * *ret_leash (only for SBX_LIFETIME_TIED, else -1) is held by the caller: closing it ends the
  * sandbox. On failure nothing of the sandbox is left, the directory included.
  */
-int launch_box(const struct box_spec *spec, int dir_fd, struct deadline deadline, int *ret_conn,
-               int *ret_leash, struct sbx_error *err);
+int launch_box(struct launcher *launcher, const struct box_spec *spec, int dir_fd,
+               struct deadline deadline, int *ret_conn, int *ret_leash, struct sbx_error *err);
+
+// Starts the jail with that first message alone. The socket to it, at whose end it ends too, or -1.
+int launch_helper(const char *jail, uint32_t type, const void *payload, size_t size);
 
 // Path of one of our helper programs ("sandboxes-jail", ...): $SANDBOXES_LIBEXEC, beside the
 // library or command (build tree, wheel), then the installed place. 0 or SETUP.

@@ -8,7 +8,6 @@
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
-#include "engine/launch.h"
 #include "engine/monitor_client.h"
 
 #define END_WAIT_MS 10000 // for a monitor that is about to end, or to begin
@@ -75,14 +74,14 @@ static void undo(const struct store *store, const struct box *box, int code)
         store_sweep(store, box->id);
 }
 
-static int launch(struct boxspec *spec, struct box *box, int *lock_fd, struct deadline deadline,
-                  int *ret_leash, struct sbx_error *err)
+static int launch(struct boxspec *spec, struct launcher *launcher, struct box *box, int *lock_fd,
+                  struct deadline deadline, int *ret_leash, struct sbx_error *err)
 {
     struct conn conn;
     int conn_fd;
     spec->box.id = box->id;
     spec->box.created_ms = clock_unix_ms();
-    int code = launch_box(&spec->box, *lock_fd, deadline, &conn_fd, ret_leash, err);
+    int code = launch_box(launcher, &spec->box, *lock_fd, deadline, &conn_fd, ret_leash, err);
     spec->box.id = NULL;
     close(steal_fd(lock_fd)); // the monitor has it: our copy would make a dead one look alive
     if (code < 0)
@@ -98,8 +97,9 @@ static void cleanup_box_fn(struct box **box)
     box_release(*box);
 }
 
-int life_begin(const struct store *store, struct boxspec *spec, struct leashes *leashes,
-               struct deadline deadline, struct box **ret_box, struct sbx_error *err)
+int life_begin(const struct store *store, struct boxspec *spec, struct launcher *launcher,
+               struct leashes *leashes, struct deadline deadline, struct box **ret_box,
+               struct sbx_error *err)
 {
     struct store_box made;
     int leash_fd = -1;
@@ -112,7 +112,7 @@ int life_begin(const struct store *store, struct boxspec *spec, struct leashes *
         unlinkat(store->fd, made.id, AT_REMOVEDIR);
         return err_nomem(err);
     }
-    code = launch(spec, box, &lock_fd, deadline, &leash_fd, err);
+    code = launch(spec, launcher, box, &lock_fd, deadline, &leash_fd, err);
     if (code < 0) {
         undo(store, box, code);
         return code;

@@ -4,6 +4,7 @@
 
 #include "engine/box.h"
 #include "engine/boxspec.h"
+#include "engine/launch.h"
 #include "engine/leash.h"
 #include "engine/store.h"
 
@@ -11,8 +12,9 @@
  * Makes the sandbox that the spec describes (id and created_ms are set here). A tied one's leash
  * goes to the leashes. On failure nothing is left.
  */
-int life_begin(const struct store *store, struct boxspec *spec, struct leashes *leashes,
-               struct deadline deadline, struct box **ret_box, struct sbx_error *err);
+int life_begin(const struct store *store, struct boxspec *spec, struct launcher *launcher,
+               struct leashes *leashes, struct deadline deadline, struct box **ret_box,
+               struct sbx_error *err);
 
 // Ends it with everything in it, also when its monitor is gone. NOT_FOUND if there is nothing to
 // end.

@@ -94,6 +94,12 @@ void ids_choose(struct jail *jail)
         choose_subordinate(ids);
 }
 
+bool ids_is_base(uint32_t base)
+{
+    return base >= RANGE_FIRST && (base - RANGE_FIRST) % JAIL_UID_COUNT == 0 &&
+           (base - RANGE_FIRST) / JAIL_UID_COUNT < RANGE_SLOTS;
+}
+
 static int run_mapper(const char *program, pid_t pid, uint32_t own, uint32_t first, uint32_t count,
                       struct sbx_error *err)
 {

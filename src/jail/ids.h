@@ -7,6 +7,9 @@
 // Chooses the ids for this sandbox: a range derived from its name, or the only one we own.
 void ids_choose(struct jail *jail);
 
+// Whether a sandbox may have this first id.
+bool ids_is_base(uint32_t base);
+
 // Maps the ids of a process that is in a new user namespace, and opens that. A descriptor or a
 // code. Needs real root.
 int ids_open_namespace(const struct jail *jail, pid_t pid, struct sbx_error *err);

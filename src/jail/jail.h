@@ -27,6 +27,7 @@
 
 #define JAIL_LAYERS_MAX 32 // layers and mounts together, each one descriptor
 #define JAIL_UID_COUNT 65536
+#define BOOT_FD 3 // our socket to the library
 
 // Which ids the sandbox has: a range of its own when we are really root, else only ours, and for a
 // sandbox with root inside the user's subordinate ids too, where the machine grants them:
@@ -48,8 +49,15 @@ struct jail_shared {
     int32_t device_fd; // layer-2 device, -1 if none
 };
 
+// A network made ahead: spare.h. All -1: none.
+struct jail_spare {
+    uint32_t base; // its first id
+    int userns_fd, netns_fd, device_fd;
+};
+
 struct jail {
     struct box_spec spec;
+    struct jail_spare spare;
     struct jail_shared *shared;
     struct jail_ids ids;
     bool has_cgroup; // init: the number of processes is limited by one, not by an rlimit
@@ -67,6 +75,9 @@ struct jail {
     int init_pidfd;
     pid_t init_pid;
 };
+
+// Makes the memory that is shared, and looks at our rights. False with errno.
+bool jail_begin(struct jail *jail);
 
 // Fills err with the failed stage as origin, from which the library finds the remedy for this
 // machine.

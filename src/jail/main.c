@@ -27,10 +27,9 @@
 #include "jail/monitor.h"
 #include "jail/mounts.h"
 #include "jail/network.h"
+#include "jail/spare.h"
 #include "wire/agent_msg.h"
 #include "wire/frame.h"
-
-#define BOOT_FD 3
 
 int jail_fail(struct sbx_error *err, const char *stage, const char *format, ...)
 {
@@ -56,13 +55,21 @@ static void quiet_stdio(void)
         close(fd);
 }
 
-// The request: box_spec with the directory and the agent's end of the first connection.
+// The request: box_spec with the directory and the agent's end of the first connection. A spare
+// network may come before it.
 static int receive_request(struct jail *jail, struct frame_in *in, struct sbx_error *err)
 {
     struct frame frame;
-    int code = frame_receive(BOOT_FD, in, deadline_in(10000), &frame, err);
-    if (code < 0)
-        return code;
+    int code;
+    do {
+        code = frame_receive(BOOT_FD, in, deadline_in(10000), &frame, err);
+        if (code < 0)
+            return code;
+    } while (frame.type == BOX_SPARE && spare_take(jail, &frame) == 0);
+    if (frame.type == BOX_SPARES) {
+        spare_serve(jail, &frame);
+        return err_set(err, SBX_ERR_UNAVAILABLE, "no spare networks are wanted any more");
+    }
     if (frame.type != BOX_REQUEST || frame.fd_count != 2 ||
         box_spec_get(frame.payload, frame.size, &jail->spec) < 0)
         return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
@@ -83,20 +90,27 @@ static bool really_root(void)
     return prctl(PR_CAPBSET_READ, 21 /* CAP_SYS_ADMIN */) == 1;
 }
 
+bool jail_begin(struct jail *jail)
+{
+    void *shared = mmap(NULL, sizeof(*jail->shared), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return false;
+    jail->shared = shared;
+    jail->shared->netns_fd = jail->shared->device_fd = -1;
+    jail->privileged = really_root();
+    return true;
+}
+
 static int prepare(struct jail *jail, struct sbx_error *err)
 {
     if (fchdir(jail->dir_fd) < 0 || !getcwd(jail->dir, sizeof(jail->dir)))
         return jail_fail(err, "directory", "cannot enter the sandbox's directory");
-    void *shared = mmap(NULL, sizeof(*jail->shared), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED)
+    if (!jail_begin(jail))
         return jail_fail(err, "memory", "cannot share memory");
-    jail->shared = shared;
-    jail->shared->netns_fd = jail->shared->device_fd = -1;
     jail->agent_fd = open(jail->spec.agent, O_RDONLY | O_CLOEXEC);
     if (jail->agent_fd < 0)
         return jail_fail(err, "agent", "cannot open '%s'", jail->spec.agent);
-    jail->privileged = really_root();
     ids_choose(jail);
     return 0;
 }
@@ -172,6 +186,8 @@ static int join_network(struct jail *jail, pid_t net_pid, struct sbx_error *err)
         return 0;
     if (!jail->privileged)
         return receive_device(jail, err);
+    if (!net_pid) // a spare one
+        return 0;
     int code = network_join(jail, net_pid, err);
     jail->device_fd = jail->shared->device_fd;
     return code;
@@ -257,7 +273,7 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     struct jail *jail = monitor->jail;
     pid_t net_pid = 0;
     int code = prepare(jail, err);
-    if (code == 0 && jail->privileged)
+    if (code == 0 && !spare_use(jail) && jail->privileged)
         code = start_namespace(jail, &net_pid, err);
     bool v2 = cgroup_is_v2();
     if (code == 0 && v2) // init is born in it; version 1's groups can be made beside init's work
@@ -297,7 +313,8 @@ static void report_failure(struct jail *jail, struct sbx_error *err)
 static int run_monitor(void *unused)
 {
     struct sbx_error err = {0};
-    struct jail jail = {.dir_fd = -1,
+    struct jail jail = {.spare = {0, -1, -1, -1},
+                        .dir_fd = -1,
                         .boot_fd = -1,
                         .first_fd = -1,
                         .link_fd = -1,

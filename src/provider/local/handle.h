@@ -9,6 +9,7 @@
 
 #include "engine/box.h"
 #include "engine/files.h"
+#include "engine/launch.h"
 #include "engine/leash.h"
 #include "engine/record.h"
 #include "engine/task.h"
@@ -17,6 +18,7 @@ struct local {
     pthread_mutex_t lock;
     bool found; // programs are known
     char agent[PATH_MAX], netstack[PATH_MAX];
+    struct launcher launcher;
     struct leashes leashes; // tied sandboxes end with the client that made them
 };
 

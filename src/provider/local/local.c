@@ -25,6 +25,7 @@ static int local_open(const struct sbx_settings *settings, void **ret_provider,
         return err_nomem(err);
     pthread_mutex_init(&local->lock, NULL);
     leashes_init(&local->leashes);
+    spares_init(&local->launcher.spares);
     *ret_provider = local;
     return 0;
 }
@@ -33,6 +34,7 @@ static void local_close(void *provider)
 {
     struct local *local = provider;
     leashes_deinit(&local->leashes);
+    spares_deinit(&local->launcher.spares);
     pthread_mutex_destroy(&local->lock);
     free(local);
 }
@@ -62,6 +64,8 @@ static int find_programs(struct local *local, struct sbx_error *err)
         code = find_program("sandboxes-agent", local->agent, err);
     if (!local->found && code == 0)
         code = find_program("sandboxes-netstack", local->netstack, err);
+    if (!local->found && code == 0)
+        code = find_program("sandboxes-jail", local->launcher.jail, err);
     local->found = code == 0;
     pthread_mutex_unlock(&local->lock);
     return code;
@@ -71,9 +75,7 @@ static int find_programs(struct local *local, struct sbx_error *err)
 // everything.
 static int local_probe(void *provider, struct sbx_provider_info *ret_info, struct sbx_error *err)
 {
-    char path[PATH_MAX];
-    int code = find_programs(provider, err);
-    return code < 0 ? code : launch_find_program("sandboxes-jail", path, sizeof(path), err);
+    return find_programs(provider, err);
 }
 
 static struct local_box *new_handle(struct local *local, struct box *box)
@@ -114,7 +116,8 @@ static int local_create(void *provider, const struct sbx_spec *asked, const stru
     spec.box.agent = local->agent;
     spec.box.netstack = local->netstack;
     if (code == 0)
-        code = life_begin(&store, &spec, &local->leashes, deadline, &handle->box, err);
+        code = life_begin(&store, &spec, &local->launcher, &local->leashes, deadline, &handle->box,
+                          err);
     if (code < 0) {
         local_box_free(handle);
         return code;
