@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,10 +69,7 @@ void mffile_writer_sweep(struct mffile_writer *writer)
         return;
     }
     for (struct dirent *entry; (entry = readdir(dir));) {
-        if (strncmp(entry->d_name, TEMP_PREFIX, strlen(TEMP_PREFIX)) != 0)
-            continue;
-        pid_t pid = (pid_t)strtol(entry->d_name + strlen(TEMP_PREFIX), NULL, 10);
-        if (pid == getpid() || (pid > 0 && kill(pid, 0) < 0 && errno == ESRCH))
+        if (strncmp(entry->d_name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0)
             unlinkat(writer->root_fd, entry->d_name, 0);
     }
     closedir(dir);
@@ -95,7 +91,7 @@ static int write_temp(struct mffile_writer *writer, const json_t *record, bool d
     return 0;
 }
 
-// link(2) refuses a name that is taken; where there are no links, a look before has to do.
+// link(2) refuses a name that is taken; where there are no links, the look before has to do.
 static int place_new(struct mffile_writer *writer, int dir_fd, const char *name)
 {
     if (linkat(writer->root_fd, writer->temp, dir_fd, name, 0) == 0) {
@@ -104,16 +100,15 @@ static int place_new(struct mffile_writer *writer, int dir_fd, const char *name)
     }
     if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
         return -1;
-    if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
     return renameat(writer->root_fd, writer->temp, dir_fd, name);
 }
 
 int mffile_write(struct mffile_writer *writer, int dir_fd, const char *name, const json_t *record,
                  enum mffile_mode mode, bool durable, struct sbx_error *err)
 {
+    // Seen early it costs a look, not a file; link(2) decides.
+    if (mode == MFFILE_NEW && faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return err_set(err, SBX_ERR_CONFLICT, "%s exists", name);
     int code = write_temp(writer, record, durable, err);
     if (code == 0) {
         int placed = mode == MFFILE_NEW ? place_new(writer, dir_fd, name)

@@ -41,7 +41,7 @@ struct mffile_writer {
 };
 
 void mffile_writer_init(struct mffile_writer *writer, int root_fd);
-// Removes what a service that was killed while writing left.
+// Removes what services that were killed while writing left; one at a time serves a directory.
 void mffile_writer_sweep(struct mffile_writer *writer);
 
 // `durable` survives a loss of power, at the price of a flush.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands and interface of metaflow-local-service, without Metaflow."""
 import concurrent.futures
+import http.client
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import threading
 import time
 import unittest
 
-from servicecase import PROGRAM, ServiceCase, new_run, new_task, skip
+from servicecase import PROGRAM, Client, ServiceCase, new_run, new_task, skip
 
 TASK = "/flows/Flow/runs/{}/steps/start/tasks/{}"
 
@@ -302,6 +303,53 @@ class Interface(ServiceCase):
             self.assertEqual(401, client.ask("GET", "/flows")[0])
             self.assertEqual(401, client.ask("GET", "/flows", x_api_key="secret-2")[0])
             self.assertEqual(200, client.ask("GET", "/flows", x_api_key="secret-1")[0])
+
+
+class Crash(ServiceCase):
+    def write_until_killed(self, port, told):
+        """Records what the service has acknowledged."""
+        client = Client(port)
+        try:
+            run = new_run(client)
+            told.append(f"/flows/Flow/runs/{run}")
+            for number in range(10000):
+                task = TASK.format(run, new_task(client, run))
+                told.append(task)
+                client.post(task + "/metadata", [{"field_name": f"f{i}", "value": str(number)} for i in range(4)])
+                told.append(task + "/metadata")
+                client.post(task + "/artifact", [{"name": "x", "attempt_id": 0, "sha": "0" * 40}])
+                told.append(task + "/artifacts/x/attempt/0")
+                client.ask("PATCH", f"/flows/Flow/runs/{run}/tag/mutate", {"tags_to_add": [f"t{number % 20}"]})
+        except (OSError, http.client.HTTPException):
+            pass
+        client.close()
+
+    def check_files(self):
+        for folder, _, names in os.walk(self.root()):
+            for name in names:
+                self.assertTrue(name.endswith(".json"), name)
+                with open(os.path.join(folder, name), encoding="ascii") as file:
+                    self.assertIsInstance(json.load(file), dict, name)
+
+    def test_nothing_acknowledged_is_lost_and_nothing_is_torn(self):
+        for round_number in range(6):
+            port, pid, told = self.start(), self.pid(), []
+            writers = [threading.Thread(target=self.write_until_killed, args=(port, told)) for _ in range(4)]
+            for writer in writers:
+                writer.start()
+            time.sleep(0.02 + 0.037 * round_number)
+            os.kill(pid, signal.SIGKILL)
+            for writer in writers:
+                writer.join()
+            self.wait(lambda: self.command("status").returncode == 1)
+            with self.client() as client:
+                for path in told:
+                    value = client.get(path)
+                    self.assertTrue(len(value) == 4 if path.endswith("/metadata") else value, path)
+                self.assertEqual(sorted({path.split("/")[4] for path in told} - {
+                    run["run_number"] for run in client.get("/flows/Flow/runs")}), [])
+            self.check_files()
+            self.command("stop", check=0)
 
 
 class Hostile(ServiceCase):
