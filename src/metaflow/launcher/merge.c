@@ -24,6 +24,7 @@
 #include "metaflow/launcher/take.h"
 
 #define METADATA_MAX (1 << 20)
+#define CARD_DEPTH_MAX 3
 
 static int open_dir(int dir_fd, const char *name)
 {
@@ -56,24 +57,34 @@ static bool exists(int dir_fd, const char *name)
     return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+struct metadata {
+    int to_fd;
+    bool live; // the sandbox may still be writing: copies
+};
+
 static int take_metadata(int from_fd, const char *name, void *payload)
 {
-    int to_fd = *(int *)payload;
-    if (!exists(to_fd, name) && take_copy(from_fd, name, to_fd, METADATA_MAX) < 0 &&
-        errno == ENOSPC)
-        return -1;
-    return 0;
+    const struct metadata *metadata = payload;
+    if (exists(metadata->to_fd, name))
+        return 0;
+    int failed = metadata->live ? take_copy(from_fd, name, metadata->to_fd, METADATA_MAX)
+                                : take_move(from_fd, name, metadata->to_fd);
+    return failed && errno == ENOSPC ? -1 : 0;
+}
+
+static void take_all_metadata(const struct stage *stage, bool live)
+{
+    cleanup_fd int task_fd = open_dir(stage->fd, "task");
+    cleanup_fd int from_fd = task_fd < 0 ? -1 : open_dir(task_fd, "_meta");
+    cleanup_fd int to_fd = from_fd < 0 ? -1 : make_dir(stage->task_fd, "_meta");
+    struct metadata metadata = {to_fd, live};
+    if (to_fd >= 0)
+        each_entry(from_fd, take_metadata, &metadata);
 }
 
 void merge_metadata(const struct stage *stage)
 {
-    cleanup_fd int task_fd = open_dir(stage->fd, "task");
-    cleanup_fd int from_fd = task_fd < 0 ? -1 : open_dir(task_fd, "_meta");
-    int to_fd = from_fd < 0 ? -1 : make_dir(stage->task_fd, "_meta");
-    if (to_fd < 0)
-        return;
-    each_entry(from_fd, take_metadata, &to_fd);
-    close(to_fd);
+    take_all_metadata(stage, true);
 }
 
 struct blobs {
@@ -147,35 +158,27 @@ static int take_card(int from_fd, const char *name, void *payload)
     return to_fd < 0 ? 0 : each_entry(dir_fd, take_card, &below);
 }
 
-// metaflow/plugins/cards/card_datastore.py keeps a card twice, under these two paths.
+static void step_into(int *fd, int next)
+{
+    close(*fd);
+    *fd = next;
+}
+
+// The task's own place among cards, as metaflow/plugins/cards/card_datastore.py has it.
 static void merge_cards(const struct step_options *options, int new_fd)
 {
-    const char *const steps[] = {"steps", options->step, NULL};
-    for (int with_step = 0; with_step < 2; with_step++) {
-        const char *parts[16] = {options->flow, "runs", options->run};
-        size_t count = 3;
-        for (size_t i = 0; with_step && steps[i]; i++)
-            parts[count++] = steps[i];
-        parts[count++] = "tasks";
-        parts[count++] = options->task_id;
-        int from_fd = open_dir(new_fd, "mf.cards");
-        int to_fd = open(options->cards, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        for (size_t i = 0; i < count && from_fd >= 0 && to_fd >= 0; i++) {
-            int next_from = open_dir(from_fd, parts[i]);
-            int next_to = next_from < 0 ? -1 : make_dir(to_fd, parts[i]);
-            close(from_fd);
-            close(to_fd);
-            from_fd = next_from;
-            to_fd = next_to;
-        }
-        struct cards cards = {to_fd, 3};
-        if (from_fd >= 0 && to_fd >= 0)
-            each_entry(from_fd, take_card, &cards);
+    const char *const parts[] = {options->flow, "runs",  options->run,    "steps",
+                                 options->step, "tasks", options->task_id};
+    cleanup_fd int from_fd = open_dir(new_fd, "mf.cards");
+    cleanup_fd int to_fd = open(options->cards, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < ARRAY_SIZE(parts) && from_fd >= 0 && to_fd >= 0; i++) {
+        step_into(&from_fd, open_dir(from_fd, parts[i]));
         if (from_fd >= 0)
-            close(from_fd);
-        if (to_fd >= 0)
-            close(to_fd);
+            step_into(&to_fd, make_dir(to_fd, parts[i]));
     }
+    struct cards cards = {to_fd, CARD_DEPTH_MAX};
+    if (from_fd >= 0 && to_fd >= 0)
+        each_entry(from_fd, take_card, &cards);
 }
 
 struct attempt {
@@ -220,7 +223,7 @@ int merge_all(const struct stage *stage, const struct step_options *options, str
     cleanup_fd int new_fd = open_dir(stage->fd, "new");
     int code = new_fd < 0 ? err_sys(err, SBX_ERR_IO, errno, "the stage is gone")
                           : merge_blobs(stage, options, new_fd, err);
-    merge_metadata(stage);
+    take_all_metadata(stage, false);
     if (new_fd >= 0 && options->cards)
         merge_cards(options, new_fd);
     return code < 0 ? code : merge_attempt(stage, options, err);

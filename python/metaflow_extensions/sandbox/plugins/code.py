@@ -47,7 +47,7 @@ def lay_out(package, directory):
 
 
 def _unpack(blob, directory):
-    data = blob if isinstance(blob, bytes) else blob.getvalue()
+    data = blob.getvalue() if hasattr(blob, "getvalue") else bytes(blob)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive.getmembers():
             if member.isfile() and member.name.split("/")[0] not in OTHERS:

@@ -8,6 +8,7 @@ import sys
 
 from metaflow.decorators import StepDecorator
 from metaflow.metadata_provider import MetaDatum
+from metaflow.metaflow_config import DATASTORE_LOCAL_DIR
 from metaflow.plugins.datastores.local_storage import LocalStorage
 
 from . import backends, code, environment, host_view, program, settings
@@ -165,7 +166,7 @@ class SandboxDecorator(StepDecorator):
         """Directory of the local datastore, or where the task's metadata passes through."""
         path = LocalStorage.get_datastore_root_from_config(lambda *_, **__: None, create_on_absent=False)
         if path is None:
-            path = os.path.join(self._run.directory, LocalStorage.DATASTORE_DIR)
+            path = os.path.join(self._run.directory, DATASTORE_LOCAL_DIR)
         os.makedirs(path, exist_ok=True)
         return os.path.realpath(path)
 

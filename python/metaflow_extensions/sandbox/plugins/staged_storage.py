@@ -9,6 +9,7 @@ Layer: inside the sandbox. May import Metaflow only.
 """
 import os
 
+from metaflow.metaflow_config import DATASTORE_LOCAL_DIR
 from metaflow.plugins.datastores.local_storage import LocalStorage
 
 
@@ -19,13 +20,13 @@ class StagedLocalStorage(LocalStorage):
         """Path below the datastore's directory. Cards are in a folder of it, which Metaflow looks for from
         the working directory: what counts is what follows the directory's name."""
         place = self.path_join(self.datastore_root, path)
-        return place.rpartition(f"/{self.DATASTORE_DIR}/")[2]
+        return place.rpartition(f"/{DATASTORE_LOCAL_DIR}/")[2]
 
     def _staged(self, path):
         return os.path.join(os.environ["METAFLOW_SANDBOX_STAGE"], self._below(path))
 
     def _real(self, path):
-        return os.path.join(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], self.DATASTORE_DIR,
+        return os.path.join(os.environ["METAFLOW_DATASTORE_SYSROOT_LOCAL"], DATASTORE_LOCAL_DIR,
                             self._below(path))
 
     def full_uri(self, path):
