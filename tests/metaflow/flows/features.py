@@ -75,11 +75,11 @@ class Features(FlowSpec):
         self.next(self.both)
 
     @catch(var="slow")
-    @sandbox(timeout=1)
+    @sandbox(timeout=6)
     @step
     def both(self, inputs):
         if self.alpha & 8:
-            time.sleep(20)
+            time.sleep(60)
         self.merge_artifacts(inputs, exclude=["before", "attempt", "failure"])
         self.failure = str(inputs.fails.failure)
         self.before = inputs.shows.before
