@@ -163,7 +163,7 @@ static int greet(struct agent *agent)
         return -1;
     wire_put_u32(&payload, AGENT_PROTOCOL);
     conn_send_buf(agent, conn, AGENT_READY, &payload);
-    return 0;
+    return conn->closed ? -1 : 0; // else our creator would wait for the greeting for ever
 }
 
 int main(void)

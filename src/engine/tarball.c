@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Archives as images. Under CACHE/images: DIGEST, the unpacked trees; file-KEY, links that tell a
- * known file's digest; file-KEY.new and file-KEY.lock while one is unpacked. Nobody but us may
- * enter: set-user-id programs of an image must mean nothing on this machine. Layer: engine.
+ * known file's digest, and by its time when it was used last; file-KEY.new and file-KEY.lock while
+ * one is unpacked; DIGEST.new while one is removed. Nobody but us may enter: set-user-id programs of
+ * an image must mean nothing on this machine. Layer: engine.
  */
 #include "engine/tarball.h"
 
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -20,10 +22,19 @@
 #include "base/tree.h"
 #include "engine/basetree.h"
 #include "engine/probe.h"
+#include "engine/prune.h"
 #include "engine/statkey.h"
 #include "engine/unpacker.h"
 
 #define KNOWN_SIZE (sizeof("file-.lock") + STATKEY_SIZE)
+
+#define TOUCH_SECONDS 3600
+#define IMAGES_MAX 256
+
+struct images {
+    size_t count;
+    struct prune_item items[IMAGES_MAX];
+};
 
 struct tarball {
     const char *name;
@@ -78,6 +89,15 @@ static int open_file(struct tarball *tarball, const char *path, struct sbx_error
     return 0;
 }
 
+// The link's time tells when the image was used last, to the hour.
+static void touch(const struct tarball *tarball)
+{
+    struct stat info;
+    if (fstatat(tarball->images_fd, tarball->known, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        time(NULL) - info.st_mtim.tv_sec > TOUCH_SECONDS)
+        (void)utimensat(tarball->images_fd, tarball->known, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
 // Whether this very file was unpacked before.
 static bool find_known(struct tarball *tarball)
 {
@@ -90,6 +110,7 @@ static bool find_known(struct tarball *tarball)
     if (fstatat(tarball->images_fd, digest, &info, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
     memcpy(tarball->digest, digest, sizeof(tarball->digest));
+    touch(tarball);
     return true;
 }
 
@@ -148,7 +169,7 @@ static void close_dir(DIR **dir)
 // Removes one leftover, if its lock is free: whoever unpacked there is gone.
 static void sweep_one(int images_fd, const char *aside)
 {
-    char lock_name[KNOWN_SIZE + 8];
+    char lock_name[NAME_MAX + 1];
     size_t length = strlen(aside) - strlen(".new");
     if (length + sizeof(".lock") > sizeof(lock_name))
         return;
@@ -160,22 +181,66 @@ static void sweep_one(int images_fd, const char *aside)
     cachedir_unlock(images_fd, lock_name, &lock);
 }
 
-static void sweep(int images_fd, const char *own)
+static bool ends_new(const char *name)
 {
+    size_t length = strlen(name);
+    return length > 4 && strcmp(name + length - 4, ".new") == 0;
+}
+
+// Notes one image by a link to it; one that several files gave was used when the last of them was.
+static void note_image(int images_fd, const char *link, struct images *images)
+{
+    struct stat info;
+    char digest[SHA256_HEX_SIZE + 1];
+    ssize_t size = readlinkat(images_fd, link, digest, sizeof(digest));
+    if (size != SHA256_HEX_SIZE - 1 || fstatat(images_fd, link, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    digest[size] = '\0';
+    size_t i = 0;
+    while (i < images->count && strcmp(images->items[i].name, digest) != 0)
+        i++;
+    if (i == IMAGES_MAX)
+        return;
+    struct prune_item *item = &images->items[i];
+    snprintf(item->name, sizeof(item->name), "%s", digest);
+    item->used =
+        i < images->count && item->used > info.st_mtim.tv_sec ? item->used : info.st_mtim.tv_sec;
+    images->count += i == images->count;
+}
+
+static void drop_dead_link(int images_fd, const char *link)
+{
+    if (faccessat(images_fd, link, F_OK, 0) < 0 && errno == ENOENT)
+        unlinkat(images_fd, link, 0);
+}
+
+// What killed unpackers left, links to images that are gone, and images that nobody uses.
+static void sweep(const struct cachedir *cache, int images_fd, const char *own)
+{
+    struct cachedir folder = {.fd = images_fd};
+    cleanup_free struct images *images = calloc(1, sizeof(*images));
     int fd = openat(images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cleanup(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir && fd >= 0)
         close(fd);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        size_t length = strlen(entry->d_name);
-        if (strncmp(entry->d_name, "file-", 5) == 0 && length > 9 &&
-            strcmp(entry->d_name + length - 4, ".new") == 0 &&
-            strncmp(entry->d_name, own, strlen(own)) != 0)
-            sweep_one(images_fd, entry->d_name);
+    for (struct dirent *entry; images && dir && (entry = readdir(dir));) {
+        const char *name = entry->d_name;
+        if (strncmp(name, own, strlen(own)) == 0)
+            continue;
+        if (ends_new(name))
+            sweep_one(images_fd, name);
+        else if (strncmp(name, "file-", 5) == 0) {
+            note_image(images_fd, name, images);
+            drop_dead_link(images_fd, name);
+        }
     }
+    if (images && (size_t)snprintf(folder.path, sizeof(folder.path), "%s/images", cache->path) <
+                      sizeof(folder.path))
+        prune_items(&folder, images->items, images->count);
 }
 
-static int unpack_locked(struct tarball *tarball, struct deadline deadline, struct sbx_error *err)
+static int unpack_locked(struct tarball *tarball, const struct cachedir *cache,
+                         struct deadline deadline, struct sbx_error *err)
 {
     char lock_name[KNOWN_SIZE + 8];
     cleanup_fd int lock = -1;
@@ -184,7 +249,7 @@ static int unpack_locked(struct tarball *tarball, struct deadline deadline, stru
     if (rc < 0)
         return rc;
     if (!find_known(tarball)) {
-        sweep(tarball->images_fd, tarball->known);
+        sweep(cache, tarball->images_fd, tarball->known);
         rc = unpack(tarball, lock, deadline, err);
     }
     cachedir_unlock(tarball->images_fd, lock_name, &lock);
@@ -199,7 +264,7 @@ int tarball_open(const char *name, const char *path, const struct cachedir *cach
     if (rc == 0)
         rc = open_file(&tarball, path, err);
     if (rc == 0 && !find_known(&tarball))
-        rc = unpack_locked(&tarball, deadline, err);
+        rc = unpack_locked(&tarball, cache, deadline, err);
     if (rc < 0)
         return rc;
     char tree[PATH_MAX];

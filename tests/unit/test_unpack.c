@@ -613,6 +613,48 @@ static void killed_unpackers_leave_nothing(void **state)
     }
 }
 
+// The link that tells of an image: its time is when the image was used last.
+static void set_last_use(const struct fixture *f, const char *tree, int days_ago)
+{
+    const struct timespec used = {.tv_sec = time(NULL) - days_ago * 24 * 3600};
+    const struct timespec times[2] = {used, used};
+    DIR *dir = opendir(f->images);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        char digest[128] = "";
+        ssize_t size = readlinkat(dirfd(dir), entry->d_name, digest, sizeof(digest) - 1);
+        if (size > 0 && strcmp(strrchr(tree, '/') + 1, digest) == 0)
+            utimensat(dirfd(dir), entry->d_name, times, AT_SYMLINK_NOFOLLOW);
+    }
+    closedir(dir);
+}
+
+static void old_images_go(void **state)
+{
+    struct fixture *f = *state;
+    char trees[7][512];
+    setenv("SANDBOXES_RUNTIME_DIR", f->base, 1); // where living sandboxes would be
+    for (int i = 0; i < 7; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "only-in-%d", i);
+        struct tar_writer tar = begin(f);
+        tar_put(&tar, &(struct tar_entry)FILE_ENTRY(name));
+        end(&tar);
+        open_good(f, trees[i]);
+        // The first was used again yesterday.
+        set_last_use(f, trees[i], i == 0 ? 1 : 40 - i);
+    }
+    struct tar_writer tar = begin(f);
+    end(&tar);
+    char last[512];
+    open_good(f, last); // unpacks, and looks after the old ones
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(access(trees[i], F_OK), i == 0 || i >= 5 ? 0 : -1);
+    assert_int_equal(access(last, F_OK), 0);
+    make_large(f);
+    open_good(f, last); // and after the links to them, but for the one that goes just now
+    assert_int_equal(count_entries(f->images), 4 + 5);
+}
+
 static void a_cancelled_call_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -647,6 +689,7 @@ int main(void)
         TEST(a_second_start_does_not_unpack),
         TEST(many_at_once_unpack_once),
         TEST(killed_unpackers_leave_nothing),
+        TEST(old_images_go),
         TEST(a_cancelled_call_leaves_nothing),
     };
     return cmocka_run_group_tests_name("unpack", tests, NULL, NULL);
