@@ -68,9 +68,9 @@ static void choose_subordinate(struct jail_ids *ids)
     ids->sub_count = uids < gids ? uids : gids;
 }
 
-int ids_open_limits(void)
+int ids_open_limits(const struct jail *jail)
 {
-    return open("/proc/sys/user", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return openat(jail->sysctl_fd, "user", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 void ids_forbid_nesting(int limits_fd)

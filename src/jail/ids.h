@@ -21,9 +21,8 @@ int ids_map_self(const struct jail *jail, struct sbx_error *err);
 int ids_map_subordinate(const struct jail *jail, pid_t pid, struct sbx_error *err);
 
 // No user namespaces below the caller's, which must be the sandbox's by then: seccomp refuses them
-// too, this holds even without it. limits_fd is from ids_open_limits(), while the machine's /proc
-// was there.
-int ids_open_limits(void);
+// too, this holds even without it. limits_fd is from ids_open_limits(), before.
+int ids_open_limits(const struct jail *jail);
 void ids_forbid_nesting(int limits_fd);
 
 // Forks a process that only holds a new user namespace until it is killed. -1 and errno on failure.

@@ -15,6 +15,7 @@
 
 #include "base/caps.h"
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "jail/ids.h"
 #include "jail/landlock.h"
 #include "jail/link.h"
@@ -58,10 +59,12 @@ static int share_network(struct jail *jail, pid_t pid, int link_fd, struct sbx_e
     return 0;
 }
 
-static int enter_network(int netns_fd, struct sbx_error *err)
+static int enter_network(const struct jail *jail, int netns_fd, struct sbx_error *err)
 {
     if (setns(netns_fd, CLONE_NEWNET) < 0)
         return jail_fail(err, "network namespace", "cannot enter the network namespace");
+    // Low ports for everybody inside: nobody there holds a capability over this namespace.
+    (void)fd_write_file(jail->sysctl_fd, "net/ipv4/ip_unprivileged_port_start", "0");
     return 0;
 }
 
@@ -167,10 +170,10 @@ static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
         return lost_monitor(err);
     int netns_fd = jail->privileged ? fds[GO_NETNS] : jail->shared->netns_fd;
     jail->has_cgroup |= count > GO_ENTRIES;
-    cleanup_fd int limits_fd = ids_open_limits();
+    cleanup_fd int limits_fd = ids_open_limits(jail);
     int code = enter_cgroups(fds + GO_ENTRIES, count - GO_ENTRIES, err);
     if (code == 0 && jail->spec.network != SBX_NETWORK_HOST)
-        code = enter_network(netns_fd, err);
+        code = enter_network(jail, netns_fd, err);
     if (code == 0)
         code = mounts_enter(err);
     prefer_agent(jail);

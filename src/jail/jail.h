@@ -71,6 +71,7 @@ struct jail {
     int control_fd;  // monitor's listening socket
     int agent_fd;    // the agent's program
     int userns_fd;   // the sandbox's user namespace, with real root only
+    int sysctl_fd;   // init: /proc/sys of the sandbox's own /proc, writable
     int device_fd;   // layer-2 device of the sandbox's network, -1 if none
     int init_pidfd;
     pid_t init_pid;

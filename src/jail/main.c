@@ -322,6 +322,7 @@ static int run_monitor(void *unused)
                         .control_fd = -1,
                         .agent_fd = -1,
                         .userns_fd = -1,
+                        .sysctl_fd = -1,
                         .device_fd = -1,
                         .init_pidfd = -1};
     struct monitor monitor;

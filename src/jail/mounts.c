@@ -264,13 +264,25 @@ static int protect_sysctls(struct sbx_error *err)
                                NULL, err);
 }
 
-static int mount_proc(struct sbx_error *err)
+/*
+ * For the few sysctls of ours, before they are read-only. Not the host's /proc: there the entries
+ * of all sandboxes' namespaces have the same names, and the kernel looks through them one by one.
+ */
+static int open_sysctls(struct jail *jail, struct sbx_error *err)
+{
+    jail->sysctl_fd = open(ROOT "/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return jail->sysctl_fd < 0 ? jail_fail(err, "proc", "cannot open /proc/sys") : 0;
+}
+
+static int mount_proc(struct jail *jail, struct sbx_error *err)
 {
     int code =
         do_mount("proc", "proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, err);
     if (code < 0)
         return code;
     code = mask_proc(err);
+    if (code == 0)
+        code = open_sysctls(jail, err);
     return code < 0 ? code : protect_sysctls(err);
 }
 
@@ -338,7 +350,7 @@ static int mount_users(const struct jail *jail, const int *fds, struct sbx_error
     return code;
 }
 
-int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err)
+int mounts_build(struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err)
 {
     if (fd_count != jail->spec.layer_count + jail->spec.mount_count)
         return err_set(err, SBX_ERR_BUG, "the jail lost a descriptor of a layer");
@@ -346,7 +358,7 @@ int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struc
     if (code == 0)
         code = mount_layers(jail, fds, err);
     if (code == 0)
-        code = mount_proc(err);
+        code = mount_proc(jail, err);
     if (code == 0)
         code = mount_devices(jail, err);
     return code < 0 ? code : mount_users(jail, fds, err);

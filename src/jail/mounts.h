@@ -19,7 +19,7 @@ int mounts_prepare(const struct jail *jail, int ret_fds[JAIL_LAYERS_MAX], size_t
 int mounts_open_disk(const struct jail *jail, struct sbx_error *err);
 
 // Builds the whole tree there.
-int mounts_build(const struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err);
+int mounts_build(struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err);
 
 // Makes it the root; nothing of the old one stays reachable.
 int mounts_enter(struct sbx_error *err);

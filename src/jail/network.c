@@ -114,13 +114,6 @@ static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
     return code < 0 ? code : add_default_route(fd, err);
 }
 
-// Low ports and ping sockets for everybody inside: nobody there holds a capability over this
-// namespace.
-static void open_sysctls(void)
-{
-    (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-}
-
 static int build(struct jail *jail, struct sbx_error *err)
 {
     if (unshare(CLONE_NEWNET) < 0)
@@ -133,7 +126,6 @@ static int build(struct jail *jail, struct sbx_error *err)
         code = add_device(jail->shared, fd, err);
     if (code < 0)
         return code;
-    open_sysctls();
     jail->shared->netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (jail->shared->netns_fd < 0)
         return jail_fail(err, STAGE, "cannot open /proc/self/ns/net");
