@@ -54,7 +54,7 @@ bool box_is_paused(const struct box *box)
 static int refuse_paused(const struct box *box, struct sbx_error *err)
 {
     err_set(err, SBX_ERR_CONFLICT, "sandbox %s is paused", box->id);
-    err_hint(err, "resume it first: sandboxes resume %s", box->id);
+    err_hint(err, "resume it first, by sbx_sandbox_resume() or as its provider does");
     return SBX_ERR_CONFLICT;
 }
 
