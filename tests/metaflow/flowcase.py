@@ -51,7 +51,8 @@ class FlowCase(unittest.TestCase):
             os.mkdir(os.path.join(cls.base, name), 0o700)
         keep = {k: v for k, v in os.environ.items()
                 if not k.startswith(("METAFLOW_", "AWS_", "PYTHON", "XDG_", "SANDBOXES_"))}
-        cls.env = {**keep, "HOME": cls.home, "METAFLOW_USER": "tester", "NO_COLOR": "1",
+        cls.env = {**keep, "HOME": cls.home, "METAFLOW_USER": "tester",
+                   "METAFLOW_CLIENT_CACHE_PATH": os.path.join(cls.base, "client"), "NO_COLOR": "1",
                    "XDG_RUNTIME_DIR": os.path.join(cls.base, "run"),
                    "XDG_CACHE_HOME": os.path.join(cls.base, "cache"),
                    "TMPDIR": os.path.join(cls.base, "tmp"),

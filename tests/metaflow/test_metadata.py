@@ -19,10 +19,10 @@ class Relay(flowcase.FlowCase):
                             "METAFLOW_SERVICE_AUTH_KEY": flowcase.CANARY}
 
     def test_all_that_a_task_registers_arrives_once(self):
-        self.flow("readme.py", "run", env=self.service_env)
+        output = self.flow("readme.py", "run", env=self.service_env)
         fields = [record["field_name"] for record, _ in self.service.told("metadata", "remote")]
         for field in ("attempt", "attempt-done", "attempt_ok", "sandbox-id", "ds-type"):
-            self.assertEqual(1, fields.count(field), fields)
+            self.assertEqual(1, fields.count(field), f"{fields}\n{output}")
         artifacts = [record["name"] for record, _ in self.service.told("artifact", "remote")]
         self.assertIn("msg", artifacts)
         self.assertEqual(len(artifacts), len(set(artifacts)))

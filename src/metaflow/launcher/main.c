@@ -121,9 +121,12 @@ static int run_staged(const struct step_options *options, struct step_run *run,
     run->stage = &stage;
     if (code == 0)
         code = forward_start(options, &stage, &forward, err);
-    if (code == 0)
-        code = take_over(options, run, run_until_told(run, err), err);
-    forward_end(&forward);
+    bool started = code == 0;
+    if (started)
+        code = run_until_told(run, err);
+    forward_end(&forward); // it reads the records that are moved away now
+    if (started)
+        code = take_over(options, run, code, err);
     stage_close(&stage);
     return code;
 }

@@ -8,11 +8,16 @@ from metaflow import (FlowSpec, IncludeFile, Parameter, card, catch, current, en
                       sandbox, step, timeout)
 
 
+# An ordinary user may have no cgroup, and what is asked for and can't be held is an error.
+LIMITS = {"cpu": 2, "memory": 512} if os.geteuid() == 0 else {}
+RESOURCES = {"cpu": 1, "memory": 600} if os.geteuid() == 0 else {"cpu": 1, "memory": 1024}
+
+
 class Features(FlowSpec):
     alpha = Parameter("alpha", default=3)
     text = IncludeFile("text", default="note.txt")
 
-    @sandbox(cpu=2, memory=512, env={"FROM_DECORATOR": "it's \"quoted\"\n$HOME"})
+    @sandbox(**LIMITS, env={"FROM_DECORATOR": "it's \"quoted\"\n$HOME"})
     @step
     def start(self):
         self.home = os.path.expanduser("~")
@@ -25,7 +30,7 @@ class Features(FlowSpec):
         self.next(self.each, foreach="items")
 
     @environment(vars={"FROM_ENVIRONMENT": "yes"})
-    @resources(cpu=1, memory=600)
+    @resources(**RESOURCES)
     @sandbox
     @step
     def each(self):
