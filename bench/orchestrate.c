@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pools and fan-out: ten slow creations side by side, acquiring warm sandboxes, hundreds at once.
-// usage: orchestrate [COUNT]
+// usage: orchestrate [COUNT [PARALLEL]]
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #define WARM 2000
 
 static struct sbx_error err;
+static struct sbx_many many = SBX_MANY_INIT;
 
 static void need(int code)
 {
@@ -106,12 +107,12 @@ static void fan_out(struct sbx_manager *manager, size_t count)
     struct sbx_spec spec = SBX_SPEC_INIT;
     spec.lifetime = SBX_LIFETIME_TIED;
     uint64_t began = bench_now();
-    need(sbx_create_many(manager, &spec, 1, count, NULL, NULL, made, &err));
+    need(sbx_create_many(manager, &spec, 1, count, &many, NULL, made, &err));
     double created = milliseconds(began);
     for (size_t i = 0; i < count; i++)
         sandboxes[i] = made[i].sandbox;
     began = bench_now();
-    need(sbx_destroy_many(sandboxes, count, NULL, NULL, NULL, &err));
+    need(sbx_destroy_many(sandboxes, count, &many, NULL, NULL, &err));
     printf("%zu local sandboxes at once: made in %.0f ms (%.0f a second), ended in %.0f ms\n",
            count, created, (double)count * 1000 / created, milliseconds(began));
     free(made);
@@ -127,7 +128,7 @@ static void run_many(struct sbx_manager *manager, size_t count)
     for (size_t i = 0; i < count; i++)
         jobs[i].exec = &exec;
     uint64_t began = bench_now();
-    need(sbx_run_many(manager, jobs, count, NULL, NULL, ran, &err));
+    need(sbx_run_many(manager, jobs, count, &many, NULL, ran, &err));
     printf("%zu times create, echo hi, destroy: %.0f ms\n", count, milliseconds(began));
     sbx_ran_deinit(ran, count);
     free(jobs);
@@ -137,6 +138,7 @@ static void run_many(struct sbx_manager *manager, size_t count)
 int main(int argc, char **argv)
 {
     size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 500;
+    many.parallel = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
     struct sbx_client_options options = SBX_CLIENT_OPTIONS_INIT;
     struct sbx_client *client;
     struct sbx_manager *manager;
