@@ -67,7 +67,8 @@ SBX_API int sbx_run_many(struct sbx_manager *manager, const struct sbx_job *jobs
 SBX_API void sbx_ran_deinit(struct sbx_ran *ran, size_t count);
 
 /* Destroys and frees all of them (NULL entries are fine). One that is gone already counts as
- * destroyed. ret_errors (may be NULL) receives one error an entry, with code 0 for success. */
+ * destroyed. ret_errors (may be NULL) receives one error an entry, with code 0 for success. After
+ * INVALID and NOMEM nothing was done. */
 SBX_API int sbx_destroy_many(struct sbx_sandbox *const *sandboxes, size_t count,
                              const struct sbx_many *options, const struct sbx_call *call,
                              struct sbx_error *ret_errors, struct sbx_error *err);

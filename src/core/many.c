@@ -173,13 +173,13 @@ int sbx_create_many(struct sbx_manager *manager, const struct sbx_spec *specs, s
     int code = begin(manager, true, count, ret_made, options, call, &creation.many, err);
     if (code == 0)
         code = check_specs(specs, spec_count, count, err);
-    if (code < 0)
+    if (code < 0 || !count)
         return code;
     memset(ret_made, 0, count * sizeof(*ret_made));
     uint32_t width = creation.many.options.parallel;
     crew_run(count, width, create_one, &creation);
     struct errors errors = {(const char *)&ret_made[0].err, sizeof(*ret_made), count};
-    code = count ? sum_up(&errors, err) : 0;
+    code = sum_up(&errors, err);
     if (code < 0 && atomic_load(&creation.many.stop))
         crew_run(count, width, undo_one, &creation);
     return code;
@@ -265,12 +265,12 @@ int sbx_run_many(struct sbx_manager *manager, const struct sbx_job *jobs, size_t
     int code = begin(manager, true, count, ret_ran, options, call, &running.many, err);
     if (code == 0)
         code = check_jobs(jobs, count, err);
-    if (code < 0)
+    if (code < 0 || !count)
         return code;
     memset(ret_ran, 0, count * sizeof(*ret_ran));
     crew_run(count, running.many.options.parallel, run_one, &running);
     struct errors errors = {(const char *)&ret_ran[0].err, sizeof(*ret_ran), count};
-    return count ? sum_up(&errors, err) : 0;
+    return sum_up(&errors, err);
 }
 
 void sbx_ran_deinit(struct sbx_ran *ran, size_t count)
@@ -311,8 +311,8 @@ int sbx_destroy_many(struct sbx_sandbox *const *sandboxes, size_t count,
     int code = begin(NULL, false, count, sandboxes, options, call, &destruction.many, err);
     if (code < 0)
         return code;
-    cleanup_free struct sbx_error *own = calloc(count + 1, sizeof(*own));
-    if (!own)
+    cleanup_free struct sbx_error *own = ret_errors ? NULL : calloc(count + 1, sizeof(*own));
+    if (!ret_errors && !own)
         return err_nomem(err);
     destruction.errors = ret_errors ? ret_errors : own;
     memset(destruction.errors, 0, count * sizeof(*own));

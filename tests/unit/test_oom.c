@@ -125,6 +125,66 @@ static int use_sandbox(struct sbx_client *client)
     return code;
 }
 
+static int use_many(struct sbx_manager *manager)
+{
+    struct sbx_pair pair = {"k", "v"};
+    struct sbx_spec spec = SBX_SPEC_INIT;
+    struct sbx_made made[2];
+    struct sbx_sandbox *sandboxes[2];
+    struct sbx_error errors[2];
+    spec.labels = &pair;
+    spec.label_count = 1;
+    int code = sbx_create_many(manager, &spec, 1, 2, NULL, NULL, made, &err);
+    if (code < 0 && !made[0].sandbox && !made[1].sandbox)
+        return code;
+    for (int i = 0; i < 2; i++)
+        sandboxes[i] = made[i].sandbox;
+    int ended = sbx_destroy_many(sandboxes, 2, NULL, NULL, errors, code ? NULL : &err);
+    return code < 0 ? code : ended;
+}
+
+static int use_pool(struct sbx_manager *manager)
+{
+    struct sbx_pair pairs[] = {{"k", "v"}, {"a", "b"}};
+    struct sbx_spec spec = SBX_SPEC_INIT, other = SBX_SPEC_INIT;
+    struct sbx_pool_options options = SBX_POOL_OPTIONS_INIT;
+    struct sbx_pool *pool;
+    struct sbx_sandbox *sandbox;
+    spec.labels = pairs;
+    spec.label_count = 2;
+    other.env = pairs;
+    other.env_count = 2;
+    options.spec = &spec;
+    options.flags = SBX_POOL_REUSE;
+    int code = sbx_pool_open(manager, &options, &pool, &err);
+    if (code < 0)
+        return code;
+    for (int i = 0; i < 3 && code == 0; i++) {
+        code = sbx_pool_acquire(pool, i < 2 ? NULL : &other, NULL, &sandbox, &err);
+        if (code == 0)
+            code = sbx_pool_release(pool, sandbox, 0, &err);
+    }
+    sbx_pool_close(pool);
+    return code;
+}
+
+static int use_manager(struct sbx_client *client)
+{
+    static const char *const names[] = {"modal", "fake"};
+    struct sbx_manager_options options = SBX_MANAGER_OPTIONS_INIT;
+    struct sbx_manager *manager;
+    options.providers = names;
+    options.provider_count = 2;
+    int code = sbx_manager_open(client, &options, &manager, &err);
+    if (code < 0)
+        return code;
+    code = use_pool(manager);
+    if (code == 0)
+        code = use_many(manager);
+    sbx_manager_close(manager);
+    return code;
+}
+
 static int go_round(void)
 {
     struct sbx_client_options options = SBX_CLIENT_OPTIONS_INIT;
@@ -134,6 +194,8 @@ static int go_round(void)
     if (code < 0)
         return code;
     code = use_sandbox(client);
+    if (code == 0)
+        code = use_manager(client);
     sbx_client_close(client);
     return code;
 }
