@@ -40,7 +40,7 @@ class Commands(ServiceCase):
         self.assertIn(b"metaflow-local-service running at http://127.0.0.1:", done.stderr)
         self.command("status", check=1)
         self.command("run", "sh", "-c", "kill -9 $$", check=137)
-        self.command("run", "no-such-program", check=127)
+        self.command("run", "no-such-program", check=127, PATH="/usr/bin:/bin")
         self.command("run", "/etc", check=126)
         self.command("run", check=2)
         self.command("dance", check=2)
