@@ -67,11 +67,14 @@ static void fail(struct httpd_request *request, unsigned status, const char *mes
     httpd_reply(request, status, "application/json", text ? text : "{}", text ? strlen(text) : 2);
 }
 
+// Takes as long for every wrong key of the right length.
 static bool keys_equal(const char *given, const char *key)
 {
     size_t size = strlen(key);
-    unsigned differs = strlen(given) != size;
-    for (size_t i = 0; i < size && !differs; i++)
+    unsigned differs = 0;
+    if (strlen(given) != size)
+        return false;
+    for (size_t i = 0; i < size; i++)
         differs |= (unsigned)(given[i] ^ key[i]);
     return !differs;
 }

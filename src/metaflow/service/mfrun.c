@@ -11,10 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 
 #define RESTARTS_MAX 20
 #define OWN_FAILURE 125
+#define NO_PROXY_MAX 65536
 
 extern char **environ;
 
@@ -37,6 +39,17 @@ static void wanted_signals(sigset_t *ret_signals)
         sigaddset(ret_signals, forwarded[i]);
 }
 
+// The client would send even what is for this machine to a proxy, if one is set.
+static int avoid_proxy(struct sbx_error *err)
+{
+    const char *before = getenv("no_proxy");
+    before = before && *before ? before : getenv("NO_PROXY");
+    cleanup_buf struct buf value = BUF_INIT(NO_PROXY_MAX);
+    buf_printf(&value, "%s%s127.0.0.1", before ? before : "", before && *before ? "," : "");
+    const char *text = buf_text(&value);
+    return text && setenv("no_proxy", text, 1) == 0 ? 0 : err_nomem(err);
+}
+
 static int set_environment(const struct run *run, struct sbx_error *err)
 {
     char url[64];
@@ -44,7 +57,9 @@ static int set_environment(const struct run *run, struct sbx_error *err)
     if (setenv("METAFLOW_SERVICE_URL", url, 1) < 0 ||
         setenv("METAFLOW_DEFAULT_METADATA", "service", 1) < 0)
         return err_nomem(err);
-    return 0;
+    bool proxy =
+        getenv("http_proxy") || getenv("HTTP_PROXY") || getenv("all_proxy") || getenv("ALL_PROXY");
+    return proxy ? avoid_proxy(err) : 0;
 }
 
 static int spawn_program(struct run *run, char *const *command, struct sbx_error *err)

@@ -93,7 +93,8 @@ int mfserve_run(const struct mfserve *serve)
 #ifdef M_ARENA_MAX
     mallopt(M_ARENA_MAX, ARENAS);
 #endif
-    struct mfservice service = {.key = getenv("METAFLOW_SERVICE_AUTH_KEY")};
+    const char *key = getenv("METAFLOW_SERVICE_AUTH_KEY");
+    struct mfservice service = {.key = key && *key ? key : NULL};
     struct sbx_error err;
     int code = mfstore_open(serve->root, &service.store, &err);
     if (code == 0) {

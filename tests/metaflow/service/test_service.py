@@ -46,6 +46,14 @@ class Commands(ServiceCase):
         self.command("dance", check=2)
         self.command("start", "--port", "99999", check=2)
 
+    def test_a_proxy_is_not_asked_for_the_service(self):
+        script = 'echo "$no_proxy"'
+        self.assertEqual(b"\n", self.command("run", "sh", "-c", script, check=0).stdout)
+        done = self.command("run", "sh", "-c", script, check=0, http_proxy="http://127.0.0.1:1")
+        self.assertEqual(b"127.0.0.1\n", done.stdout)
+        done = self.command("run", "sh", "-c", script, check=0, HTTP_PROXY="http://127.0.0.1:1", NO_PROXY="a,b")
+        self.assertEqual(b"a,b,127.0.0.1\n", done.stdout)
+
     def test_options_after_the_program_are_its_own(self):
         done = self.command("run", "--idle-timeout", "60", "echo", "--port", "1", "--", "--help", check=0)
         self.assertEqual(b"--port 1 -- --help\n", done.stdout)
