@@ -301,7 +301,7 @@ int sbx_client_open(const struct sbx_client_options *options, struct sbx_client 
     return 0;
 }
 
-// With the provider's lock held.
+// The rest of a table of which the registry has the first lines. With the provider's lock held.
 static int load_locked(struct provider *provider, struct sbx_error *err)
 {
     const struct sbx_provider_ops *ops;

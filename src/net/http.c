@@ -297,11 +297,6 @@ const struct buf *http_headers(const struct http_stream *stream)
     return &stream->headers;
 }
 
-uint64_t http_stream_number(const struct http_stream *stream)
-{
-    return stream->number;
-}
-
 // Takes all that has come, when the reader has used up what he had. With the lock held.
 static bool take_ready(struct http_stream *stream)
 {

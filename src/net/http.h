@@ -106,5 +106,3 @@ static inline void http_stream_cleanup(struct http_stream **stream)
     http_stream_close(*stream);
 }
 #define cleanup_stream cleanup(http_stream_cleanup)
-// Numbers for people: this exchange in the log.
-uint64_t http_stream_number(const struct http_stream *stream);

@@ -77,14 +77,14 @@ class Requests(Case):
                           "envVars": {"A": "1"}, "allow_internet_access": False}, body)
 
     def test_lists_page_by_page_with_the_labels_encoded_twice(self):
-        pages = [Answer(200, [LISTED], {"X-Next-Token": "n/1="}),
-                 Answer(200, [{**LISTED, "sandboxID": "i" + "z" * 20}, {**LISTED, "metadata": {"a": "other"}}])]
+        box = {**LISTED, "metadata": {"a": "b &/%"}}
+        pages = [Answer(200, [box], {"X-Next-Token": "n/1="}),
+                 Answer(200, [{**box, "sandboxID": "i" + "z" * 20}, {**box, "metadata": {"a": "other"}}])]
         self.routes.append(("GET", "/v2/sandboxes", lambda asked: pages[1 if "nextToken" in asked.query else 0]))
-        result = self.command("list", "--json", "-p", "e2b", "--label", "a=b", "--label", "x y&=%") \
-            if False else self.command("list", "--json", "-p", "e2b", "--label", "a=b")
+        result = self.command("list", "--json", "-p", "e2b", "--label", "a=b &/%")
         self.assertEqual([ID, "i" + "z" * 20], [box["id"] for box in json.loads(result.stdout)], result)
         first, second = self.server.asked
-        self.assertEqual(("a=b", "100", "running,paused"),
+        self.assertEqual(("a=b%20%26%2F%25", "100", "running,paused"),
                          tuple(first.query[k] for k in ("metadata", "limit", "state")))
         self.assertEqual("n/1=", second.query["nextToken"])
 
