@@ -28,6 +28,7 @@ static void request_free(struct httpd_request *request)
         free(request->headers[i].name);
         free(request->headers[i].value);
     }
+    free(request->empty_part);
     buf_deinit(&request->body);
     free(request->uri);
     free(request->path);

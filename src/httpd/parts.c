@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies in parts (RFC 7578), read by libmicrohttpd as they come. Layer: httpd.
+#include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "httpd/request.h"
 
 #define PARTS_BUFFER (32 * 1024) // also the longest names
 
+// Of the same part as the piece before, which had no data: libmicrohttpd may tell of a part first
+// without any, and then from its beginning.
+static bool goes_on(const struct httpd_request *request, const char *part)
+{
+    return request->empty_part && strcmp(request->empty_part, part) == 0;
+}
+
 static enum MHD_Result take_piece(void *cls, enum MHD_ValueKind kind, const char *key,
                                   const char *file_name, const char *type, const char *encoding,
                                   const char *data, uint64_t offset, size_t size)
 {
     struct httpd_request *request = cls;
-    // A part may be told of first without any data, and then from its beginning.
-    struct httpd_part part = {key, file_name, data, size,
-                              offset == 0 && !(request->part_open && size > 0)};
-    request->part_open = offset == 0 && size == 0;
+    cleanup_free char *name = NULL;
+    if (asprintf(&name, "%s\n%s", key ? key : "", file_name ? file_name : "") < 0) {
+        name = NULL;
+        return MHD_NO;
+    }
+    struct httpd_part part = {key, file_name, data, size, offset == 0 && !goes_on(request, name)};
+    free(request->empty_part);
+    request->empty_part = offset == 0 && size == 0 ? steal_ptr(name) : NULL;
     return request->take_part(request->sink_payload, &part) < 0 ? MHD_NO : MHD_YES;
 }
 

@@ -72,7 +72,7 @@ void job_unref(struct job *job)
         job_free(job);
 }
 
-static struct job *ref(struct job *job)
+struct job *job_ref(struct job *job)
 {
     pthread_mutex_lock(&job->lock);
     job->refs++;
@@ -148,7 +148,7 @@ static int start_pump(struct job *job, struct sbx_error *err)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, THREAD_STACK);
-    int failed = pthread_create(&id, &attributes, pump, ref(job));
+    int failed = pthread_create(&id, &attributes, pump, job_ref(job));
     pthread_attr_destroy(&attributes);
     if (failed == 0)
         return 0;
@@ -176,7 +176,7 @@ static struct job *job_new(struct place *box)
 
 static void enlist(struct place *box, struct job *job)
 {
-    ref(job);
+    job_ref(job);
     pthread_mutex_lock(&box->lock);
     job->next = box->jobs;
     box->jobs = job;
@@ -222,7 +222,7 @@ int job_find(struct place *box, uint32_t pid, const char *tag, struct job **ret_
     while (job && (tag ? !job->about.tag || strcmp(job->about.tag, tag) != 0 : job->pid != pid))
         job = job->next;
     if (job)
-        *ret_task = ref(job);
+        *ret_task = job_ref(job);
     pthread_mutex_unlock(&box->lock);
     if (job)
         return 0;
@@ -245,7 +245,7 @@ size_t job_all(struct place *box, struct job **ret_tasks, size_t most)
     pthread_mutex_lock(&box->lock);
     for (struct job *job = box->jobs; job && count < most; job = job->next)
         if (!has_ended(job))
-            ret_tasks[count++] = ref(job);
+            ret_tasks[count++] = job_ref(job);
     pthread_mutex_unlock(&box->lock);
     return count;
 }
@@ -300,7 +300,7 @@ int job_listen(struct job *job, struct listener **ret_listener, struct sbx_error
     struct listener *listener = calloc(1, sizeof(*listener));
     if (!listener)
         return err_nomem(err);
-    listener->job = ref(job);
+    listener->job = job_ref(job);
     listener->last = &listener->first;
     pthread_mutex_lock(&job->lock);
     listener->next = job->listeners;

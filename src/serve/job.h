@@ -44,6 +44,7 @@ int job_find(struct place *box, uint32_t pid, const char *tag, struct job **ret_
              struct sbx_error *err);
 // Running ones, each with a reference. Number of them, at most `most`.
 size_t job_all(struct place *box, struct job **ret_tasks, size_t most);
+struct job *job_ref(struct job *job);
 void job_unref(struct job *job);
 static inline void job_cleanup(struct job **job)
 {

@@ -1,10 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
-// Daytona's sessions (shells that keep their state) and terminals of a sandbox. Layer: serve.
+/*
+ * Daytona's sessions: a shell each, which keeps its directory and variables between commands, and
+ * terminals. A command is one line for the shell; behind it the shell writes a mark that nobody can
+ * guess to both streams, the one on stdout with the exit status. A line is parsed before it runs,
+ * so a command that reads its input gets what the client sends, never the next command. Layer:
+ * serve.
+ */
 #pragma once
 
+#include "serve/job.h"
 #include "serve/place.h"
 
+#define SESSION_NAME_SIZE 128
+#define SESSIONS_MAX 256          // a sandbox
+#define SESSION_COMMANDS_MAX 1000 // a session
+#define SESSION_LOG_MAX (16 * 1024 * 1024)
+
+enum command_state { COMMAND_WAITS, COMMAND_RUNS, COMMAND_ENDED };
+
+struct session_command {
+    struct session_command *next;
+    char id[20];
+    char *text; // owned
+    enum command_state state;
+    int exit_code;
+    bool out_done, err_done;
+    struct buf log; // pieces, each after three bytes 1 (stdout) or 2 (stderr)
+    uint32_t last;  // stream of the last piece
+};
+
+struct session {
+    struct session *next; // place->sessions, guarded by place->lock
+    struct place *box;    // borrowed: jobs hold it
+    char name[SESSION_NAME_SIZE];
+    bool terminal;
+    // Of terminals.
+    struct pairlist env;
+    char cwd[1024];
+    uint16_t rows, cols;
+    int64_t created_ms;
+    pthread_mutex_t lock; // guards what follows
+    pthread_cond_t changed;
+    unsigned refs;
+    struct job *job; // NULL until it is needed and after the shell has ended
+    struct listener *listener;
+    char mark[40];
+    struct session_command *commands, **last_command;
+    size_t command_count;
+    struct buf carry[2]; // ends of streams that may be the beginning of a mark
+    bool closed;
+};
+
+// Both with a reference. CONFLICT, QUOTA; NOT_FOUND.
+int session_new(struct place *box, const char *name, bool terminal, struct session **ret_session,
+                struct sbx_error *err);
+int session_find(struct place *box, const char *name, bool terminal, struct session **ret_session,
+                 struct sbx_error *err);
+size_t session_all(struct place *box, bool terminal, struct session **ret_sessions, size_t most);
+void session_unref(struct session *session);
+static inline void session_cleanup(struct session **session)
+{
+    if (*session)
+        session_unref(*session);
+}
+#define cleanup_session cleanup(session_cleanup)
+
+// Ends what runs in it, and forgets it.
+void session_close(struct session *session);
 void sessions_end(struct place *box);
+
+// Puts a command behind those that wait. It stays the session's.
+int session_run(struct session *session, const char *text, struct session_command **ret_command,
+                struct sbx_error *err);
+// Waits until the command has more log than `at`, has ended, or for timeout_ms. Under the lock.
+void session_wait(struct session *session, const struct session_command *command, size_t at,
+                  int timeout_ms);
+struct session_command *session_command(struct session *session, const char *id); // under the lock
+
+// Starts the terminal's shell if it does not run.
+int session_open_terminal(struct session *session, struct sbx_error *err);
 
 // Daytona's stop: everything that runs ends, files stay.
 int session_stop_box(struct place *box, struct sbx_error *err);

@@ -53,6 +53,14 @@ const struct httpd_site *sites_select(struct httpd_request *request)
     const char *path = httpd_path(request);
     if (sites_target(request, id, &port))
         return &e2b_envd_site;
+    if (begins(path, "/api/config") || begins(path, "/api/health"))
+        return &daytona_open_site;
+    if (begins(path, "/api"))
+        return &daytona_api_site;
+    if (begins(path, "/toolbox"))
+        return &toolbox_site;
+    if (begins(path, "/metrics"))
+        return &admin_site;
     if (begins(path, "/health"))
         return &e2b_open_site;
     return &e2b_api_site;

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What `sandboxes serve` costs, measured by a client that does nothing besides: python3 bench/serve.py BUILD"""
+import http.client
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/serve"))
+os.environ.setdefault("BUILD", os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build"))
+import servecase  # noqa: E402
+
+SECONDS = float(os.environ.get("SECONDS", "10"))
+ALIVE = int(os.environ.get("ALIVE", "100"))
+MIB = int(os.environ.get("MIB", "512"))
+
+
+class Client:
+    def __init__(self, server, key):
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        self.head = {"X-API-Key": key}
+
+    def ask(self, method, path, body=None, **head):
+        self.connection.request(method, path, json.dumps(body) if body is not None else None,
+                                {**self.head, **{k.replace("_", "-"): v for k, v in head.items()}})
+        answer = self.connection.getresponse()
+        data = answer.read()
+        return json.loads(data) if data[:1] in (b"{", b"[") else data
+
+    def create(self):
+        return self.ask("POST", "/v2/sandboxes", {"templateID": "base"})
+
+    def run(self, box, line):
+        message = json.dumps({"process": {"cmd": "/bin/sh", "args": ["-c", line]}, "stdin": False}).encode()
+        self.connection.request("POST", "/process.Process/Start",
+                                b"\0" + len(message).to_bytes(4, "big") + message,
+                                {"Content-Type": "application/connect+json",
+                                 "E2b-Sandbox-Id": box["sandboxID"],
+                                 "X-Access-Token": box["envdAccessToken"]})
+        return self.connection.getresponse()
+
+    def kill(self, box):
+        self.ask("DELETE", "/sandboxes/" + box["sandboxID"])
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+
+def first_command(client, rounds=30):
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        box = client.create()
+        client.run(box, "true").read()
+        times.append((time.perf_counter() - start) * 1e3)
+        client.kill(box)
+    return times
+
+
+def load(server, key, rate=200):
+    client = Client(server, key)
+    box = client.create()
+    times, start, pid = [], time.perf_counter(), server.process.pid
+    before = resident(pid)
+    while time.perf_counter() - start < SECONDS:
+        due = start + len(times) / rate
+        time.sleep(max(0, due - time.perf_counter()))
+        begin = time.perf_counter()
+        client.ask("GET", "/sandboxes/" + box["sandboxID"])
+        times.append((time.perf_counter() - begin) * 1e3)
+    client.kill(box)
+    return times, before, resident(pid)
+
+
+def stream(server, key):
+    client = Client(server, key)
+    box = client.create()
+    answer = client.run(box, f"head -c {MIB}M /dev/zero")
+    start, size, peak = time.perf_counter(), 0, 0
+    buffer = bytearray(1 << 20)
+    while got := answer.readinto(buffer):
+        size += got
+        peak = max(peak, resident(server.process.pid))
+    took = time.perf_counter() - start
+    client.kill(box)
+    return MIB / took, peak
+
+
+def stalled(server, key):
+    """Bytes that a command wrote in two seconds to a client that reads nothing."""
+    client = Client(server, key)
+    box = client.create()
+    answer = client.run(box, "yes > /dev/stdout & p=$!; while sleep 0.1; do :; done")
+    time.sleep(2)
+    first = resident(server.process.pid)
+    time.sleep(2)
+    second = resident(server.process.pid)
+    other = Client(server, key)
+    alive = isinstance(other.ask("GET", "/sandboxes/" + box["sandboxID"]), dict)
+    other.kill(box)
+    answer.close()
+    return first, second, alive
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="bench-serve-") as base:
+        server = servecase.Server(base, "--max-sandboxes", "1000", "--rate", "0")
+        key = server.key()
+        server.start()
+        client = Client(server, key)
+        try:
+            times = first_command(client)
+            print(f"create + first command      median {statistics.median(times):.2f} ms, "
+                  f"least {min(times):.2f} ms")
+            times, before, after = load(server, key)
+            times.sort()
+            print(f"200 requests/s, {SECONDS:.0f} s        median {statistics.median(times):.2f} ms, "
+                  f"p99 {times[int(len(times) * 0.99)]:.2f} ms, {len(times) / SECONDS:.0f}/s, "
+                  f"memory {before:.1f} -> {after:.1f} MiB")
+            rate, peak = stream(server, key)
+            print(f"stream of {MIB} MiB           {rate:.0f} MiB/s, server's peak {peak:.1f} MiB")
+            first, second, alive = stalled(server, key)
+            print(f"client that does not read   memory {first:.1f} -> {second:.1f} MiB in 2 s, "
+                  f"others are {'served' if alive else 'NOT served'}")
+            start = time.perf_counter()
+            boxes = [client.create() for _ in range(ALIVE)]
+            took = time.perf_counter() - start
+            listed = len(client.ask("GET", "/v2/sandboxes?limit=100"))
+            print(f"{ALIVE} alive                   {ALIVE / took:.0f} made a second, server "
+                  f"{resident(server.process.pid):.1f} MiB, page of {listed}")
+            for box in boxes:
+                client.kill(box)
+        finally:
+            server.stop()
+            server.command("destroy", "--all", "--yes", check=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+// Daytona's sessions over HTTP. Layer: serve.
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "httpd/ws.h"
+#include "serve/session.h"
+#include "serve/toolbox.h"
+
+#define REPLY_MAX (160 * 1024 * 1024)
+#define SLICE_MS 500
+#define FRAME_MAX (256 * 1024)
+
+static bool find(struct httpd_request *request, struct session **ret_session)
+{
+    struct sbx_error err;
+    if (session_find(toolbox_box(request), httpd_param(request, "s"), false, ret_session, &err) ==
+        0)
+        return true;
+    serve_fail(request, &err);
+    return false;
+}
+
+void toolbox_session_create(struct httpd_request *request)
+{
+    cleanup_jsonv struct jsonv *body = NULL;
+    cleanup_session struct session *session = NULL;
+    struct sbx_error err;
+    int code = serve_body(request, &body, &err);
+    if (code == 0)
+        code =
+            session_new(toolbox_box(request), jsonv_text(body, "sessionId"), false, &session, &err);
+    if (code < 0)
+        serve_fail(request, &err);
+    else
+        httpd_reply(request, 201, NULL, NULL, 0);
+}
+
+static void put_command(struct json *json, const struct session_command *command)
+{
+    json_begin_object(json);
+    json_put_text(json, "id", command->id);
+    json_put_text(json, "command", command->text);
+    if (command->state == COMMAND_ENDED)
+        json_put_int(json, "exitCode", command->exit_code);
+    json_end_object(json);
+}
+
+static void put_session(struct json *json, struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    json_begin_object(json);
+    json_put_text(json, "sessionId", session->name);
+    json_key(json, "commands");
+    json_begin_array(json);
+    for (struct session_command *at = session->commands; at; at = at->next)
+        put_command(json, at);
+    json_end_array(json);
+    json_end_object(json);
+    pthread_mutex_unlock(&session->lock);
+}
+
+void toolbox_session_list(struct httpd_request *request)
+{
+    struct session *sessions[SESSIONS_MAX];
+    size_t count = session_all(toolbox_box(request), false, sessions, SESSIONS_MAX);
+    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    json_begin_array(&json);
+    for (size_t i = 0; i < count; i++) {
+        put_session(&json, sessions[i]);
+        session_unref(sessions[i]);
+    }
+    json_end_array(&json);
+    httpd_reply_json(request, 200, &buf);
+}
+
+void toolbox_session_show(struct httpd_request *request)
+{
+    cleanup_session struct session *session = NULL;
+    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    if (!find(request, &session))
+        return;
+    put_session(&json, session);
+    httpd_reply_json(request, 200, &buf);
+}
+
+void toolbox_session_delete(struct httpd_request *request)
+{
+    cleanup_session struct session *session = NULL;
+    if (!find(request, &session))
+        return;
+    session_close(session);
+    httpd_reply(request, 204, NULL, NULL, 0);
+}
+
+// --- Output, as clients of different age want it
+
+static bool wants_split(struct httpd_request *request)
+{
+    const char *asked = httpd_header(request, "X-Daytona-Split-Output");
+    const char *version = httpd_header(request, "X-Daytona-SDK-Version");
+    int major = 0, minor = 0;
+    if (asked && strcasecmp(asked, "true") == 0)
+        return true;
+    return version && sscanf(version, "%d.%d", &major, &minor) == 2 && (major > 0 || minor >= 167);
+}
+
+// The pieces of one stream (0: of both), without prefixes.
+static void add_stream(const struct buf *log, int stream, struct buf *out)
+{
+    int now = 0;
+    for (size_t at = 0, start = 0; at <= log->size; at++) {
+        bool prefix = at + 3 <= log->size && (log->data[at] == 1 || log->data[at] == 2) &&
+                      log->data[at + 1] == log->data[at] && log->data[at + 2] == log->data[at];
+        if (at < log->size && !prefix)
+            continue;
+        if (now && (stream == 0 || stream == now))
+            buf_add(out, log->data + start, at - start);
+        if (prefix) {
+            now = log->data[at];
+            start = at + 3;
+            at += 2;
+        }
+    }
+}
+
+static void put_stream(struct json *json, const char *key, const struct buf *log, int stream)
+{
+    cleanup_buf struct buf out = BUF_INIT(SESSION_LOG_MAX);
+    add_stream(log, stream, &out);
+    json_key(json, key);
+    json_bytes(json, out.data ? out.data : "", out.size);
+}
+
+static void put_output(struct json *json, const struct session_command *command, bool split)
+{
+    if (split) {
+        json_key(json, "output");
+        json_bytes(json, command->log.data ? command->log.data : "", command->log.size);
+        put_stream(json, "stdout", &command->log, SBX_STDOUT);
+        put_stream(json, "stderr", &command->log, SBX_STDERR);
+    } else {
+        put_stream(json, "output", &command->log, 0);
+    }
+}
+
+// --- Commands
+
+static void wait_for_end(struct httpd_request *request, struct session *session,
+                         const struct session_command *command)
+{
+    while (command->state != COMMAND_ENDED) {
+        session_wait(session, command, SIZE_MAX, SLICE_MS);
+        pthread_mutex_unlock(&session->lock);
+        bool gone = httpd_gone(request);
+        pthread_mutex_lock(&session->lock);
+        if (gone)
+            return;
+    }
+}
+
+static void reply_exec(struct httpd_request *request, struct session *session,
+                       const struct session_command *command, bool async)
+{
+    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    pthread_mutex_lock(&session->lock);
+    if (!async)
+        wait_for_end(request, session, command);
+    json_begin_object(&json);
+    json_put_text(&json, "cmdId", command->id);
+    if (!async && command->state == COMMAND_ENDED) {
+        put_output(&json, command, wants_split(request));
+        json_put_int(&json, "exitCode", command->exit_code);
+    }
+    json_end_object(&json);
+    pthread_mutex_unlock(&session->lock);
+    httpd_reply_json(request, async ? 202 : 200, &buf);
+}
+
+void toolbox_session_exec(struct httpd_request *request)
+{
+    cleanup_jsonv struct jsonv *body = NULL;
+    cleanup_session struct session *session = NULL;
+    struct session_command *command;
+    struct sbx_error err;
+    if (!find(request, &session))
+        return;
+    int code = serve_body(request, &body, &err);
+    const char *text = jsonv_text(body, "command");
+    if (code == 0 && (!text || !text[0]))
+        code = err_set(&err, SBX_ERR_INVALID, "command is required");
+    if (code == 0)
+        code = session_run(session, text, &command, &err);
+    if (code < 0) {
+        serve_fail(request, &err);
+        return;
+    }
+    reply_exec(request, session, command,
+               jsonv_bool(body, "runAsync", false) || jsonv_bool(body, "async", false));
+}
+
+// The command of the path, with the session locked; false when it has replied.
+static bool lock_command(struct httpd_request *request, struct session *session,
+                         struct session_command **ret_command)
+{
+    pthread_mutex_lock(&session->lock);
+    *ret_command = session_command(session, httpd_param(request, "c"));
+    if (*ret_command)
+        return true;
+    pthread_mutex_unlock(&session->lock);
+    httpd_fail(request, 404, "not found: command not found");
+    return false;
+}
+
+void toolbox_session_command(struct httpd_request *request)
+{
+    cleanup_session struct session *session = NULL;
+    struct session_command *command;
+    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    if (!find(request, &session) || !lock_command(request, session, &command))
+        return;
+    put_command(&json, command);
+    pthread_mutex_unlock(&session->lock);
+    httpd_reply_json(request, 200, &buf);
+}
+
+void toolbox_session_input(struct httpd_request *request)
+{
+    cleanup_jsonv struct jsonv *body = NULL;
+    cleanup_session struct session *session = NULL;
+    struct session_command *command;
+    struct sbx_error err;
+    if (!find(request, &session))
+        return;
+    int code = serve_body(request, &body, &err);
+    const char *data = jsonv_text(body, "data");
+    if (code == 0 && !data)
+        code = err_set(&err, SBX_ERR_INVALID, "data is required");
+    if (code < 0) {
+        serve_fail(request, &err);
+        return;
+    }
+    if (!lock_command(request, session, &command))
+        return;
+    // Only to the command that runs: another one would take it for its own.
+    struct job *job = command->state == COMMAND_RUNS ? session->job : NULL;
+    struct sbx_call call = serve_call(request, 10000);
+    code = job ? job_write(job, data, strlen(data), &call, &err)
+               : err_set(&err, SBX_ERR_CONFLICT, "the command does not run");
+    pthread_mutex_unlock(&session->lock);
+    if (code < 0)
+        serve_fail(request, &err);
+    else
+        httpd_reply(request, 204, NULL, NULL, 0);
+}
+
+// --- Logs
+
+struct follower {
+    struct session *session;
+    struct session_command *command;
+};
+
+static void follower_free(void *payload)
+{
+    struct follower *follower = payload;
+    session_unref(follower->session);
+    free(follower);
+}
+
+// What is new in the log since `at`, copied.
+static char *next_piece(struct follower *follower, size_t at, size_t *ret_size, bool *ret_ended)
+{
+    struct session *session = follower->session;
+    const struct session_command *command = follower->command;
+    char *piece = NULL;
+    pthread_mutex_lock(&session->lock);
+    session_wait(session, command, at, SLICE_MS);
+    size_t size = command->log.size - at;
+    if (size > FRAME_MAX)
+        size = FRAME_MAX;
+    if (size > 0 && (piece = malloc(size)))
+        memcpy(piece, command->log.data + at, size);
+    *ret_size = size;
+    *ret_ended = command->state == COMMAND_ENDED && size == 0;
+    pthread_mutex_unlock(&session->lock);
+    return piece;
+}
+
+static void follow_log(struct ws *ws, void *payload)
+{
+    struct follower *follower = payload;
+    size_t at = 0, size;
+    bool ended = false;
+    int kind;
+    const char *ignored;
+    while (!ended) {
+        cleanup_free char *piece = next_piece(follower, at, &size, &ended);
+        if (piece && ws_send(ws, WS_BINARY, piece, size) < 0)
+            break;
+        at += size;
+        if (ws_read(ws, 0, &kind, &ignored) < 0)
+            break;
+    }
+    ws_close(ws, WS_NORMAL, NULL);
+    follower_free(follower);
+}
+
+static void follow(struct httpd_request *request, struct session *session,
+                   struct session_command *command)
+{
+    struct follower *follower = malloc(sizeof(*follower));
+    if (!follower) {
+        session_unref(session);
+        httpd_fail(request, 503, "memory is short");
+        return;
+    }
+    *follower = (struct follower){session, command};
+    ws_accept(request, NULL, follow_log, follower_free, follower);
+}
+
+void toolbox_session_logs(struct httpd_request *request)
+{
+    cleanup_session struct session *session = NULL;
+    struct session_command *command;
+    const char *follows = httpd_query(request, "follow");
+    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    if (!find(request, &session) || !lock_command(request, session, &command))
+        return;
+    if (follows && strcmp(follows, "true") == 0 && httpd_header(request, "Upgrade")) {
+        pthread_mutex_unlock(&session->lock);
+        follow(request, steal_ptr(session), command);
+        return;
+    }
+    bool split = wants_split(request);
+    if (split) {
+        json_begin_object(&json);
+        put_output(&json, command, true);
+        json_end_object(&json);
+    } else {
+        add_stream(&command->log, 0, &buf);
+    }
+    pthread_mutex_unlock(&session->lock);
+    if (buf.size == 0)
+        httpd_reply_text(request, 200, "");
+    else
+        httpd_reply_buf(request, 200, split ? "application/json" : "text/plain; charset=utf-8",
+                        &buf);
+}

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The official Daytona client drives the server: each public call that an execution client makes."""
+import asyncio
+import os
+import time
+import unittest
+
+import servecase
+
+servecase.require("daytona")
+
+from daytona import (AsyncDaytona, CreateSandboxFromSnapshotParams, Daytona, DaytonaConfig,  # noqa: E402
+                     DaytonaError, FileUpload, SessionExecuteRequest)
+from daytona.common.pty import PtySize  # noqa: E402
+
+
+class DaytonaCase(servecase.ServeCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.config = DaytonaConfig(api_key=cls.key, api_url=cls.server.url + "/api")
+        cls.daytona = Daytona(cls.config)
+        cls.box = cls.daytona.create(CreateSandboxFromSnapshotParams(
+            name="shared", labels={"kind": "shared"}, env_vars={"FROM_CREATE": "yes"}))
+
+    @classmethod
+    def tearDownClass(cls):
+        try:
+            cls.box.delete()
+        finally:
+            super().tearDownClass()
+
+    def status_of(self, call, *arguments, **options):
+        with self.assertRaises(DaytonaError) as caught:
+            call(*arguments, **options)
+        return getattr(caught.exception, "status_code", None)
+
+
+class Life(DaytonaCase):
+    def test_get_by_id_and_name(self):
+        for name in (self.box.id, "shared"):
+            again = self.daytona.get(name)
+            self.assertEqual((again.id, again.labels["kind"], str(again.state.value)),
+                             (self.box.id, "shared", "started"))
+        self.assertEqual(self.status_of(self.daytona.get, "no-such"), 404)
+
+    def test_refusals(self):
+        self.assertEqual(409, self.status_of(self.daytona.create,
+                                             CreateSandboxFromSnapshotParams(name="shared")))
+        self.assertEqual(400, self.status_of(self.daytona.create,
+                                             CreateSandboxFromSnapshotParams(snapshot="no-such")))
+        wrong = Daytona(DaytonaConfig(api_key="wrong", api_url=self.server.url + "/api"))
+        self.assertEqual(401, self.status_of(wrong.get, self.box.id))
+
+    def test_list(self):
+        ids = [item.id for item in self.daytona.list()]
+        self.assertIn(self.box.id, ids)
+
+    def test_labels_and_intervals(self):
+        box = self.daytona.create(CreateSandboxFromSnapshotParams(labels={"a": "1"}))
+        try:
+            self.assertEqual(box.set_labels({"b": "2"})["b"], "2")
+            box.set_autostop_interval(30)
+            box.set_auto_archive_interval(60)
+            box.set_auto_delete_interval(-1)
+            again = self.daytona.get(box.id)
+            self.assertEqual((again.labels["b"], again.auto_stop_interval), ("2", 30))
+        finally:
+            box.delete()
+        self.assertEqual(self.status_of(self.daytona.get, box.id), 404)
+
+    def test_stop_and_start(self):
+        box = self.daytona.create(CreateSandboxFromSnapshotParams())
+        try:
+            box.fs.upload_file(b"kept", "kept")
+            box.process.create_session("s")
+            box.stop()
+            self.assertEqual(box.state.value, "stopped")
+            self.assertEqual(self.status_of(box.process.exec, "true"), 400)
+            box.start()
+            self.assertEqual(box.fs.download_file("kept"), b"kept")
+            self.assertEqual(box.process.list_sessions(), [])
+        finally:
+            box.delete()
+
+    def test_preview_reaches_a_port(self):
+        import urllib.request
+        self.box.process.create_session("web")
+        self.box.process.execute_session_command("web", SessionExecuteRequest(
+            command="mkdir -p /tmp/web && cd /tmp/web && echo seen > f && python3 -m http.server 8765",
+            run_async=True))
+        link = self.box.get_preview_link(8765)
+
+        def reached():
+            try:
+                with urllib.request.urlopen(link.url + "/f", timeout=5) as answer:
+                    return answer.read() == b"seen\n"
+            except OSError:
+                return False
+        self.assertTrue(self.wait_for(reached, 20))
+        self.box.process.delete_session("web")
+
+
+class Processes(DaytonaCase):
+    def test_exec(self):
+        result = self.box.process.exec("echo out; echo err >&2; echo $FROM_CREATE $HERE; pwd; exit 3",
+                                       cwd="/tmp", env={"HERE": "too"})
+        self.assertEqual((result.exit_code, result.result), (3, "out\nerr\nyes too\n/tmp\n"))
+        self.assertEqual(self.status_of(self.box.process.exec, "sleep 20", timeout=1), 408)
+        self.assertEqual(self.box.process.exec("true", cwd="/no/dir").exit_code, -1)
+        self.assertEqual(self.box.process.exec("kill -9 $$").exit_code, -1)
+
+    def test_code(self):
+        self.assertEqual(self.box.process.code_run("print(6 * 7)").result, "42\n")
+        self.assertNotEqual(self.box.process.code_run("raise SystemExit(2)").exit_code, 0)
+
+    def test_session_keeps_its_state(self):
+        process = self.box.process
+        process.create_session("state")
+        self.assertEqual(self.status_of(process.create_session, "state"), 409)
+        first = process.execute_session_command("state", SessionExecuteRequest(
+            command="cd /tmp; export KEPT='a b'; echo out; echo err >&2"))
+        self.assertEqual((first.exit_code, first.stdout, first.stderr), (0, "out\n", "err\n"))
+        second = process.execute_session_command("state", SessionExecuteRequest(
+            command="pwd; echo \"$KEPT\"; false"))
+        self.assertEqual((second.exit_code, second.stdout), (1, "/tmp\na b\n"))
+        self.assertEqual([c.exit_code for c in process.get_session("state").commands], [0, 1])
+        self.assertEqual(process.get_session_command("state", second.cmd_id).exit_code, 1)
+        process.delete_session("state")
+        self.assertEqual(self.status_of(process.get_session, "state"), 404)
+
+    def test_session_survives_exit(self):
+        process = self.box.process
+        process.create_session("exits")
+        run = lambda text: process.execute_session_command("exits", SessionExecuteRequest(command=text))
+        self.assertEqual(run("echo bye; exit 5").exit_code, 5)
+        self.assertEqual(run("echo again").stdout, "again\n")
+        self.assertEqual(run("echo 'unclosed").exit_code != 0, True)
+        self.assertEqual(run("echo still").stdout, "still\n")
+        process.delete_session("exits")
+
+    def test_asynchronous_command(self):
+        process = self.box.process
+        process.create_session("async")
+        started = process.execute_session_command("async", SessionExecuteRequest(
+            command="for i in 1 2 3; do echo $i; sleep 0.1; done; read line; echo got $line; echo e >&2",
+            run_async=True))
+        self.assertIsNone(process.get_session_command("async", started.cmd_id).exit_code)
+        process.send_session_command_input("async", started.cmd_id, "input\n")
+        out, err = [], []
+        asyncio.run(process.get_session_command_logs_async("async", started.cmd_id, out.append,
+                                                           err.append))
+        self.assertEqual(("".join(out), "".join(err)), ("1\n2\n3\ngot input\n", "e\n"))
+        logs = process.get_session_command_logs("async", started.cmd_id)
+        self.assertEqual((logs.stdout, logs.stderr), ("1\n2\n3\ngot input\n", "e\n"))
+        self.assertEqual(process.get_session_command("async", started.cmd_id).exit_code, 0)
+        process.delete_session("async")
+
+    def test_terminal(self):
+        process = self.box.process
+        seen = []
+        handle = process.create_pty_session(id="pty", cwd="/tmp", envs={"PV": "value"},
+                                            pty_size=PtySize(rows=30, cols=90))
+        self.assertEqual([p.id for p in process.list_pty_sessions()], ["pty"])
+        self.assertEqual(process.resize_pty_session("pty", PtySize(rows=31, cols=91)).rows, 31)
+        self.assertEqual(process.get_pty_session_info("pty").cols, 91)
+        handle.send_input("stty size; echo $PV; pwd; exit 4\n")
+        result = handle.wait(on_data=seen.append)
+        text = b"".join(seen)
+        self.assertEqual(result.exit_code, 4)
+        for part in (b"31 91", b"value", b"/tmp"):
+            self.assertIn(part, text)
+        process.create_pty_session(id="killed")
+        process.kill_pty_session("killed")
+        self.assertTrue(self.wait_for(lambda: not process.list_pty_sessions()))
+
+
+class Files(DaytonaCase):
+    def test_up_and_down(self):
+        large = os.urandom(9 * 1024 * 1024)
+        files = self.box.fs
+        files.upload_files([FileUpload(source=large, destination="large"),
+                            FileUpload(source=b"", destination="deep/empty"),
+                            FileUpload(source=b"2", destination="/tmp/two")])
+        self.assertEqual(files.download_file("large"), large)
+        self.assertEqual(files.download_file("deep/empty"), b"")
+        self.assertEqual(files.download_file("/tmp/two"), b"2")
+        self.assertEqual(self.status_of(files.download_file, "none"), 404)
+
+    def test_directories(self):
+        files = self.box.fs
+        files.create_folder("dir/inner", "750")
+        files.upload_file(b"hello world\nsecond\n", "dir/f.txt")
+        names = {f.name: f for f in files.list_files("dir")}
+        self.assertEqual((names["f.txt"].size, names["inner"].is_dir, names["inner"].permissions),
+                         (19, True, "0750"))
+        files.set_file_permissions("dir/f.txt", mode="600")
+        self.assertEqual(files.get_file_info("dir/f.txt").mode, "-rw-------")
+        self.assertEqual([(m.line, m.content) for m in files.find_files("dir", "second")],
+                         [(2, "second")])
+        self.assertEqual(files.search_files("dir", "*.txt").files, ["/home/user/dir/f.txt"])
+        self.assertTrue(files.replace_in_files(["dir/f.txt"], "world", "there")[0].success)
+        self.assertEqual(files.download_file("dir/f.txt"), b"hello there\nsecond\n")
+        files.move_files("dir/f.txt", "dir/g.txt")
+        self.assertEqual(self.status_of(files.get_file_info, "dir/f.txt"), 404)
+        self.assertEqual(self.status_of(files.delete_file, "dir"), 400)
+        files.delete_file("dir", recursive=True)
+        self.assertEqual(self.status_of(files.list_files, "dir"), 404)
+
+
+class Asynchronous(DaytonaCase):
+    def test_all_at_once(self):
+        async def one(client, number):
+            box = await client.create(CreateSandboxFromSnapshotParams())
+            try:
+                return (await box.process.exec(f"echo {number}")).result
+            finally:
+                await box.delete()
+
+        async def all_of_them():
+            async with AsyncDaytona(self.config) as client:
+                return await asyncio.gather(*[one(client, i) for i in range(4)])
+
+        self.assertEqual(asyncio.run(all_of_them()), [f"{i}\n" for i in range(4)])
+
+
+if __name__ == "__main__":
+    unittest.main()
