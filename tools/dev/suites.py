@@ -279,6 +279,7 @@ def parse():
 
 def main():
     options = parse()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as under nohup(1)
     for interrupt in (signal.SIGINT, signal.SIGQUIT):
         signal.signal(interrupt, signal.default_int_handler)  # tests send them; a caller may ignore them
     root = os.geteuid() == 0
