@@ -11,10 +11,10 @@ Nothing is loaded before it is used: importing this package costs next to nothin
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own name for it would cost more than all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
     from .base import ExecutionResult as ExecutionResult
     from .base import ProviderCapabilities as ProviderCapabilities
     from .base import Sandbox as BaseSandbox
@@ -107,6 +107,8 @@ _SUBMODULES = ("base", "cli", "exceptions", "manager", "pool", "providers", "ret
 
 
 def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
     if name in _MODULE_OF:
         value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     elif name == "BaseSandbox":

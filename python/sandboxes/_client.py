@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from . import _bridge, _native  # pyright: ignore[reportUnusedImport]
 from .base import ExecutionResult, SandboxConfig
@@ -115,7 +115,8 @@ def _ports(value: Mapping[int, int] | Iterable[int] | None) -> tuple[tuple[int, 
     if not value:
         return ()
     if isinstance(value, Mapping):
-        return tuple((int(port), int(here)) for port, here in value.items())
+        given = cast("Mapping[int, int]", value)
+        return tuple((int(port), int(here)) for port, here in given.items())
     return tuple((int(port), 0) for port in value)
 
 

@@ -50,10 +50,10 @@ class SandboxConfig:
     memory_mb: int | None = None
     cpu_cores: float | None = None
     timeout_seconds: int | None = 120
-    env_vars: dict[str, str] | None = field(default_factory=dict)
-    labels: dict[str, str] | None = field(default_factory=dict)
-    provider_config: dict[str, Any] | None = field(default_factory=dict)
-    setup_commands: list[str] | None = field(default_factory=list)
+    env_vars: dict[str, str] | None = field(default_factory=dict[str, str])
+    labels: dict[str, str] | None = field(default_factory=dict[str, str])
+    provider_config: dict[str, Any] | None = field(default_factory=dict[str, Any])
+    setup_commands: list[str] | None = field(default_factory=list[str])
     working_dir: str | None = None
 
     def model_copy(self, update: dict[str, Any] | None = None) -> SandboxConfig:
@@ -86,10 +86,10 @@ class Sandbox:
     id: str
     provider: str
     state: SandboxState
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict[str, str])
     created_at: datetime | None = None
-    connection_info: dict[str, Any] = field(default_factory=dict)
-    metadata: dict[str, Any] = field(default_factory=dict)
+    connection_info: dict[str, Any] = field(default_factory=dict[str, Any])
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)

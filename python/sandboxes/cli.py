@@ -69,13 +69,13 @@ def _call(arguments: list[str]) -> int:
     piped = not (_is_real(sys.stdout, 1) and _is_real(sys.stderr, 2))
     if not piped:
         return subprocess.run([command_path(), *arguments], check=False).returncode
-    stdin = click.get_binary_stream("stdin")
-    data = None if stdin is sys.__stdin__.buffer else stdin.read()  # type: ignore[union-attr]
-    done = subprocess.run([command_path(), *arguments], input=data, capture_output=True, check=False)
-    click.get_binary_stream("stdout").write(done.stdout)
-    click.get_binary_stream("stdout").flush()
-    click.get_binary_stream("stderr").write(done.stderr)
-    click.get_binary_stream("stderr").flush()
+    stdin: Any = sys.stdin
+    given: bytes | None = None if stdin is sys.__stdin__ else stdin.buffer.read()
+    done = subprocess.run([command_path(), *arguments], input=given, capture_output=True, check=False)
+    for name, data in (("stdout", done.stdout), ("stderr", done.stderr)):
+        stream: Any = getattr(sys, name)
+        stream.buffer.write(data)
+        stream.flush()
     return done.returncode
 
 

@@ -61,8 +61,8 @@ class SandboxPoolEntry:
     last_accessed: float
     access_count: int = 0
     is_idle: bool = True
-    labels: dict[str, str] = field(default_factory=dict)
-    metadata: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def _fits(entry: SandboxPoolEntry, provider: SandboxProvider, config: SandboxConfig, by_labels: bool) -> bool:
