@@ -26,6 +26,15 @@ void spares_deinit(struct spares *spares)
     pthread_mutex_destroy(&spares->lock);
 }
 
+void spares_forked(struct spares *spares)
+{
+    for (int kind = 0; kind < SPARES_KINDS; kind++) {
+        if (spares->kinds[kind].fd >= 0)
+            close(spares->kinds[kind].fd);
+        spares->kinds[kind].fd = -1;
+    }
+}
+
 // -1: none are made for it.
 static int kind_of(uint32_t network)
 {

@@ -11,7 +11,7 @@ enum { SPARES_NONE, SPARES_DEVICE, SPARES_KINDS }; // without and with a device
 struct spares {
     pthread_mutex_t lock;
     struct {
-        int fd; // to the helper that makes them; -1: none
+        int fd;                  // to the helper that makes them; -1: none
         unsigned launches, owed; // owed: taken and not yet asked for again
         bool given_up;
     } kinds[SPARES_KINDS];
@@ -19,6 +19,7 @@ struct spares {
 
 void spares_init(struct spares *spares);
 void spares_deinit(struct spares *spares);
+void spares_forked(struct spares *spares); // in the child of a fork: they are the parent's alone
 
 // Sends one to the jail that waits at boot_fd, if one is ready. Nothing is lost if not.
 void spares_give(struct spares *spares, uint32_t network, int boot_fd);

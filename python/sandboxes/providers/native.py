@@ -78,7 +78,7 @@ class NativeProvider(SandboxProvider):
         known = {row[0]: row for row in providers_of(self._client())}
         row = known.get(self._name)
         needs = f"; its setting is {self.SETTING}" if self.SETTING else ""
-        if row is None:
+        if row is None or not row[2]:  # one that can do nothing is a name for later
             raise ProviderError(f"provider '{self._name}' is not part of this version{needs}")
         self._bits = row[2]
 

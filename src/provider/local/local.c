@@ -43,6 +43,7 @@ static void local_forked(void *provider)
 {
     struct local *local = provider;
     leashes_forked(&local->leashes);
+    spares_forked(&local->launcher.spares);
 }
 
 // Absolute: the jail opens it from another directory.
