@@ -207,12 +207,26 @@ class Internet(Case):
             self.assertEqual(each.recv(1), b"a")
             each.close()
 
+    def echo(self, sock):
+        """One datagram there and back; what a burst makes a full queue lose is sent again."""
+        sock.settimeout(0.5)
+        for _ in range(20):
+            sock.sendto(b"echo", (WORLD_WEB, ECHO_PORT))
+            try:
+                while sock.recv(10) != b"echo":
+                    pass
+                return
+            except TimeoutError:
+                pass
+        self.fail("no answer to 20 datagrams")
+
     def test_udp_sockets_are_bounded(self):
         guest = Guest(PROGRAM, self.device, "internet")
         made = [guest.socket(socket.SOCK_DGRAM) for _ in range(400)]
+        self.echo(made[0])
         for each in made:
             each.sendto(b"x", (WORLD_WEB, ECHO_PORT))
-        self.assertEqual(made[0].recv(10), b"x")
+        self.echo(made[-1])
         if not LAB.ordinary:
             self.assertLess(len(os.listdir(f"/proc/{guest.pid}/fd")), 300)
         self.assertNotEqual(guest.resolve("none.example"), None)
