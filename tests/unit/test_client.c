@@ -151,6 +151,13 @@ static void note_close(void *provider)
     closed_payload = provider;
 }
 
+static int probe_object(void *provider, struct sbx_provider_info *ret_info, struct sbx_error *error)
+{
+    assert_string_equal(provider, "object");
+    ret_info->configured = 1;
+    return 0;
+}
+
 static int list_nothing(void *provider, const struct sbx_pair *labels, size_t label_count,
                         const struct sbx_call *call, struct sbx_list *ret_list,
                         struct sbx_error *error)
@@ -173,6 +180,7 @@ static void a_living_object_can_be_a_provider(void **state)
     ops.description = description;
     ops.open = NULL;
     ops.close = note_close;
+    ops.probe = probe_object;
     ops.list = list_nothing;
     ops.list_free = ignore_list;
     closed = 0;
