@@ -568,7 +568,7 @@ static void put_failed_start(struct events *events, const struct start *start,
         put_output(events, "stderr", err->message, strlen(err->message));
         put_exit(events, &outcome);
         connect_end(&events->out, NULL, NULL);
-    } else if (strstr(err->message, "user")) {
+    } else if (err->code != SBX_ERR_UNSUPPORTED && strstr(err->message, "user")) {
         connect_end(&events->out, "unauthenticated", err->message);
     } else {
         connect_end(&events->out, connect_code(err), err->message);

@@ -393,7 +393,16 @@ static void the_spec_s_user_is_the_default(void **state)
     struct sbx_spec spec = spec_with(NULL, NULL);
     spec.user = "root";
     struct sbx_sandbox *sandbox = create(&spec);
-    expect_out(sh(sandbox, "id -u"), "0\n");
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct sbx_result result = {0};
+    exec.shell = "id -u";
+    int code = sbx_run(sandbox, &exec, NULL, &result, &err);
+    if (code == SBX_ERR_UNSUPPORTED) // a service that did not know when it made the sandbox
+        sbx_sandbox_destroy(sandbox, NULL, NULL);
+    skip_if_lacking(code);
+    ok(code);
+    expect_out(&result, "0\n");
+    sbx_result_deinit(&result);
     assert_string_equal(info_of(sandbox).user, "root");
     destroy(sandbox);
 }
