@@ -108,7 +108,7 @@ static int sweep(int fd, char *ret_name)
             continue;
         result = remove_one(dirfd(dir), entry->d_name);
         if (result == 0)
-            strcpy(ret_name, entry->d_name);
+            memcpy(ret_name, entry->d_name, strlen(entry->d_name) + 1);
     }
     if (result == 1 && errno != 0)
         result = -1;

@@ -23,8 +23,8 @@ struct leashes {
 void leashes_init(struct leashes *leashes);
 void leashes_deinit(struct leashes *leashes); // ends the sandboxes that are still tied
 
-// In the child of a fork: only the parent holds them from now on. Takes no lock, as its holder may be
-// a thread of the parent's.
+// In the child of a fork: only the parent holds them from now on. Takes no lock, as its holder may
+// be a thread of the parent's.
 void leashes_forked(struct leashes *leashes);
 
 // Takes fd over; closes it on failure (NOMEM).

@@ -2,8 +2,8 @@
 /*
  * Archives as images. Under CACHE/images: DIGEST, the unpacked trees; file-KEY, links that tell a
  * known file's digest, and by its time when it was used last; file-KEY.new and file-KEY.lock while
- * one is unpacked; DIGEST.new while one is removed. Nobody but us may enter: set-user-id programs of
- * an image must mean nothing on this machine. Layer: engine.
+ * one is unpacked; DIGEST.new while one is removed. Nobody but us may enter: set-user-id programs
+ * of an image must mean nothing on this machine. Layer: engine.
  */
 #include "engine/tarball.h"
 

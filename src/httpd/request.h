@@ -50,7 +50,7 @@ struct httpd_request {
     int (*sink)(void *payload, const void *data, size_t size);
     void *sink_payload;
     struct MHD_PostProcessor *parts_of; // owned
-    char *empty_part; // name of a part without data so far; owned
+    char *empty_part;                   // name of a part without data so far; owned
     int (*take_part)(void *payload, const struct httpd_part *part);
     uint64_t received, limit;
     bool sink_failed, too_big, begun, replied, upgraded;

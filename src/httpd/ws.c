@@ -192,7 +192,7 @@ void ws_close(struct ws *ws, unsigned status, const char *reason)
     data[0] = (char)(status >> 8);
     data[1] = (char)status;
     if (size)
-        memcpy(data + 2, reason, size);
+        memcpy(data + 2, reason, size); // NOLINT(bugprone-not-null-terminated-result)
     send_frame(ws, OP_CLOSE, data, size + 2);
 }
 

@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 #include "net/json.h"
 
-#define DAY_MS (86400ll * 1000)
+#define DAY_MS (86400LL * 1000)
 
 struct row {
     int status, code;

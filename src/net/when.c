@@ -41,7 +41,7 @@ int64_t when_parse(const char *text)
     if (sscanf(text, "%1[+-]%2d:%2d", (char[2]){0}, &zone_hour, &zone_minute) == 3 ||
         sscanf(text, "%1[+-]%2d%2d", (char[2]){0}, &zone_hour, &zone_minute) == 3) {
         sign = *text;
-        zone = (zone_hour * 60 + zone_minute) * (sign == '-' ? -60000ll : 60000ll);
+        zone = (zone_hour * 60 + zone_minute) * (sign == '-' ? -60000LL : 60000LL);
     }
     int64_t seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
     return seconds * 1000 + ms - zone;

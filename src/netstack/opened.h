@@ -13,7 +13,7 @@
 #define OPENED_SETS 256
 #define OPENED_WAYS 8
 #define OPENED_MIN_MS 60000      // at least this long after an answer, and after each use
-#define OPENED_MAX_MS 86400000ll // at most, whatever the answer's TTL
+#define OPENED_MAX_MS 86400000LL // at most, whatever the answer's TTL
 
 struct opened_entry {
     uint32_t addr;

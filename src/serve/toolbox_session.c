@@ -120,7 +120,7 @@ static void add_stream(const struct buf *log, int stream, struct buf *out)
         if (now && (stream == 0 || stream == now))
             buf_add(out, log->data + start, at - start);
         if (prefix) {
-            now = log->data[at];
+            now = (unsigned char)log->data[at];
             start = at + 3;
             at += 2;
         }

@@ -17,8 +17,9 @@
 #define RAW "{\"cas_raw\": true, \"cas_version\": 1}"
 #define PACKED "{\"cas_raw\": false, \"cas_version\": 1}"
 #define NAME_OF_ABC "a9993e364706816aba3e25717850c26c9cd0d89d" // FIPS 180-4's own example
-static const char abc_gz[] = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x4c\x4a\x06\x00\xc2\x41\x24\x35"
-                             "\x03\x00\x00\x00";
+static const char abc_gz[] =
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x4c\x4a\x06\x00\xc2\x41\x24\x35"
+    "\x03\x00\x00\x00";
 #define ABC_GZ_SIZE 23
 
 static void put(int dir_fd, const char *name, const void *data, size_t size)

@@ -127,6 +127,7 @@ static int run_staged(const struct step_options *options, struct step_run *run,
     forward_end(&forward); // it reads the records that are moved away now
     if (started)
         code = take_over(options, run, code, err);
+    run->stage = NULL;
     stage_close(&stage);
     return code;
 }

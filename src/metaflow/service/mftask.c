@@ -20,7 +20,7 @@
 static void field_in_name(const char *field, char ret_name[FIELD_IN_NAME_MAX + 1])
 {
     size_t i = 0;
-    for (; field[i] && i < FIELD_IN_NAME_MAX; i++) {
+    for (; i < FIELD_IN_NAME_MAX && field[i]; i++) {
         unsigned char byte = (unsigned char)field[i];
         ret_name[i] = byte == '/' || byte < 0x20 || byte == 0x7f ? '_' : field[i];
     }

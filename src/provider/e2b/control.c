@@ -228,7 +228,7 @@ static int finish(struct e2b_box *box, const struct sbx_spec *spec, struct sbx_e
         return 0;
     // The last renewal reaches LEASH_S further: it must not pass the asked time to live.
     int64_t until =
-        spec->ttl_ms > 0 ? clock_boot_ms() + spec->ttl_ms - LEASH_S * 1000ll : DEADLINE_NEVER;
+        spec->ttl_ms > 0 ? clock_boot_ms() + spec->ttl_ms - LEASH_S * 1000LL : DEADLINE_NEVER;
     return leashbook_add(&box->e2b->leashes, box->id, until, err);
 }
 
