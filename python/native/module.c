@@ -2,6 +2,8 @@
 // The module: types, errors, forks, what threads left behind.
 #include "job.h"
 
+#include "core/failures.h"
+
 unsigned native_generation = 1;
 
 static PyObject *error_factory;
@@ -104,6 +106,12 @@ static PyObject *code_name(PyObject *module, PyObject *code)
     return PyErr_Occurred() ? NULL : PyUnicode_FromString(sbx_code_name((int32_t)value));
 }
 
+static PyObject *code_rank(PyObject *module, PyObject *code)
+{
+    long value = PyLong_AsLong(code);
+    return PyErr_Occurred() ? NULL : PyLong_FromSize_t(failures_rank((int)value));
+}
+
 static PyMethodDef functions[] = {
     {"set_error_factory", native_set_error_factory, METH_O,
      "Called with (code, errno, http_status, retry_after_ms, origin, message, remedy)."},
@@ -111,6 +119,8 @@ static PyMethodDef functions[] = {
     {"threads", threads, METH_NOARGS, "Threads that make blocking calls just now."},
     {"capability_name", capability_name, METH_O, "Name of a capability's bit, or None."},
     {"code_name", code_name, METH_O, "Name of an error's code."},
+    {"code_rank", code_rank, METH_O,
+     "How telling a failure with this code is among several: the least is what a caller can mend."},
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "sandboxes._native",
@@ -124,7 +134,7 @@ PyMODINIT_FUNC PyInit__native(void)
     if (!module)
         return NULL;
     if (client_ready(module) < 0 || box_ready(module) < 0 || process_ready(module) < 0 ||
-        job_ready(module) < 0 || queue_ready(module) < 0 ||
+        job_ready(module) < 0 || queue_ready(module) < 0 || policy_ready(module) < 0 ||
         PyModule_AddStringConstant(module, "version", sbx_version()) < 0) {
         Py_DECREF(module);
         return NULL;

@@ -36,7 +36,7 @@ struct process {
     unsigned generation;
 };
 
-extern PyTypeObject *client_type, *box_type, *process_type, *job_type, *queue_type;
+extern PyTypeObject *client_type, *box_type, *process_type, *job_type, *queue_type, *policy_type;
 
 // Each makes a type and puts it into the module; -1 and an exception on failure.
 int client_ready(PyObject *module);
@@ -44,6 +44,7 @@ int box_ready(PyObject *module);
 int process_ready(PyObject *module);
 int job_ready(PyObject *module);
 int queue_ready(PyObject *module);
+int policy_ready(PyObject *module);
 
 // New objects; they take the handle over, also when they fail.
 PyObject *box_wrap(struct client *client, struct sbx_sandbox *handle);

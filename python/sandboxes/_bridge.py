@@ -130,6 +130,18 @@ async def call(job: _native.Job[_T]) -> _T:
     return job.result()
 
 
+async def sleep(seconds: float) -> None:
+    """Waits: the coroutine on its loop, or this thread."""
+    if _blocking.on:
+        import time
+
+        time.sleep(seconds)
+    else:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+
 async def _stop(owner: _Bridge, job: _native.Job[Any], loop: asyncio.AbstractEventLoop) -> None:
     if job.cancel() and job in owner.pending:
         ended: asyncio.Future[None] = loop.create_future()

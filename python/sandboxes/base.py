@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
@@ -21,6 +22,9 @@ __all__ = [
     "SandboxProvider",
     "SandboxState",
 ]
+
+tied: ContextVar[bool] = ContextVar("sandboxes_tied", default=False)
+"""Whether sandboxes made now end with this process at the latest, where the provider can see to it."""
 
 
 class SandboxState(Enum):

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .base import ExecutionResult, Sandbox, SandboxConfig, SandboxProvider, SandboxState
 from .exceptions import ProviderError, SandboxError
+
+if TYPE_CHECKING:
+    from ._guard import Guard
+    from .retry import CircuitBreaker, RetryConfig
 
 __all__ = ["Manager", "SandboxManager"]
 
@@ -17,14 +21,26 @@ _SECRET = ("PASSWORD", "TOKEN", "KEY", "SECRET")
 
 
 class SandboxManager:
-    """Providers in order. The first is the default unless another is named."""
+    """Providers in order. The first is the default unless another is named.
+
+    A call that failed in passing is made again, if it can't have its effect twice; a provider that
+    keeps failing to create is left alone for a while. ``retry`` and ``circuit_breaker`` say how often
+    and how long, for each provider; without them: 3 attempts, and 30 s after 5 failures in a row.
+    """
 
     def __init__(
-        self, default_provider: str | None = None, *, providers: Iterable[SandboxProvider] | None = None
+        self,
+        default_provider: str | None = None,
+        *,
+        providers: Iterable[SandboxProvider] | None = None,
+        retry: RetryConfig | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
         self.providers: dict[str, SandboxProvider] = {}
         self.default_provider: str | None = default_provider
         self._provider_health: dict[str, bool] = {}
+        self._retry, self._circuit_breaker = retry, circuit_breaker
+        self._guards: dict[str, tuple[SandboxProvider, Guard]] = {}
         for provider in providers or ():
             self.add_provider(provider)
 
@@ -56,6 +72,21 @@ class SandboxManager:
             raise ProviderError(f"Provider '{chosen}' not registered; registered: {known}")
         return self.providers[chosen]
 
+    def _guard(self, name: str | None) -> tuple[SandboxProvider, Guard]:
+        """A provider and how to treat it; another one under the same name begins anew."""
+        from ._guard import Guard
+
+        provider = self.get_provider(name)
+        key = name or self.default_provider or ""
+        known = self._guards.get(key)
+        if known is None or known[0] is not provider:
+            known = self._guards[key] = (provider, Guard(key, self._retry, self._circuit_breaker))
+        return known
+
+    def breaker_state(self, provider: str | None = None) -> str:
+        """``closed``, ``open`` (the provider is left alone) or ``half_open`` (it is being tried)."""
+        return self._guard(provider)[1].policy.state
+
     # --- failover ---------------------------------------------------------------------------------
 
     def _order(
@@ -82,11 +113,17 @@ class SandboxManager:
         failures: dict[str, Exception] = {}
         for name in self._order(provider, fallback_providers, fallback):
             try:
-                return await self.get_provider(name).create_sandbox(config)
+                return await self._create(name, config)
+            except MemoryError:
+                raise
             except Exception as error:
                 _log.info("provider %s can't create a sandbox: %s", name, error)
                 failures[str(name)] = error
         raise _all_failed("Failed to create sandbox with any provider", failures)
+
+    async def _create(self, name: str | None, config: SandboxConfig) -> Sandbox:
+        provider, guard = self._guard(name)
+        return await guard.create(lambda: provider.create_sandbox(config))
 
     async def execute_with_fallback(
         self,
@@ -105,26 +142,30 @@ class SandboxManager:
         failures: dict[str, Exception] = {}
         for name in self._order(provider, None, True):
             try:
-                return await self._execute_once(self.get_provider(name), command, config, timeout)
+                return await self._execute_once(name, command, config, timeout)
             except Exception as error:
                 _log.info("provider %s can't run the command: %s", name, error)
                 failures[str(name)] = error
         raise _all_failed("Failed to execute with any provider", failures)
 
     async def _execute_once(
-        self, provider: SandboxProvider, command: str, config: SandboxConfig, timeout: float | None
+        self, name: str | None, command: str, config: SandboxConfig, timeout: float | None
     ) -> ExecutionResult:
-        sandbox = await provider.create_sandbox(config)
+        sandbox = await self._create(name, config)
+        key = name or self.default_provider
         try:
-            return await provider.execute_command(sandbox.id, command, timeout, config.env_vars or None)
+            return await self.execute_command(
+                sandbox.id, command, key, timeout, config.env_vars or None, mask_secrets=False
+            )
         finally:
-            await provider.destroy_sandbox(sandbox.id)
+            await self.destroy_sandbox(sandbox.id, key)
 
     # --- one provider -----------------------------------------------------------------------------
 
     async def get_or_create_sandbox(self, config: SandboxConfig, provider: str | None = None) -> Sandbox:
         """The sandbox with the labels of this configuration; made if there is none."""
-        return await self.get_provider(provider).get_or_create_sandbox(config)
+        one, guard = self._guard(provider)
+        return await guard.create(lambda: one.get_or_create_sandbox(config))
 
     async def execute_command(
         self,
@@ -136,7 +177,10 @@ class SandboxManager:
         mask_secrets: bool = True,
     ) -> ExecutionResult:
         """Runs a command. Values of secret variables given here are masked in its output."""
-        result = await self.get_provider(provider).execute_command(sandbox_id, command, timeout, env_vars)
+        one, guard = self._guard(provider)
+        result = await guard.repeated(
+            "execute", lambda: one.execute_command(sandbox_id, command, timeout, env_vars)
+        )
         if mask_secrets and env_vars:
             result.stdout = _mask(result.stdout, env_vars)
             result.stderr = _mask(result.stderr, env_vars)
@@ -144,21 +188,26 @@ class SandboxManager:
 
     async def destroy_sandbox(self, sandbox_id: str, provider: str | None = None) -> bool:
         """Ends a sandbox; False if there was none."""
-        return await self.get_provider(provider).destroy_sandbox(sandbox_id)
+        one, guard = self._guard(provider)
+        return await guard.destroy(lambda: one.destroy_sandbox(sandbox_id))
 
     async def list_sandboxes(
         self, provider: str | None = None, labels: dict[str, str] | None = None
     ) -> list[Sandbox]:
         """Sandboxes of one provider or of all; providers that don't answer are passed over."""
         if provider:
-            return await self.get_provider(provider).list_sandboxes(labels)
+            return await self._list(provider, labels)
         found: list[Sandbox] = []
-        for name, one in self.providers.items():
+        for name in list(self.providers):
             try:
-                found += await one.list_sandboxes(labels)
+                found += await self._list(name, labels)
             except Exception as error:
                 _log.warning("provider %s can't list its sandboxes: %s", name, error)
         return found
+
+    async def _list(self, name: str, labels: dict[str, str] | None) -> list[Sandbox]:
+        provider, guard = self._guard(name)
+        return await guard.repeated("list", lambda: provider.list_sandboxes(labels))
 
     async def health_check(self, provider: str | None = None) -> dict[str, bool]:
         """Whether each provider answers."""
@@ -196,16 +245,17 @@ def _mask(text: str, env_vars: dict[str, str]) -> str:
 
 
 def _all_failed(what: str, failures: dict[str, Exception]) -> SandboxError:
-    """One error for all; it is a ProviderError and also of the class of what failed last."""
-    last = list(failures.values())[-1]
+    """One error for all; it is a ProviderError and also of the class of the most telling failure."""
+    from ._guard import most_telling
+
+    telling = most_telling(list(failures.values()))
     kind: type[SandboxError] = ProviderError
-    if isinstance(last, SandboxError) and not isinstance(last, ProviderError):
-        known = next(c for c in type(last).__mro__ if c.__module__ == SandboxError.__module__)
-        kind = type(known.__name__, (ProviderError, known), {"__module__": known.__module__})
-    elif isinstance(last, ProviderError):
-        kind = next(c for c in type(last).__mro__ if c.__module__ == SandboxError.__module__)
+    if isinstance(telling, SandboxError):
+        kind = next(c for c in type(telling).__mro__ if c.__module__ == SandboxError.__module__)
+        if not issubclass(kind, ProviderError):
+            kind = type(kind.__name__, (ProviderError, kind), {"__module__": kind.__module__})
     error = kind(f"{what}: " + "; ".join(f"{name}: {failure}" for name, failure in failures.items()))
-    error.__dict__.update(getattr(last, "__dict__", {}))
+    error.__dict__.update(getattr(telling, "__dict__", {}))
     error.__dict__["failures"] = failures
-    error.__cause__ = last
+    error.__cause__ = telling
     return error

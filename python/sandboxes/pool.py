@@ -7,13 +7,14 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from .base import Sandbox, SandboxConfig, SandboxProvider
-from .exceptions import SandboxQuotaError
+from .base import Sandbox, SandboxConfig, SandboxProvider, tied
+from .exceptions import SandboxQuotaError, SandboxStateError
 
 __all__ = ["ConnectionPool", "PoolConfig", "PoolStrategy", "SandboxPool", "SandboxPoolEntry"]
 
@@ -65,10 +66,17 @@ class SandboxPoolEntry:
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
+def _same(one: SandboxProvider, other: SandboxProvider) -> bool:
+    """The same service and account."""
+    return one is other or (
+        type(one) is type(other) and one.name == other.name and one.config == other.config
+    )
+
+
 def _fits(entry: SandboxPoolEntry, provider: SandboxProvider, config: SandboxConfig, by_labels: bool) -> bool:
     have = entry.config
     same = (
-        entry.provider.name == provider.name
+        _same(entry.provider, provider)
         and have.image == config.image
         and have.memory_mb == config.memory_mb
         and have.cpu_cores == config.cpu_cores
@@ -80,8 +88,27 @@ def _fits(entry: SandboxPoolEntry, provider: SandboxProvider, config: SandboxCon
     return same and (not by_labels or (config.labels or {}).items() <= entry.labels.items())
 
 
+@dataclass
+class _Grant:
+    """What acquire() got: an idle sandbox, or a place for a new one, made free by ``victim``."""
+
+    entry: SandboxPoolEntry | None = None
+    victim: SandboxPoolEntry | None = None
+
+
+@dataclass
+class _Waiter:
+    provider: SandboxProvider
+    config: SandboxConfig
+    turn: asyncio.Future[_Grant]
+
+
 class SandboxPool:
-    """Sandboxes kept for reuse, on one event loop."""
+    """Sandboxes kept for reuse, on one event loop. They end with this process at the latest.
+
+    Whoever came first is served first. Sandboxes are made beside each other; nobody waits for another
+    caller's.
+    """
 
     def __init__(self, pool_config: PoolConfig | None = None) -> None:
         self.config = pool_config or PoolConfig()
@@ -89,8 +116,10 @@ class SandboxPool:
         self._idle_sandboxes: set[str] = set()
         self._busy_sandboxes: set[str] = set()
         self._creating = 0
-        self._changed = asyncio.Condition()
+        self._waiting: deque[_Waiter] = deque()
+        self._stops = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ends: set[asyncio.Task[Any]] = set()
         self._stats = {"created": 0, "destroyed": 0, "reused": 0, "timeouts": 0, "errors": 0}
 
     # --- life of the pool -------------------------------------------------------------------------
@@ -98,25 +127,20 @@ class SandboxPool:
     async def start(self, provider: SandboxProvider | None = None, config: SandboxConfig | None = None) -> None:
         """Begins to clean up by itself, and prewarms as the strategy says."""
         if self.config.auto_cleanup:
-            self._spawn(self._clean_up_always())
+            _spawn(self._clean_up_always(), self._tasks)
         if provider is None or self.config.strategy is PoolStrategy.LAZY:
             return
         warm = self._prewarm(provider, config or SandboxConfig())
         if self.config.strategy is PoolStrategy.EAGER:
             await warm
         else:
-            self._spawn(warm)
-
-    def _spawn(self, coroutine: Any) -> None:
-        task: asyncio.Task[Any] = asyncio.ensure_future(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            _spawn(warm, self._tasks)
 
     async def _prewarm(self, provider: SandboxProvider, config: SandboxConfig) -> None:
         wanted = min(self.config.min_idle, self.config.max_idle, self.config.max_total)
-        missing = wanted - len(self._idle_sandboxes)
+        missing = min(wanted - len(self._idle_sandboxes), self._room())
         results = await asyncio.gather(
-            *(self._warm_one(provider, config) for _ in range(max(0, missing))), return_exceptions=True
+            *(self._warm_one(provider, config) for _ in range(missing)), return_exceptions=True
         )
         for result in results:
             if isinstance(result, BaseException):
@@ -133,11 +157,17 @@ class SandboxPool:
             await self.cleanup_expired()
 
     async def stop(self) -> None:
-        """Ends the pool and all its sandboxes."""
+        """Ends the pool and all its sandboxes. Callers that wait are told."""
+        self._stops += 1
+        while self._waiting:
+            turn = self._waiting.popleft().turn
+            if not turn.done():
+                turn.set_exception(SandboxStateError("the pool is being stopped"))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.clear()
+        await asyncio.gather(*self._ends, return_exceptions=True)
 
     async def __aenter__(self) -> SandboxPool:
         return self
@@ -154,33 +184,100 @@ class SandboxPool:
         if self.config.max_total <= 0:
             raise self._full()
         deadline = time.monotonic() + (timeout or self.config.acquire_timeout)
-        while True:
-            entry = await self._reuse(provider, config)
-            if entry is not None:
-                return entry.sandbox
-            if await self._make_room():
-                return (await self._create(provider, config)).sandbox
-            await self._wait_for_change(deadline)
+        grant = await self._wait(provider, config, deadline)
+        if grant.entry is not None and await self._reuse(grant.entry):
+            return grant.entry.sandbox
+        victim = grant.entry or grant.victim
+        if victim is not None:
+            await self._replace(victim)
+        return (await self._create(provider, config)).sandbox
 
     def _full(self) -> SandboxQuotaError:
         return SandboxQuotaError(f"Pool limit reached: {self.config.max_total}")
 
-    async def _reuse(self, provider: SandboxProvider, config: SandboxConfig) -> SandboxPoolEntry | None:
-        for sandbox_id in list(self._idle_sandboxes):
-            entry = self._pool.get(sandbox_id)
-            if entry is None or sandbox_id not in self._idle_sandboxes:
-                continue  # taken while this one waited
-            if not _fits(entry, provider, config, self.config.reuse_by_labels):
-                continue
-            self._busy(entry)
-            if self._expired(entry) or not await _alive(entry):
-                await self._drop(entry)
-                continue
+    async def _wait(self, provider: SandboxProvider, config: SandboxConfig, deadline: float) -> _Grant:
+        grant = None if self._waiting else self._grant(provider, config)
+        if grant is not None:
+            return grant
+        waiter = _Waiter(provider, config, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
+        try:
+            await asyncio.wait([waiter.turn], timeout=max(0.0, deadline - time.monotonic()))
+        except BaseException:
+            self._leave(waiter)
+            raise
+        if waiter.turn.done():
+            return waiter.turn.result()
+        self._leave(waiter)
+        self._stats["timeouts"] += 1
+        raise self._full()
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Nobody wants what this one waited for, or was just given."""
+        if not waiter.turn.done():
+            self._waiting.remove(waiter)
+        elif not waiter.turn.exception():
+            self._give_back(waiter.turn.result())
+
+    def _give_back(self, grant: _Grant) -> None:
+        if grant.entry is not None:
+            self._idle(grant.entry)
+            return
+        self._creating -= 1
+        if grant.victim is not None:
+            _spawn(self._end(grant.victim), self._ends)
+        self._dispatch()
+
+    def _room(self) -> int:
+        return max(0, self.config.max_total - len(self._pool) - self._creating)
+
+    def _grant(self, provider: SandboxProvider, config: SandboxConfig) -> _Grant | None:
+        """An idle sandbox that fits, else a place, at the cost of the longest idle one if need be."""
+        for sandbox_id in self._idle_sandboxes:
+            entry = self._pool[sandbox_id]
+            if _fits(entry, provider, config, self.config.reuse_by_labels) and not self._expired(entry):
+                self._busy(entry)
+                return _Grant(entry)
+        if self._room():
+            self._creating += 1
+            return _Grant()
+        victim = self._longest_idle()
+        if victim is None:
+            return None
+        self._forget(victim)
+        self._creating += 1
+        return _Grant(victim=victim)
+
+    def _longest_idle(self) -> SandboxPoolEntry | None:
+        idle = (self._pool[i] for i in self._idle_sandboxes)
+        return min(idle, key=lambda entry: entry.last_accessed, default=None)
+
+    def _dispatch(self) -> None:
+        """Serves those who wait, in the order in which they came."""
+        while self._waiting:
+            first = self._waiting[0]
+            grant = self._grant(first.provider, first.config)
+            if grant is None:
+                return
+            self._waiting.popleft()
+            first.turn.set_result(grant)
+
+    async def _reuse(self, entry: SandboxPoolEntry) -> bool:
+        """Whether the entry can be used. If not, its place is a new one's."""
+        try:
+            alive = await _alive(entry) and entry.sandbox.id in self._pool
+            if alive:
+                await self._call(self.config.on_reuse, entry.sandbox)
+        except BaseException:
+            self._idle(entry)
+            raise
+        if alive:
             entry.access_count += 1
             self._stats["reused"] += 1
-            await self._call(self.config.on_reuse, entry.sandbox)
-            return entry
-        return None
+        else:
+            self._forget(entry)
+            self._creating += 1
+        return alive
 
     def _busy(self, entry: SandboxPoolEntry) -> None:
         self._idle_sandboxes.discard(entry.sandbox.id)
@@ -188,38 +285,50 @@ class SandboxPool:
         entry.is_idle = False
         entry.last_accessed = time.time()
 
-    async def _make_room(self) -> bool:
-        """Reserves the place of a new sandbox, at the cost of the longest idle one if need be."""
-        if len(self._pool) + self._creating < self.config.max_total:
-            self._creating += 1
-            return True
-        victim = min(
-            (self._pool[i] for i in self._idle_sandboxes), key=lambda entry: entry.last_accessed, default=None
-        )
-        if victim is None:
-            return False
-        self._forget(victim)
-        self._creating += 1
-        await self._end(victim)
-        return True
+    def _idle(self, entry: SandboxPoolEntry) -> None:
+        if entry.sandbox.id not in self._pool:
+            return  # the pool was cleared meanwhile
+        self._busy_sandboxes.discard(entry.sandbox.id)
+        self._idle_sandboxes.add(entry.sandbox.id)
+        entry.is_idle = True
+        entry.last_accessed = time.time()
+        self._dispatch()
+
+    async def _replace(self, victim: SandboxPoolEntry) -> None:
+        """Ends it, before another takes its place."""
+        try:
+            await self._finish(victim)
+        except BaseException:
+            self._creating -= 1
+            self._dispatch()
+            raise
 
     async def _create(self, provider: SandboxProvider, config: SandboxConfig) -> SandboxPoolEntry:
         """In the place that was reserved; nobody waits for this one."""
+        stops, token = self._stops, tied.set(True)
         try:
             sandbox = await provider.create_sandbox(config)
         except BaseException:
             self._stats["errors"] += 1
             self._creating -= 1
-            await self._tell()
+            self._dispatch()
             raise
+        finally:
+            tied.reset(token)
         self._creating -= 1
         now = time.time()
         entry = SandboxPoolEntry(sandbox, provider, config, now, now, 1, False, dict(config.labels or {}))
         self._pool[sandbox.id] = entry
         self._busy_sandboxes.add(sandbox.id)
         self._stats["created"] += 1
-        await self._keep_alive(entry)
-        await self._call(self.config.on_create, sandbox)
+        try:
+            await self._keep_alive(entry)
+            await self._call(self.config.on_create, sandbox)
+            if self._stops != stops:
+                raise SandboxStateError("the pool was stopped")
+        except BaseException:
+            await self._drop(entry)
+            raise
         return entry
 
     async def _keep_alive(self, entry: SandboxPoolEntry) -> None:
@@ -228,33 +337,16 @@ class SandboxPool:
         if extend and (entry.config.timeout_seconds or 0) < self.config.sandbox_ttl:
             await extend(entry.sandbox.id, self.config.sandbox_ttl + 60)
 
-    async def _wait_for_change(self, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        try:
-            async with self._changed:
-                await asyncio.wait_for(self._changed.wait(), max(0, left))
-        except asyncio.TimeoutError:
-            self._stats["timeouts"] += 1
-            raise self._full() from None
-
-    async def _tell(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
     async def release(self, sandbox_id: str) -> None:
         """Gives a sandbox back. More idle ones than wanted end, the longest idle first."""
         entry = self._pool.get(sandbox_id)
         if entry is None:
             return
-        self._busy_sandboxes.discard(sandbox_id)
-        self._idle_sandboxes.add(sandbox_id)
-        entry.is_idle = True
-        entry.last_accessed = time.time()
+        self._idle(entry)
         while len(self._idle_sandboxes) > self.config.max_idle:
-            victim = min((self._pool[i] for i in self._idle_sandboxes), key=lambda one: one.last_accessed)
-            self._forget(victim)
-            await self._end(victim)
-        await self._tell()
+            victim = self._longest_idle()
+            assert victim is not None
+            await self._drop(victim)
 
     # --- the end of sandboxes ---------------------------------------------------------------------
 
@@ -262,6 +354,10 @@ class SandboxPool:
         self._pool.pop(entry.sandbox.id, None)
         self._idle_sandboxes.discard(entry.sandbox.id)
         self._busy_sandboxes.discard(entry.sandbox.id)
+
+    async def _finish(self, entry: SandboxPoolEntry) -> None:
+        """Ends it to the end, also when the caller is cancelled."""
+        await asyncio.shield(_spawn(self._end(entry), self._ends))
 
     async def _end(self, entry: SandboxPoolEntry) -> None:
         try:
@@ -273,8 +369,10 @@ class SandboxPool:
 
     async def _drop(self, entry: SandboxPoolEntry) -> None:
         self._forget(entry)
-        await self._end(entry)
-        await self._tell()
+        try:
+            await self._finish(entry)
+        finally:
+            self._dispatch()
 
     async def destroy(self, sandbox_id: str) -> None:
         """Ends one sandbox of the pool."""
@@ -290,8 +388,8 @@ class SandboxPool:
             self._forget(entry)
         for entry in entries:
             await self._call(self.config.on_destroy, entry.sandbox)
-        await asyncio.gather(*(self._end(entry) for entry in entries))
-        await self._tell()
+        await asyncio.gather(*(self._finish(entry) for entry in entries))
+        self._dispatch()
 
     def _expired(self, entry: SandboxPoolEntry) -> bool:
         now = time.time()
@@ -338,9 +436,20 @@ class SandboxPool:
         return {**self._stats, **now}
 
 
+def _spawn(coroutine: Coroutine[Any, Any, None], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[None]:
+    task = asyncio.ensure_future(coroutine)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
+
+
 async def _alive(entry: SandboxPoolEntry) -> bool:
     ask: Callable[[str], Awaitable[bool]] | None = getattr(entry.provider, "is_alive", None)
-    return await ask(entry.sandbox.id) if ask else True
+    try:
+        return await ask(entry.sandbox.id) if ask else True
+    except Exception as error:
+        _log.info("sandbox %s of the pool does not answer: %s", entry.sandbox.id, error)
+        return False
 
 
 class ConnectionPool:

@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _bridge, _client
-from .base import ExecutionResult, SandboxConfig, SandboxProvider, SandboxState
+from .base import ExecutionResult, SandboxConfig, SandboxProvider, SandboxState, tied
 from .base import Sandbox as BaseSandbox
 from .exceptions import SandboxNotFoundError, SandboxUnsupportedError
 from .manager import SandboxManager
 from .providers import get_provider
-from .providers.native import NativeProvider, tied
+from .providers.native import NativeProvider
 
 if TYPE_CHECKING:
     from . import _native

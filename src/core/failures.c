@@ -17,7 +17,7 @@ static const int telling[] = {
     SBX_ERR_PROTOCOL,  SBX_ERR_IO,    SBX_ERR_UNSUPPORTED,
 };
 
-static size_t rank(int code)
+size_t failures_rank(int code)
 {
     size_t i = 0;
     while (i < ARRAY_SIZE(telling) && telling[i] != code)
@@ -52,7 +52,7 @@ static const struct sbx_failure *most_telling(const struct sbx_failures *failure
 {
     const struct sbx_failure *best = &failures->items[0];
     for (size_t i = 1; i < failures->count; i++)
-        if (rank(failures->items[i].error.code) < rank(best->error.code))
+        if (failures_rank(failures->items[i].error.code) < failures_rank(best->error.code))
             best = &failures->items[i];
     return best;
 }

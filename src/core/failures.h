@@ -14,3 +14,6 @@ struct sbx_failure *failures_add(struct sbx_failures *failures);
 
 // The one error of all (at least one), and its code. A single failure is passed on as it is.
 int failures_sum_up(const struct sbx_failures *failures, struct sbx_error *err);
+
+// How telling a failure's code is: the least is what the caller can mend.
+size_t failures_rank(int code);

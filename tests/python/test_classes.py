@@ -33,6 +33,7 @@ from sandboxes import (  # noqa: E402
     SandboxProvider,
     SandboxQuotaError,
     SandboxState,
+    SandboxStateError,
     SandboxTimeoutError,
     sync,
     with_retry,
@@ -79,6 +80,36 @@ class Mine(SandboxProvider):
     async def destroy_sandbox(self, sandbox_id):
         self.ended.append(sandbox_id)
         return self.boxes.pop(sandbox_id, None) is not None
+
+
+class Failing(Mine):
+    """Fails as often as it is told to."""
+
+    def __init__(self, error, times=1000):
+        super().__init__()
+        self.failure, self.times, self.asked = error, times, 0
+
+    def _fail(self):
+        self.asked += 1
+        if self.asked <= self.times:
+            raise self.failure
+
+    async def create_sandbox(self, config):
+        await asyncio.sleep(0)
+        self._fail()
+        return await super().create_sandbox(config)
+
+    async def list_sandboxes(self, labels=None):
+        self._fail()
+        return await super().list_sandboxes(labels)
+
+    async def execute_command(self, sandbox_id, command, timeout=None, env_vars=None):
+        self._fail()
+        return await super().execute_command(sandbox_id, command, timeout, env_vars)
+
+    async def destroy_sandbox(self, sandbox_id):
+        self._fail()
+        return await super().destroy_sandbox(sandbox_id)
 
 
 class Types(PyCase):
@@ -191,6 +222,69 @@ class Managers(PyCase):
                              str(caught.exception))
             self.assertIs(refused.error, caught.exception.__cause__)
             self.assertEqual({"broken", "refused"}, set(caught.exception.failures))
+
+        self.run_async(main())
+
+    def test_the_error_is_the_most_telling_one(self):
+        async def main():
+            errors = {"a": ProviderError("down"), "b": SandboxAuthenticationError("no key"),
+                      "c": NotImplementedError("never")}
+            manager = Manager(providers=[Mine(name, error=error) for name, error in errors.items()])
+            with self.assertRaisesRegex(SandboxAuthenticationError, "a: down; b: no key; c: never") as caught:
+                await manager.create_sandbox(SandboxConfig(), fallback=True)
+            self.assertIs(errors["b"], caught.exception.__cause__)
+            self.assertEqual(errors, caught.exception.failures)
+
+        self.run_async(main())
+
+    def test_what_surely_did_nothing_is_repeated(self):
+        refused = ProviderError("refused")
+        refused.__cause__ = ConnectionRefusedError(111, "refused")
+        busy = SandboxQuotaError("too many")
+        busy.retry_after = 0.03
+        lost = SandboxTimeoutError("no answer")
+        for error, attempts in ((refused, 3), (busy, 3), (lost, 1), (SandboxAuthenticationError("x"), 1),
+                                (ValueError("a bug"), 1)):
+            with self.subTest(error):
+                mine = Failing(error)
+                retry_config = RetryConfig(max_retries=2, initial_delay=0.001, jitter=False)
+                manager, begin = Manager(providers=[mine], retry=retry_config), time.monotonic()
+                with self.assertRaises(SandboxError):
+                    self.run_async(manager.create_sandbox(SandboxConfig()))
+                self.assertEqual(attempts, mine.asked)
+                if error is busy:  # the service's wish is the least
+                    self.assertGreaterEqual(time.monotonic() - begin, 0.06)
+
+    def test_calls_are_repeated_by_their_kind(self):
+        async def main():
+            mine = Failing(SandboxTimeoutError("no answer"), times=1)
+            manager = Manager(providers=[mine], retry=RetryConfig(initial_delay=0.001))
+            self.assertEqual([], await manager.list_sandboxes("mine"))
+            mine.asked = 0
+            self.assertTrue(await manager.destroy_sandbox("gone with the first attempt"))
+            mine.asked = 0
+            with self.assertRaises(SandboxTimeoutError):
+                await manager.execute_command("x", "not twice")
+
+        self.run_async(main())
+
+    def test_a_provider_that_keeps_failing_is_left_alone(self):
+        async def main():
+            bad, good = Failing(ProviderError("down"), times=2), Mine("good")
+            manager = Manager(providers=[bad, good], circuit_breaker=CircuitBreaker(2, recovery_timeout=0.05))
+            for _ in range(4):
+                self.assertEqual("good", (await manager.create_sandbox(SandboxConfig(), fallback=True)).provider)
+            self.assertEqual((2, "open"), (bad.asked, manager.breaker_state("mine")))
+            with self.assertRaisesRegex(ProviderError, "circuit breaker of mine is open"):
+                await manager.create_sandbox(SandboxConfig())
+            await asyncio.sleep(0.06)
+            self.assertEqual("half_open", manager.breaker_state())
+            task = asyncio.ensure_future(manager.create_sandbox(SandboxConfig()))
+            await asyncio.sleep(0)
+            task.cancel()  # says nothing about the provider
+            await asyncio.gather(task, return_exceptions=True)
+            self.assertEqual("mine", (await manager.create_sandbox(SandboxConfig())).provider)
+            self.assertEqual("closed", manager.breaker_state())
 
         self.run_async(main())
 
@@ -385,6 +479,110 @@ class Pools(PyCase):
             await pool.acquire(Mine(), SandboxConfig(), timeout=1)
             self.assertEqual(2, pool.get_stats()["errors"])
             await pool.stop()
+
+        self.run_async(main())
+
+    def test_who_came_first_is_served_first(self):
+        async def main():
+            mine, served = Mine(), []
+            pool = SandboxPool(PoolConfig(max_total=1))
+            box = await pool.acquire(mine, SandboxConfig())
+
+            async def use(number):
+                mine_now = await pool.acquire(mine, SandboxConfig())
+                served.append(number)
+                await asyncio.sleep(0)
+                await pool.release(mine_now.id)
+
+            users = [asyncio.ensure_future(use(number)) for number in range(8)]
+            await asyncio.sleep(0)
+            await pool.release(box.id)
+            users.append(asyncio.ensure_future(use(8)))
+            await asyncio.gather(*users)
+            self.assertEqual(list(range(9)), served)
+            self.assertEqual(1, mine.made)
+            await pool.stop()
+
+        self.run_async(main())
+
+    def test_a_place_is_never_lost(self):
+        """Users cancelled wherever they are, hooks and providers that fail: all places come back."""
+        class Slow(Mine):
+            async def is_alive(self, sandbox_id):
+                await asyncio.sleep(0)
+                return sandbox_id in self.boxes
+
+            async def set_timeout(self, sandbox_id, seconds):
+                await asyncio.sleep(0)
+                if self.made % 7 == 0:
+                    raise ProviderError("down")
+
+            async def destroy_sandbox(self, sandbox_id):
+                await asyncio.sleep(0)
+                return await super().destroy_sandbox(sandbox_id)
+
+        async def main():
+            mine, holders = Slow(), set()
+            pool = SandboxPool(PoolConfig(max_total=3, max_idle=2))
+
+            async def use(number):
+                try:
+                    box = await pool.acquire(mine, SandboxConfig(image=str(number % 3)), timeout=20)
+                except ProviderError:
+                    return
+                self.assertNotIn(box.id, holders)
+                holders.add(box.id)
+                try:
+                    await asyncio.sleep(0)
+                finally:
+                    holders.remove(box.id)
+                    await asyncio.shield(asyncio.ensure_future(pool.release(box.id)))
+
+            users = [asyncio.ensure_future(use(number)) for number in range(60)]
+            for number, user in enumerate(users):
+                if number % 3 == 0:
+                    await asyncio.sleep(0)
+                    user.cancel()
+                self.assertLessEqual(len(mine.boxes), 3)
+            await asyncio.gather(*users, return_exceptions=True)
+            while pool._ends:
+                await asyncio.sleep(0)
+            self.assertEqual((0, 0, 0), (len(pool._busy_sandboxes), pool._creating, len(pool._waiting)))
+            boxes = await asyncio.gather(*(self._again(pool, mine) for _ in range(3)))
+            self.assertEqual(3, len({box.id for box in boxes}))
+            await pool.stop()
+            self.assertEqual({}, mine.boxes)
+
+        self.run_async(main())
+
+    async def _again(self, pool, provider):
+        while True:
+            try:
+                return await pool.acquire(provider, SandboxConfig(), timeout=5)
+            except ProviderError:
+                pass
+
+    def test_stopping_tells_those_who_wait(self):
+        async def main():
+            mine, pool = Mine(delay=0.01), SandboxPool(PoolConfig(max_total=2))
+            await pool.acquire(mine, SandboxConfig())
+            users = [asyncio.ensure_future(pool.acquire(mine, SandboxConfig())) for _ in range(2)]
+            await asyncio.sleep(0)
+            await pool.stop()
+            for user in users:  # one waits, for one a sandbox is being made
+                with self.assertRaisesRegex(SandboxStateError, "stopped"):
+                    await user
+            self.assertEqual({}, mine.boxes)
+
+        self.run_async(main())
+
+    def test_another_account_is_another_provider(self):
+        async def main():
+            async with SandboxPool() as pool:
+                box = await pool.acquire(Mine(key="one"), SandboxConfig())
+                await pool.release(box.id)
+                await pool.acquire(Mine(key="two"), SandboxConfig())
+                self.assertEqual((2, 0), (pool.get_stats()["created"], pool.get_stats()["reused"]))
 
         self.run_async(main())
 

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <sandboxes/sandboxes.h>
 
@@ -24,6 +25,7 @@ struct faulty {
     struct sbx_error error;
     bool lose;
     int64_t create_ms; // each takes that long
+    int meet;          // each waits until so many are being made at the same time
     atomic_int creates, alive, making,
         widest; // calls, sandboxes now, at the same time, most of these
 };
@@ -83,6 +85,8 @@ static inline int faulty_create(void *provider, const struct sbx_spec *spec,
     atomic_fetch_add(&faulty->creates, 1);
     bool fails = faulty_due(&faulty->failures);
     faulty_widen(faulty);
+    for (int i = 0; i < 10000 && faulty->widest < faulty->meet; i++)
+        usleep(1000);
     int code = faulty_wait(faulty->create_ms, call, err);
     atomic_fetch_sub(&faulty->making, 1);
     if (code == 0 && (!fails || faulty->lose))

@@ -120,6 +120,46 @@ static void warm_ones_are_made_side_by_side(void **state)
     sbx_pool_close(pool);
 }
 
+struct asker {
+    struct sbx_pool *pool;
+    struct sbx_call call;
+    int code, order;
+    pthread_t thread;
+};
+static atomic_int served;
+
+static void *ask(void *argument)
+{
+    struct asker *asker = argument;
+    struct sbx_error own;
+    struct sbx_sandbox *sandbox;
+    asker->code = sbx_pool_acquire(asker->pool, NULL, &asker->call, &sandbox, &own);
+    asker->order = ++served;
+    if (asker->code == 0)
+        sbx_pool_release(asker->pool, sandbox, 0, &own);
+    return NULL;
+}
+
+// Ten that take 100 ms each take 100 ms together: each begins before any of them has ended.
+static void new_ones_are_made_side_by_side_by_their_callers(void **state)
+{
+    struct sbx_pool_options options = SBX_POOL_OPTIONS_INIT;
+    struct asker askers[10];
+    struct sbx_pool *pool = open_pool(&options);
+    a.meet = 10;
+    for (int i = 0; i < 10; i++) {
+        askers[i] = (struct asker){.pool = pool, .call = SBX_CALL_INIT};
+        pthread_create(&askers[i].thread, NULL, ask, &askers[i]);
+    }
+    for (int i = 0; i < 10; i++) {
+        pthread_join(askers[i].thread, NULL);
+        assert_int_equal(askers[i].code, 0);
+    }
+    assert_int_equal(a.widest, 10);
+    assert_int_equal(stats_of(pool).misses, 10);
+    sbx_pool_close(pool);
+}
+
 static void used_ones_come_back_only_if_asked_for(void **state)
 {
     struct sbx_pool_options options = SBX_POOL_OPTIONS_INIT;
@@ -259,26 +299,6 @@ static void waiting_ends_with_the_deadline(void **state)
     assert_int_equal(sbx_pool_acquire(pool, NULL, NULL, &sandbox, &err), SBX_ERR_QUOTA);
     release(pool, only);
     sbx_pool_close(pool);
-}
-
-struct asker {
-    struct sbx_pool *pool;
-    struct sbx_call call;
-    int code, order;
-    pthread_t thread;
-};
-static atomic_int served;
-
-static void *ask(void *argument)
-{
-    struct asker *asker = argument;
-    struct sbx_error own;
-    struct sbx_sandbox *sandbox;
-    asker->code = sbx_pool_acquire(asker->pool, NULL, &asker->call, &sandbox, &own);
-    asker->order = ++served;
-    if (asker->code == 0)
-        sbx_pool_release(asker->pool, sandbox, 0, &own);
-    return NULL;
 }
 
 // Starts them one by one: each waits before the next comes.
@@ -631,6 +651,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(warm_ones_are_there_before_they_are_wanted),
         CASE(warm_ones_are_made_side_by_side),
+        CASE(new_ones_are_made_side_by_side_by_their_callers),
         CASE(used_ones_come_back_only_if_asked_for),
         CASE(more_than_max_idle_do_not_stay),
         CASE(only_what_fits_is_handed_out),

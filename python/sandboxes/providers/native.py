@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextvars import ContextVar
 from datetime import datetime, timezone
 from typing import Any
 
 from .. import _bridge, _client, _native, security
-from ..base import ExecutionResult, ProviderCapabilities, Sandbox, SandboxConfig, SandboxProvider, SandboxState
+from ..base import ExecutionResult, ProviderCapabilities, Sandbox, SandboxConfig, SandboxProvider, SandboxState, tied
 from ..exceptions import ProviderError, SandboxError, SandboxNotFoundError
 
 __all__ = ["NativeProvider", "OutputChunk"]
@@ -23,10 +22,6 @@ _STATES = {
     5: SandboxState.ERROR,
 }
 _HANDLES_MAX = 4096
-
-tied: ContextVar[bool] = ContextVar("sandboxes_tied", default=False)
-"""Whether sandboxes made now end with this process at the latest."""
-
 
 class OutputChunk(str):
     """A piece of output; ``stream`` is ``stdout`` or ``stderr``."""
