@@ -61,7 +61,8 @@ struct sbx_spec {
     uint32_t network;        /* enum sbx_network */
     uint32_t reserved;
     const char *const
-        *allow; /* "example.com", "*.example.com", "1.2.3.0/24", each with optional ":port" */
+        *allow; /* "example.com", "*.example.com", "1.2.3.0/24", each with optional ":port". With
+                   network INTERNET: reached besides, by number only (local; docs/network.md) */
     size_t allow_count;
     const struct sbx_pair *env; /* of every command */
     size_t env_count;

@@ -45,7 +45,7 @@ static int check_allow(const struct sbx_spec *spec, struct sbx_error *err)
     if (code < 0)
         return code;
     bool listed = spec->allow_count > 0;
-    if (listed && spec->network != SBX_NETWORK_ALLOW && spec->network != SBX_NETWORK_DEFAULT)
+    if (listed && (spec->network == SBX_NETWORK_NONE || spec->network == SBX_NETWORK_HOST))
         return err_set(err, SBX_ERR_INVALID, "spec.allow has no meaning with spec.network '%s'",
                        sbx_network_name(spec->network));
     if (!listed && spec->network == SBX_NETWORK_ALLOW)

@@ -117,12 +117,26 @@ static void fill_life(const struct sbx_spec *asked, struct box_spec *box)
         box->ttl_ms = asked->lifetime == SBX_LIFETIME_TIED ? -1 : SPEC_TTL_MS;
 }
 
+// What opens more than the internet is named by number: names would open what others choose.
+static bool by_number(const struct sbx_spec *asked)
+{
+    for (size_t i = 0; i < asked->allow_count; i++)
+        if (asked->allow[i][strspn(asked->allow[i], "0123456789./:")])
+            return false;
+    return true;
+}
+
 static int fill_network(const struct sbx_spec *asked, struct box_spec *box, struct sbx_error *err)
 {
     box->network = asked->network;
     if (asked->network == SBX_NETWORK_DEFAULT)
         box->network = asked->allow_count ? SBX_NETWORK_ALLOW : SBX_NETWORK_INTERNET;
-    if (asked->allow_count && box->network != SBX_NETWORK_ALLOW)
+    if (asked->allow_count && box->network == SBX_NETWORK_INTERNET && !by_number(asked)) {
+        err_set(err, SBX_ERR_INVALID, "what is reached besides the internet is named by number");
+        return err_hint(err, "write an address, as in '192.168.1.20:9000'");
+    }
+    if (asked->allow_count && box->network != SBX_NETWORK_ALLOW &&
+        box->network != SBX_NETWORK_INTERNET)
         return err_set(err, SBX_ERR_INVALID, "an allow list has no meaning with network '%s'",
                        sbx_network_name(box->network));
     if (asked->port_count && box->network == SBX_NETWORK_HOST) {

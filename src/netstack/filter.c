@@ -23,11 +23,34 @@ static bool may_reach(struct filter *filter, uint32_t addr, uint16_t port, int64
     if (out_of_bounds(filter, addr))
         return false;
     if (!filter->rules)
-        return !netrange_private(addr);
+        return !netrange_private(addr) ||
+               (filter->extra && netrules_cover(filter->extra, addr, port));
     if (netrules_cover(filter->rules, addr, port))
         return true;
     // A name that resolves to a private address is rebinding, not a wish.
     return !netrange_private(addr) && opened_use(&filter->opened, addr, port, now_ms);
+}
+
+// A port of this machine's own loopback, which libslirp has behind the gateway's address: only
+// where a rule names exactly that. Port 0: any such.
+bool filter_opens_machine(const struct filter *filter, uint16_t port)
+{
+    for (size_t i = 0; filter->extra && i < filter->extra->count; i++) {
+        const struct netrule *rule = &filter->extra->rule[i];
+        if (!rule->name && rule->addr == NETPLAN_GATEWAY_IP && rule->mask == UINT32_MAX &&
+            rule->port && (rule->port == port || port == 0))
+            return true;
+    }
+    return false;
+}
+
+static enum filter_verdict outgoing_gateway(const struct filter *filter, const struct frame *frame)
+{
+    if (frame->kind == FRAME_KIND_PING)
+        return FILTER_PASS;
+    bool open =
+        frame->kind == FRAME_KIND_TCP && frame->dport && filter_opens_machine(filter, frame->dport);
+    return open ? FILTER_PASS : FILTER_REFUSE;
 }
 
 static enum filter_verdict outgoing_dns(const struct filter *filter, const struct frame *frame)
@@ -67,12 +90,22 @@ enum filter_verdict filter_outgoing(struct filter *filter, const struct frame *f
     if (frame->dst == NETPLAN_DNS_IP)
         return outgoing_dns(filter, frame);
     if (frame->dst == NETPLAN_GATEWAY_IP)
-        return frame->kind == FRAME_KIND_PING ? FILTER_PASS : FILTER_REFUSE;
+        return outgoing_gateway(filter, frame);
     if (frame->kind == FRAME_KIND_TCP)
         return outgoing_tcp(filter, frame, now_ms);
     if (frame->kind == FRAME_KIND_PING && !filter->ping)
         return FILTER_REFUSE;
     return may_reach(filter, frame->dst, frame->dport, now_ms) ? FILTER_PASS : FILTER_REFUSE;
+}
+
+static bool answers(const struct netrules *rules, uint32_t addr)
+{
+    for (size_t i = 0; rules && i < rules->count; i++) {
+        const struct netrule *rule = &rules->rule[i];
+        if (!rule->name && (addr & rule->mask) == rule->addr)
+            return true;
+    }
+    return false;
 }
 
 // As may_reach() for any port, and without keeping anything open.
@@ -81,13 +114,9 @@ static bool may_answer(const struct filter *filter, uint32_t addr, int64_t now_m
     if (out_of_bounds(filter, addr))
         return false;
     if (!filter->rules)
-        return !netrange_private(addr);
-    for (size_t i = 0; i < filter->rules->count; i++) {
-        const struct netrule *rule = &filter->rules->rule[i];
-        if (!rule->name && (addr & rule->mask) == rule->addr)
-            return true;
-    }
-    return !netrange_private(addr) && opened_has(&filter->opened, addr, now_ms);
+        return !netrange_private(addr) || answers(filter->extra, addr);
+    return answers(filter->rules, addr) ||
+           (!netrange_private(addr) && opened_has(&filter->opened, addr, now_ms));
 }
 
 #define PROTO_ICMP 1

@@ -2,7 +2,7 @@
 /*
  * sandboxes-netstack: the user-space network of one sandbox, outside of it. Started by its monitor:
  *
- *     sandboxes-netstack [--uid N] internet
+ *     sandboxes-netstack [--uid N] internet [RULE...]    rules: what is reached besides, by number
  *     sandboxes-netstack [--uid N] allow RULE...
  *
  * with the descriptors of base/netplan.h. Ends with 0 when the leash or the device is gone, with 1
@@ -26,12 +26,14 @@
 
 struct settings {
     int uid;
-    struct netrules *rules; // owned; NULL: mode `internet`
+    bool internet;
+    struct netrules *rules; // owned; NULL: none
 };
 
 static int usage(struct sbx_error *err)
 {
-    return err_set(err, SBX_ERR_INVALID, "usage: %s [--uid N] internet | allow RULE...", PROGRAM);
+    return err_set(err, SBX_ERR_INVALID, "usage: %s [--uid N] internet [RULE...] | allow RULE...",
+                   PROGRAM);
 }
 
 static int read_arguments(char **args, struct settings *ret, struct sbx_error *err)
@@ -45,9 +47,10 @@ static int read_arguments(char **args, struct settings *ret, struct sbx_error *e
     ret->uid = (int)uid;
     if (!args[0])
         return usage(err);
-    if (strcmp(args[0], "internet") == 0 && !args[1])
+    ret->internet = strcmp(args[0], "internet") == 0;
+    if (ret->internet && !args[1])
         return 0;
-    if (strcmp(args[0], "allow") != 0)
+    if (!ret->internet && strcmp(args[0], "allow") != 0)
         return usage(err);
     size_t count = 0;
     while (args[1 + count])
@@ -75,7 +78,9 @@ static int run(const struct settings *settings, int *ret_report, struct sbx_erro
     int code = confine_identity(settings->uid, err);
     if (code < 0)
         return code;
-    code = stack_new(NETPLAN_FD_DEVICE, NETPLAN_FD_LEASH, settings->rules, &stack, err);
+    const struct stack_rules rules = {.only = settings->internet ? NULL : settings->rules,
+                                      .extra = settings->internet ? settings->rules : NULL};
+    code = stack_new(NETPLAN_FD_DEVICE, NETPLAN_FD_LEASH, &rules, &stack, err);
     if (code < 0)
         return code;
     int report = code = silence(err);

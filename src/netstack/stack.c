@@ -151,7 +151,7 @@ static Slirp *make_slirp(struct stack *stack)
         .vnameserver.s_addr = htonl(NETPLAN_DNS_IP),
         .if_mtu = NETPLAN_MTU,
         .if_mru = NETPLAN_MTU,
-        .disable_host_loopback = true,
+        .disable_host_loopback = !filter_opens_machine(&stack->filter, 0),
         .disable_dhcp = true,
     };
     return slirp_new(&config, &callbacks, stack);
@@ -164,21 +164,22 @@ static bool can_ping(void)
     return fd >= 0;
 }
 
-static int init_filter(struct stack *stack, const struct netrules *rules, struct sbx_error *err)
+static int init_filter(struct stack *stack, const struct stack_rules *rules, struct sbx_error *err)
 {
     uint32_t seed;
     if (id_random(&seed, sizeof(seed)) < 0)
         return err_sys(err, 0, errno, "no random numbers");
     if (hosts_init(&stack->hosts, stack->now_ms) < 0)
         return err_sys(err, 0, errno, "cannot list this machine's addresses");
-    stack->filter.rules = rules;
+    stack->filter.rules = rules->only;
+    stack->filter.extra = rules->extra;
     stack->filter.hosts = &stack->hosts;
     stack->filter.ping = can_ping();
     opened_init(&stack->filter.opened, seed);
     return 0;
 }
 
-static int init(struct stack *stack, int device_fd, const struct netrules *rules,
+static int init(struct stack *stack, int device_fd, const struct stack_rules *rules,
                 struct sbx_error *err)
 {
     stack->now_ms = clock_boot_ms();
@@ -193,7 +194,7 @@ static int init(struct stack *stack, int device_fd, const struct netrules *rules
     return stack->slirp ? 0 : err_set(err, SBX_ERR_BUG, "libslirp does not accept its settings");
 }
 
-int stack_new(int device_fd, int leash_fd, const struct netrules *rules, struct stack **ret,
+int stack_new(int device_fd, int leash_fd, const struct stack_rules *rules, struct stack **ret,
               struct sbx_error *err)
 {
     struct stack *stack = calloc(1, sizeof(*stack));

@@ -7,8 +7,13 @@
 
 struct stack;
 
-// rules: NULL for mode `internet`; borrowed. The leash's end ends stack_run().
-int stack_new(int device_fd, int leash_fd, const struct netrules *rules, struct stack **ret,
+// What may be reached; borrowed. See struct filter.
+struct stack_rules {
+    const struct netrules *only, *extra;
+};
+
+// The leash's end ends stack_run().
+int stack_new(int device_fd, int leash_fd, const struct stack_rules *rules, struct stack **ret,
               struct sbx_error *err);
 void stack_free(struct stack *stack);
 

@@ -72,8 +72,14 @@ class FlowCase(unittest.TestCase):
         assert not left, f"left behind: {left}"
 
     @classmethod
+    def lay_out(cls):
+        """The flows, once: another may be reading them."""
+        if not os.path.exists(os.path.join(cls.work, "readme.py")):
+            shutil.copytree(FLOWS, cls.work, dirs_exist_ok=True)
+
+    @classmethod
     def start(cls, flow, *arguments, env=None, **options):
-        shutil.copytree(FLOWS, cls.work, dirs_exist_ok=True)
+        cls.lay_out()
         return subprocess.Popen([PYTHON, flow, "--no-pylint", *arguments], cwd=cls.work,
                                 env={**cls.env, **(env or {})}, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)

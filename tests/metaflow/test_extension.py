@@ -2,7 +2,6 @@
 """What the extension promises without a sandbox: messages with remedies, layers, lazy imports."""
 import os
 import re
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -47,7 +46,7 @@ class Refused(flowcase.FlowCase):
             decorators, arguments, env, _ = row
             return self.flow("refused.py", *(arguments or ["run"]), status=None,
                              env={**env, "DECORATE": decorators})
-        shutil.copytree(flowcase.FLOWS, self.work, dirs_exist_ok=True)
+        self.lay_out()
         with ThreadPoolExecutor(3) as pool:
             outputs = list(pool.map(run, REFUSED))
         for (decorators, arguments, env, wanted), output in zip(REFUSED, outputs):

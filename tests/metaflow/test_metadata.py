@@ -2,7 +2,6 @@
 """Metadata of tasks in sandboxes, which can't reach the service."""
 import json
 import os
-import shutil
 import subprocess
 
 import flowcase
@@ -40,7 +39,7 @@ class OwnService(flowcase.FlowCase):
     def test_run_with_metaflow_local_service(self):
         if not os.access(OUR_SERVICE, os.X_OK):
             self.skipTest("metaflow-local-service is not built")
-        shutil.copytree(flowcase.FLOWS, self.work, dirs_exist_ok=True)
+        self.lay_out()
         env = {**self.env, "METAFLOW_LOCAL_SERVICE_PORT": "0"}
         done = subprocess.run([OUR_SERVICE, "run", flowcase.PYTHON, "readme.py", "--no-pylint", "run"],
                               cwd=self.work, env=env, stdin=subprocess.DEVNULL, text=True, timeout=60,

@@ -128,6 +128,42 @@ static void internet_passes_public_addresses(void **state)
     assert_int_equal(judge(&filter, make_ping(NETPLAN_GUEST_IP, PUBLIC)), FILTER_REFUSE);
 }
 
+static void internet_with_a_list_reaches_that_besides(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"192.168.1.5:80", "10.0.2.2:9000", "10.0.2.0/24",
+                                        "9.9.9.9"};
+    cleanup_netrules struct netrules *rules = NULL;
+    assert_int_equal(netrules_parse(texts, ARRAY_SIZE(texts), &rules, NULL), 0);
+    struct filter filter = internet();
+    assert_false(filter_opens_machine(&filter, 0));
+    filter.extra = rules;
+    static const struct {
+        uint32_t addr;
+        uint16_t port;
+        int verdict;
+    } rows[] = {
+        {PUBLIC, 80, FILTER_PASS},
+        {LAN, 80, FILTER_PASS},
+        {LAN, 81, FILTER_REFUSE},
+        {NETPLAN_GATEWAY_IP, 9000, FILTER_PASS},
+        {NETPLAN_GATEWAY_IP, 9001, FILTER_REFUSE},
+        {0x0a000207, 9000, FILTER_REFUSE},
+        {HOST_PUBLIC, 80, FILTER_REFUSE},
+        {0x7f000001, 9000, FILTER_REFUSE},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        assert_int_equal(judge(&filter, make_tcp(rows[i].addr, rows[i].port, FRAME_TCP_SYN)),
+                         rows[i].verdict);
+    assert_int_equal(judge(&filter, make_udp(NETPLAN_GUEST_IP, NETPLAN_GATEWAY_IP, 9000)),
+                     FILTER_REFUSE);
+    // Only beside `internet`: a list that is all there is never opens this machine.
+    filter.extra = NULL;
+    filter.rules = rules;
+    assert_int_equal(judge(&filter, make_tcp(NETPLAN_GATEWAY_IP, 9000, FRAME_TCP_SYN)),
+                     FILTER_REFUSE);
+}
+
 static void internet_refuses_what_is_not_public(void **state)
 {
     (void)state;
@@ -488,6 +524,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(internet_passes_public_addresses),
         cmocka_unit_test(internet_refuses_what_is_not_public),
+        cmocka_unit_test(internet_with_a_list_reaches_that_besides),
         cmocka_unit_test(our_own_addresses_offer_names_and_pings),
         cmocka_unit_test(forged_senders_are_dropped),
         cmocka_unit_test(every_cut_of_a_frame_is_malformed),

@@ -29,6 +29,7 @@ static const struct opt_row rows[] = {
     ROW("task", OPT_STRING, task, "FLOW/RUN/STEP/TASK", "the task that is run"),
     ROW("attempt", OPT_INT, attempt, "N", "its attempt, from 0"),
     ROW("datastore", OPT_STRING, datastore, "DIR", "directory of the local datastore"),
+    ROW("remote", OPT_FLAG, remote, NULL, "artifacts and logs are kept elsewhere"),
     ROW("cards", OPT_STRING, cards, "DIR", "directory of the cards"),
     ROW("code", OPT_STRING, code, "DIR", "the flow's own files"),
     ROW("root-home", OPT_STRING, root_home, "DIR", "what stands for /root inside"),
@@ -41,7 +42,7 @@ static const struct opt_row rows[] = {
      .value = "POLICY",
      .choices = networks,
      .help = "what it may reach"},
-    ROW("allow", OPT_LIST, allow, "HOST", "reach only this; repeatable"),
+    ROW("allow", OPT_LIST, allow, "HOST", "reach only this, or, with --network internet, this besides; repeatable"),
     ROW("infra-retries", OPT_INT, infra_retries, "N", "new sandboxes for those that were lost"),
     ROW("debug", OPT_STRING, debug, "DIR", "keep the sandbox, write what was done there"),
 };

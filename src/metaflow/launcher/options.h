@@ -18,6 +18,7 @@ struct step_options {
     int64_t cpu, timeout, attempt, infra_retries;
     uint64_t memory;
     int network, soft_limits;
+    int remote; // artifacts are elsewhere, and `datastore` is for metadata alone
 
     struct opt_operands command;
     char flow[256], run[256], step[256], task_id[256]; // the parts of `task`

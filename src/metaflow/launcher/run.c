@@ -99,7 +99,7 @@ static int create(struct step_run *run, const struct arrays *arrays, struct sbx_
     spec.cpu_millis = (uint32_t)options->cpu;
     spec.memory_bytes = options->memory;
     spec.lifetime = options->debug ? SBX_LIFETIME_DETACHED : SBX_LIFETIME_TIED;
-    spec.network = options->allow.count > 0 ? SBX_NETWORK_ALLOW : (uint32_t)options->network;
+    spec.network = (uint32_t)options->network;
     spec.allow = options->allow.items;
     spec.allow_count = options->allow.count;
     spec.env = arrays->env;
@@ -122,7 +122,8 @@ struct logs {
 
 static int open_logs(const struct step_run *run, struct logs *logs, struct sbx_error *err)
 {
-    int dir_fd = run->options->datastore ? run->stage->task_fd : -1;
+    bool kept = run->options->datastore && !run->options->remote;
+    int dir_fd = kept ? run->stage->task_fd : -1;
     long long attempt = run->options->attempt;
     int code = log_open(&logs->out, STDOUT_FILENO, dir_fd, attempt, "stdout", err);
     return code < 0 ? code : log_open(&logs->err, STDERR_FILENO, dir_fd, attempt, "stderr", err);

@@ -21,6 +21,8 @@ static int check(const struct sbx_spec *spec, struct sbx_error *err)
         {spec->hostname, "a host name of your choice"},
         {spec->ttl_ms < 0, "sandboxes without a time to live"},
         {spec->network == SBX_NETWORK_HOST, "this machine's network"},
+        {spec->network == SBX_NETWORK_INTERNET && spec->allow_count > 0,
+         "the internet and a list besides"},
         {fixed_port, "a port of this machine; ports have host names of their own"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

@@ -3,7 +3,10 @@
 
 Layer: environment. May import settings, Metaflow.
 """
+import ipaddress
 import os
+import socket
+from urllib.parse import urlsplit, urlunsplit
 
 from . import settings
 
@@ -15,6 +18,10 @@ FORWARDED = ("METAFLOW_DATASTORE_SYSROOT_", "METAFLOW_DATATOOLS_", "METAFLOW_S3"
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION",
                "AWS_REGION", "AWS_ENDPOINT_URL_S3", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG",
                "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY")
+# Variables that hold addresses of storage servers.
+ENDPOINTS = ("METAFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
+             "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT")
+MACHINE = "10.0.2.2"  # this machine's loopback, inside: docs/network.md
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 PASSED = ("METAFLOW_RUN_ID", "PYTHONUNBUFFERED")  # set by Metaflow for each task
 
@@ -45,6 +52,40 @@ def workers(environ=os.environ):
     if is_r2(environ) and not environ.get("METAFLOW_S3_WORKER_COUNT"):
         return {"METAFLOW_S3_WORKER_COUNT": environ.get("METAFLOW_SANDBOX_R2_WORKER_COUNT", "8")}
     return {}
+
+
+def endpoints(values):
+    """What a sandbox of this machine must reach besides the internet, which is all it reaches otherwise:
+    storage servers in this network or on this machine. Changes `values` where an address is another inside;
+    returns rules for the launcher."""
+    rules = []
+    for name in ENDPOINTS:
+        parts = urlsplit(values.get(name) or "")
+        address = parts.hostname and _address(parts.hostname)
+        if not address or ipaddress.ip_address(address).is_global and not _is_ours(address):
+            continue
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if _is_ours(address):
+            address = MACHINE
+            values[name] = urlunsplit(parts._replace(netloc=f"{MACHINE}:{port}"))
+        rules.append(f"{address}:{port}")
+    return rules
+
+
+def _address(host):
+    try:
+        return socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
+    except OSError:
+        return None  # it may have a meaning inside
+
+
+def _is_ours(address):
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def relay():

@@ -118,6 +118,7 @@ class SandboxDecorator(StepDecorator):
         found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(self._root())
         found["PYTHONPATH"] = os.pathsep.join(_extra_path())
         found["PATH"] = environment.search_path(self.attributes["executable"] or cli_args.entrypoint[0])
+        self.reached = environment.endpoints(found) if reaches_cloud and self.backend.local else ()
         found.update(self.env)
         return {SET_PREFIX + name: value for name, value in found.items()}
 
@@ -146,6 +147,12 @@ class SandboxDecorator(StepDecorator):
                 yield from (f"--{name}", str(value))
         if not self.asked:
             yield "--soft-limits"
+        if self.datastore.TYPE != "local":
+            yield "--remote"
+        if self.reached:
+            yield from ("--network", "internet")
+        for rule in self.reached:
+            yield from ("--allow", rule)
 
     def _view(self, interpreter, cli_args):
         """What of this machine is seen inside, and where Python looks for modules."""
