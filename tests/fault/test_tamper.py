@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills every process of a sandbox's life at its system calls, or lets these calls fail, one at a time.
 
-usage: test_tamper.py TAMPER kill|fail STRIDE. Whatever is hit: nothing hangs, what stays behind is
+usage: test_tamper.py TAMPER kill|fail STRIDE [TEST]. Whatever is hit: nothing hangs, what stays behind is
 removed by the next command, and the next sandbox works.
 """
 import errno
@@ -100,4 +100,4 @@ class Tamper(SandboxCase):
 if __name__ == "__main__":
     sandboxcase.require_command()
     TAMPER, MODE, STRIDE = os.path.abspath(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:], verbosity=2)
