@@ -9,6 +9,7 @@
 
 #include "agent/files.h"
 #include "base/cleanup.h"
+#include "base/names.h"
 
 static uint32_t kind_of(mode_t mode)
 {
@@ -59,11 +60,6 @@ static void close_dir(DIR **dir)
         closedir(*dir);
 }
 
-static bool is_dots(const char *name)
-{
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 int files_list(struct files *files, struct wire_reader *in, struct sbx_error *err)
 {
     struct dirent *found;
@@ -77,7 +73,7 @@ int files_list(struct files *files, struct wire_reader *in, struct sbx_error *er
         return err_sys(err, 0, errno, "cannot list '%s'", path);
     while (errno = 0, (found = readdir(dir))) {
         struct stat stat;
-        if (is_dots(found->d_name) ||
+        if (name_is_dots(found->d_name) ||
             fstatat(dirfd(dir), found->d_name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
             continue; // gone meanwhile
         if (++count > FILES_ENTRIES_MAX)

@@ -8,6 +8,7 @@
 #include "agent/files.h"
 #include "agent/walk.h"
 #include "base/cleanup.h"
+#include "base/names.h"
 
 #define REMOVE_DEPTH_MAX 1000000
 #define REMOVE_OPEN_MAX 32
@@ -100,15 +101,9 @@ static int remove_tree(const char *path, struct sbx_error *err)
 // True for "/", "a/..", "." and the like: names that are no entry of their parent.
 static bool has_no_name(const char *path)
 {
-    size_t end = strlen(path);
-    while (end > 0 && path[end - 1] == '/')
-        end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    size_t length = end - start;
-    const char *name = path + start;
-    return length == 0 || (name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.')));
+    size_t size;
+    const char *name = name_last(path, &size);
+    return size == 0 || (size <= 2 && strncmp(name, "..", size) == 0);
 }
 
 int files_remove(struct files *files, struct wire_reader *in, struct sbx_error *err)

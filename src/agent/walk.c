@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/names.h"
 
 #define PATHS_MAX (64 * 1024 * 1024) // names of all levels together
 #define OPEN_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -144,11 +145,6 @@ static int leave(struct walk *walk, int *ret_dir_fd, const char **ret_name, stru
     return WALK_LEAVE;
 }
 
-static bool is_dots(const char *name)
-{
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 int walk_next(struct walk *walk, int *ret_dir_fd, const char **ret_name, unsigned char *ret_type,
               struct sbx_error *err)
 {
@@ -157,7 +153,7 @@ int walk_next(struct walk *walk, int *ret_dir_fd, const char **ret_name, unsigne
     do {
         errno = 0;
         entry = readdir(level->dir);
-    } while (entry && is_dots(entry->d_name));
+    } while (entry && name_is_dots(entry->d_name));
     if (!entry && errno)
         return err_sys(err, 0, errno, "cannot read a directory");
     if (!entry)

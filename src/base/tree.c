@@ -4,6 +4,7 @@
  * recursion, unreadable directories included. Layer: base.
  */
 #include "base/tree.h"
+#include "base/names.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -73,11 +74,6 @@ static int open_dir(int dir_fd, const char *name)
     return steal_fd(&fd);
 }
 
-static bool is_dots(const char *name)
-{
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 // A file, or an empty directory: 1 when it is gone, 0 when it must be emptied first, -1 on an
 // error.
 static int remove_one(int dir_fd, const char *name)
@@ -104,7 +100,7 @@ static int sweep(int fd, char *ret_name)
     }
     int result = 1;
     for (struct dirent *entry; result == 1 && (errno = 0, entry = readdir(dir));) {
-        if (is_dots(entry->d_name))
+        if (name_is_dots(entry->d_name))
             continue;
         result = remove_one(dirfd(dir), entry->d_name);
         if (result == 0)

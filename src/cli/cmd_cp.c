@@ -28,12 +28,7 @@ static const struct opt_row rows[] = {
      FIELD(user),
      .help = "user of the sandbox that reads or owns the files"},
     {.name = "quiet", .letter = 'q', .kind = OPT_FLAG, FIELD(quiet), .help = "show no progress"},
-    {.name = "provider",
-     .letter = 'p',
-     .kind = OPT_STRING,
-     .value = "NAME",
-     FIELD(provider),
-     .help = "look for the sandbox only there"},
+    PROVIDER_ROW("look for the sandbox only there"),
 };
 
 // "ID:PATH" has a colon before any slash; "./a:b" is a file here. Returns the path inside, or NULL.

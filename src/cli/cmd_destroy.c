@@ -7,7 +7,6 @@
 
 #include "cli/command.h"
 #include "cli/message.h"
-#include "cli/pairs.h"
 #include "cli/target.h"
 
 struct destroy_values {
@@ -36,12 +35,7 @@ static const struct opt_row rows[] = {
      .kind = OPT_FLAG,
      FIELD(yes),
      .help = "do not ask"},
-    {.name = "provider",
-     .letter = 'p',
-     .kind = OPT_STRING,
-     .value = "NAME",
-     FIELD(provider),
-     .help = "only those of this provider"},
+    PROVIDER_ROW("only those of this provider"),
 };
 
 // True when the person at the terminal says so.
@@ -85,16 +79,8 @@ static int destroy_one(struct cli *cli, const char *provider, const char *id, bo
 static int destroy_listed(struct cli *cli, const struct destroy_values *values)
 {
     struct sbx_error err;
-    struct sbx_client *client = NULL;
     struct sbx_list list = {0};
-    cleanup_pairs struct pairs labels = {0};
-    int code = pairs_add_list(&labels, &values->labels, &err);
-    if (code == 0)
-        code = cli_client(cli, values->provider, &client, &err);
-    if (code == 0)
-        code = sbx_sandbox_list(client, values->provider, labels.items, labels.count, NULL, &list,
-                                &err);
-    if (code < 0)
+    if (target_list(cli, values->provider, &values->labels, &list, &err) < 0)
         return cli_fail(cli, &err);
     int status = confirm(cli, values, list.count);
     for (size_t i = 0; (status == 0 || status == EXIT_OURS) && i < list.count; i++) {

@@ -24,11 +24,6 @@ struct exec_values {
 
 #define FIELD(member) .offset = offsetof(struct exec_values, member)
 
-#define PROVIDER_ROW                                                                               \
-    {                                                                                              \
-        .name = "provider", .letter = 'p', .kind = OPT_STRING, .value = "NAME", FIELD(provider),   \
-        .help = "look for the sandbox only there"                                                  \
-    }
 #define PLACE_ROWS                                                                                 \
     {.name = "env",                                                                                \
      .letter = 'e',                                                                                \
@@ -80,10 +75,11 @@ static const struct opt_row exec_rows[] = {
      FIELD(json),
      .help = "print the result as one JSON object: exit_code, stdout, stderr, error"},
     PLACE_ROWS,
-    PROVIDER_ROW,
+    PROVIDER_ROW("look for the sandbox only there"),
 };
 
-static const struct opt_row shell_rows[] = {PLACE_ROWS, PROVIDER_ROW};
+static const struct opt_row shell_rows[] = {PLACE_ROWS,
+                                            PROVIDER_ROW("look for the sandbox only there")};
 
 // What both commands need.
 struct job {

@@ -16,12 +16,7 @@ struct expose_values {
 
 static const struct opt_row rows[] = {
     {.name = "json", .kind = OPT_FLAG, FIELD(json), .help = "print JSON"},
-    {.name = "provider",
-     .letter = 'p',
-     .kind = OPT_STRING,
-     .value = "NAME",
-     FIELD(provider),
-     .help = "look for the sandbox only there"},
+    PROVIDER_ROW("look for the sandbox only there"),
 };
 
 static int print_url(struct cli *cli, const struct sbx_port *port, const char *url)

@@ -8,7 +8,6 @@
 #include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/out.h"
-#include "cli/pairs.h"
 #include "cli/report.h"
 #include "cli/target.h"
 
@@ -21,12 +20,7 @@ struct list_values {
 #define FIELD(member) .offset = offsetof(struct list_values, member)
 
 static const struct opt_row list_rows[] = {
-    {.name = "provider",
-     .letter = 'p',
-     .kind = OPT_STRING,
-     .value = "NAME",
-     FIELD(provider),
-     .help = "only those of this provider"},
+    PROVIDER_ROW("only those of this provider"),
     {.name = "label",
      .letter = 'l',
      .kind = OPT_PAIR,
@@ -99,27 +93,13 @@ static int print_table(struct cli *cli, const struct sbx_list *list)
     return table_flush(cli, &table);
 }
 
-static int read_list(struct cli *cli, const struct list_values *values, struct sbx_list *ret_list,
-                     struct sbx_error *err)
-{
-    cleanup_pairs struct pairs labels = {0};
-    struct sbx_client *client = NULL;
-    int code = pairs_add_list(&labels, &values->labels, err);
-    if (code == 0)
-        code = cli_client(cli, values->provider, &client, err);
-    if (code == 0)
-        code = sbx_sandbox_list(client, values->provider, labels.items, labels.count, NULL,
-                                ret_list, err);
-    return code;
-}
-
 static int run_list(struct cli *cli, struct invocation *use)
 {
     const struct list_values *values = use->values;
     struct sbx_list list = {0};
     struct sbx_error err;
     cli->json = values->json > 0;
-    if (read_list(cli, values, &list, &err) < 0)
+    if (target_list(cli, values->provider, &values->labels, &list, &err) < 0)
         return cli_fail(cli, &err);
     int status;
     if (values->json > 0)
@@ -133,12 +113,7 @@ static int run_list(struct cli *cli, struct invocation *use)
 }
 
 static const struct opt_row inspect_rows[] = {
-    {.name = "provider",
-     .letter = 'p',
-     .kind = OPT_STRING,
-     .value = "NAME",
-     FIELD(provider),
-     .help = "look for the sandbox only there"},
+    PROVIDER_ROW("look for the sandbox only there"),
     {.name = "json", .kind = OPT_FLAG, FIELD(json), .help = "print JSON, which it does anyway"},
 };
 

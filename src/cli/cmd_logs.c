@@ -25,11 +25,6 @@ struct logs_values {
 };
 
 #define FIELD(member) .offset = offsetof(struct logs_values, member)
-#define PROVIDER_ROW                                                                               \
-    {                                                                                              \
-        .name = "provider", .letter = 'p', .kind = OPT_STRING, .value = "NAME", FIELD(provider),   \
-        .help = "look for the sandbox only there"                                                  \
-    }
 
 static const struct opt_row logs_rows[] = {
     {.name = "follow",
@@ -37,12 +32,12 @@ static const struct opt_row logs_rows[] = {
      .kind = OPT_FLAG,
      FIELD(follow),
      .help = "stay until the command ends, and end with its exit status"},
-    PROVIDER_ROW,
+    PROVIDER_ROW("look for the sandbox only there"),
 };
 
 static const struct opt_row top_rows[] = {
     {.name = "json", .kind = OPT_FLAG, FIELD(json), .help = "print JSON"},
-    PROVIDER_ROW,
+    PROVIDER_ROW("look for the sandbox only there"),
 };
 
 // The newest command that runs in the background.

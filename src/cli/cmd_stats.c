@@ -31,12 +31,7 @@ static const struct opt_row rows[] = {
      .kind = OPT_FLAG,
      FIELD(json),
      .help = "print JSON, one object a line for each sandbox"},
-    {.name = "provider",
-     .letter = 'p',
-     .kind = OPT_STRING,
-     .value = "NAME",
-     FIELD(provider),
-     .help = "only sandboxes of this provider"},
+    PROVIDER_ROW("only sandboxes of this provider"),
 };
 
 static const struct table_column columns[] = {

@@ -22,12 +22,7 @@ struct test_values {
 #define FIELD(member) .offset = offsetof(struct test_values, member)
 
 static const struct opt_row rows[] = {
-    {.name = "provider",
-     .letter = 'p',
-     .kind = OPT_STRING,
-     .value = "NAME",
-     FIELD(provider),
-     .help = "only this one"},
+    PROVIDER_ROW("only this one"),
     {.name = "json", .kind = OPT_FLAG, FIELD(json), .help = "print JSON"},
 };
 

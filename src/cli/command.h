@@ -26,6 +26,13 @@ struct command_part {
 };
 #define COMMAND_PARTS_MAX 3
 
+// The option --provider of commands whose values have that field. FIELD is the command's own.
+#define PROVIDER_ROW(text)                                                                         \
+    {                                                                                              \
+        .name = "provider", .letter = 'p', .kind = OPT_STRING, .value = "NAME", FIELD(provider),   \
+        .help = text                                                                               \
+    }
+
 struct command_example {
     const char *line;
     const char *what;

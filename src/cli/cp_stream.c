@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/names.h"
 #include "base/tree.h"
 #include "cli/tar_out.h"
 #include "engine/unpacker.h"
@@ -72,17 +73,13 @@ struct goal {
 
 static int split_goal(const char *path, struct goal *goal, struct sbx_error *err)
 {
-    size_t end = strlen(path);
-    while (end > 0 && path[end - 1] == '/')
-        end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    if (end - start > NAME_MAX || strlen(path) >= sizeof(goal->parent))
+    size_t size;
+    const char *name = name_last(path, &size);
+    if (size > NAME_MAX || strlen(path) >= sizeof(goal->parent))
         return err_set(err, SBX_ERR_INVALID, "the path is too long: '%.200s'", path);
-    snprintf(goal->name, sizeof(goal->name), "%.*s", (int)(end - start), path + start);
-    snprintf(goal->parent, sizeof(goal->parent), "%.*s", (int)start, path);
-    if (goal->name[0] && strcmp(goal->name, ".") != 0 && strcmp(goal->name, "..") != 0)
+    snprintf(goal->name, sizeof(goal->name), "%.*s", (int)size, name);
+    snprintf(goal->parent, sizeof(goal->parent), "%.*s", (int)(name - path), path);
+    if (goal->name[0] && !name_is_dots(goal->name))
         return 0;
     goal->name[0] = '\0';
     snprintf(goal->parent, sizeof(goal->parent), "%s", path);
@@ -135,7 +132,7 @@ static int put_each(struct sbx_sandbox *sandbox, const char *directory, const ch
         return err_sys(err, 0, errno, "cannot read '%s'", directory);
     int code = 0;
     for (struct dirent *entry; code == 0 && (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (!name_is_dots(entry->d_name))
             code = put_one(sandbox, directory, entry, target, options, call, err);
     return code;
 }

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/names.h"
 #include "cli/signals.h"
 #include "wire/files_msg.h"
 
@@ -195,11 +196,6 @@ static int put_name(struct tar *tar, int dir_fd, const char *name, struct sbx_er
     return S_ISREG(info.st_mode) ? put_file(tar, dir_fd, name, err) : 0;
 }
 
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
 static void free_names(struct dirent **names, int count)
 {
     for (int i = 0; i < count; i++)
@@ -218,7 +214,7 @@ static int put_all(struct tar *tar, int dir_fd, struct sbx_error *err)
     if (++tar->depth > FILES_DEPTH_MAX + 1)
         code = err_set(err, SBX_ERR_INVALID, "directories are deeper than %d", FILES_DEPTH_MAX);
     for (int i = 0; i < count && code == 0; i++) {
-        if (is_dots(names[i]->d_name))
+        if (name_is_dots(names[i]->d_name))
             continue;
         tar->path_size = base;
         code = put_name(tar, dir_fd, names[i]->d_name, err);

@@ -22,8 +22,11 @@ struct arguments {
     struct sbx_call call;
 };
 
+// Whether the sandbox's provider has this operation; a sandbox that is NULL is told by begin().
+#define HAS(sandbox, member) (!(sandbox) || (sandbox)->provider->ops.member)
+
 // What all file calls begin with.
-static int begin(struct sbx_sandbox *sandbox, const char *path,
+static int begin(struct sbx_sandbox *sandbox, bool has, const char *path,
                  const struct sbx_file_options *options, const struct sbx_call *call,
                  struct arguments *ret_arguments, struct sbx_error *err)
 {
@@ -35,6 +38,8 @@ static int begin(struct sbx_sandbox *sandbox, const char *path,
     if (code == 0)
         code = check_call(call, &ret_arguments->call, err);
     if (code == 0)
+        code = client_need(sandbox->provider, has, SBX_CAP_FILES, err);
+    if (code == 0)
         code = client_need(sandbox->provider,
                            !ret_arguments->options.user ||
                                (sandbox->provider->ops.capabilities & SBX_CAP_USERS),
@@ -44,22 +49,15 @@ static int begin(struct sbx_sandbox *sandbox, const char *path,
     return code;
 }
 
-static int need(const struct arguments *arguments, bool has, struct sbx_error *err)
-{
-    return client_need(arguments->provider, has, SBX_CAP_FILES, err);
-}
-
 int sbx_file_write(struct sbx_sandbox *sandbox, const char *path, const void *data, size_t size,
                    const struct sbx_file_options *options, const struct sbx_call *call,
                    struct sbx_error *err)
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
+    int code = begin(sandbox, HAS(sandbox, file_write), path, options, call, &a, err);
     if (code == 0 && size)
         code = check_not_null(data, "data", err);
-    if (code == 0)
-        code = need(&a, a.provider->ops.file_write, err);
     if (code < 0)
         return code;
     guarded(code, sandbox->guard, OPERATION_FILE_WRITE, &a.call, err,
@@ -74,11 +72,9 @@ int sbx_file_read(struct sbx_sandbox *sandbox, const char *path,
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
+    int code = begin(sandbox, HAS(sandbox, file_read), path, options, call, &a, err);
     if (code == 0)
         code = check_not_null(ret_data, "ret_data", err);
-    if (code == 0)
-        code = need(&a, a.provider->ops.file_read, err);
     if (code < 0)
         return code;
     if (a.options.limit == 0)
@@ -101,11 +97,9 @@ int sbx_file_upload(struct sbx_sandbox *sandbox, const char *local_path, const c
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
+    int code = begin(sandbox, HAS(sandbox, file_upload), path, options, call, &a, err);
     if (code == 0)
         code = check_path(local_path, "local_path", err);
-    if (code == 0)
-        code = need(&a, a.provider->ops.file_upload, err);
     if (code < 0)
         return code;
     guarded(code, sandbox->guard, OPERATION_FILE_UPLOAD, &a.call, err,
@@ -119,11 +113,9 @@ int sbx_file_download(struct sbx_sandbox *sandbox, const char *path, const char 
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
+    int code = begin(sandbox, HAS(sandbox, file_download), path, options, call, &a, err);
     if (code == 0)
         code = check_path(local_path, "local_path", err);
-    if (code == 0)
-        code = need(&a, a.provider->ops.file_download, err);
     if (code < 0)
         return code;
     guarded(
@@ -146,8 +138,6 @@ static int give_list(struct sbx_sandbox *sandbox, enum operation operation, list
                      struct sbx_error *err)
 {
     int code = check_not_null(ret_list, "ret_list", err);
-    if (code == 0)
-        code = need(a, op, err);
     if (code < 0)
         return code;
     cleanup_free struct list_owner *owner = calloc(1, sizeof(*owner));
@@ -169,7 +159,7 @@ int sbx_file_stat(struct sbx_sandbox *sandbox, const char *path,
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
+    int code = begin(sandbox, HAS(sandbox, file_stat), path, options, call, &a, err);
     return code < 0 ? code
                     : give_list(sandbox, OPERATION_FILE_STAT, a.provider->ops.file_stat, path, &a,
                                 ret_one, err);
@@ -181,7 +171,7 @@ int sbx_file_list(struct sbx_sandbox *sandbox, const char *path,
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
+    int code = begin(sandbox, HAS(sandbox, file_list), path, options, call, &a, err);
     return code < 0 ? code
                     : give_list(sandbox, OPERATION_FILE_LIST, a.provider->ops.file_list, path, &a,
                                 ret_list, err);
@@ -203,9 +193,7 @@ int sbx_file_mkdir(struct sbx_sandbox *sandbox, const char *path,
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
-    if (code == 0)
-        code = need(&a, a.provider->ops.file_mkdir, err);
+    int code = begin(sandbox, HAS(sandbox, file_mkdir), path, options, call, &a, err);
     if (code < 0)
         return code;
     guarded(code, sandbox->guard, OPERATION_FILE_MKDIR, &a.call, err,
@@ -219,9 +207,7 @@ int sbx_file_remove(struct sbx_sandbox *sandbox, const char *path,
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, path, options, call, &a, err);
-    if (code == 0)
-        code = need(&a, a.provider->ops.file_remove, err);
+    int code = begin(sandbox, HAS(sandbox, file_remove), path, options, call, &a, err);
     if (code < 0)
         return code;
     guarded(code, sandbox->guard, OPERATION_FILE_REMOVE, &a.call, err,
@@ -235,11 +221,9 @@ int sbx_file_rename(struct sbx_sandbox *sandbox, const char *from, const char *t
 {
     need_error(err);
     struct arguments a;
-    int code = begin(sandbox, from, options, call, &a, err);
+    int code = begin(sandbox, HAS(sandbox, file_rename), from, options, call, &a, err);
     if (code == 0)
         code = check_path(to, "to", err);
-    if (code == 0)
-        code = need(&a, a.provider->ops.file_rename, err);
     if (code < 0)
         return code;
     guarded(code, sandbox->guard, OPERATION_FILE_RENAME, &a.call, err,

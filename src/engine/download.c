@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "base/names.h"
 #include "engine/filelink.h"
 #include "engine/files.h"
 
@@ -289,14 +290,10 @@ static int close_dirs(struct download *d, struct sbx_error *err)
 // The last name of a path inside; "" where it has none that could be used ("/", ".", "..").
 static void name_of(const char *path, char name[NAME_MAX + 1])
 {
-    size_t end = strlen(path);
-    while (end > 0 && path[end - 1] == '/')
-        end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    snprintf(name, NAME_MAX + 1, "%.*s", (int)(end - start), path + start);
-    if (end - start > NAME_MAX || !files_path_safe(name))
+    size_t size;
+    const char *last = name_last(path, &size);
+    snprintf(name, NAME_MAX + 1, "%.*s", (int)size, last);
+    if (size > NAME_MAX || !files_path_safe(name))
         name[0] = '\0';
 }
 

@@ -21,6 +21,7 @@
 #include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/names.h"
 #include "engine/redact.h"
 
 #define FILE_BYTES_MAX (8u << 20)
@@ -240,7 +241,7 @@ static int copy_dir(struct job *job, int fd, int to, const char *name, const cha
     cleanup_fd int below = -1;
     int rc = depth < DEPTH_MAX ? make_dir(job, to, name, &below) : 0;
     for (struct dirent *entry; rc == 0 && below >= 0 && (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (!name_is_dots(entry->d_name))
             rc = copy_entry(job, dirfd(dir), below, entry->d_name, path, depth + 1);
     return rc;
 }

@@ -17,6 +17,7 @@
 #include "base/beneath.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/names.h"
 #include "engine/accounts.h"
 #include "engine/hostetc.h"
 #include "engine/linktree.h"
@@ -147,11 +148,6 @@ static DIR *list_dir(int dir_fd, const char *path)
     return dir;
 }
 
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
 // The homes begin with what this machine gives to new accounts.
 static int fill_homes(struct tree *tree)
 {
@@ -159,7 +155,7 @@ static int fill_homes(struct tree *tree)
     int rc = 0;
     for (struct dirent *entry; dir && rc == 0 && (entry = readdir(dir));) {
         struct stat info;
-        if (is_dots(entry->d_name) ||
+        if (name_is_dots(entry->d_name) ||
             fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) < 0 ||
             !S_ISREG(info.st_mode))
             continue;
@@ -261,7 +257,7 @@ static int hide_settings(struct tree *tree, const char *name)
     rc = madeup_write(layer, "npmrc", 0644, text, (size_t)size, tree->err);
     cleanup(close_dir) DIR *dir = list_dir(host, ".");
     for (struct dirent *entry; rc == 0 && dir && (entry = readdir(dir));) {
-        if (is_dots(entry->d_name) || hide(layer, entry->d_name) == 0)
+        if (name_is_dots(entry->d_name) || hide(layer, entry->d_name) == 0)
             continue;
         buf_printf(&tree->manifest, "layer\t/%s\t%s\n", path, path);
         break;

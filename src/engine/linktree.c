@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/names.h"
 
 #define DEPTH_MAX 8
 #define MIRROR_MAX 100000
@@ -24,11 +25,6 @@ static void close_dir(DIR **dir)
 {
     if (*dir)
         closedir(*dir);
-}
-
-static bool is_dots(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 static bool is_lock(const char *name)
@@ -87,7 +83,7 @@ static int link_dir(int source_fd, int target_fd, const char *path, int depth)
     cleanup_fd int to = openat(target_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = to < 0 || fchmod(to, 0755) < 0 ? -1 : 0; // whatever our umask
     for (struct dirent *entry; !failed && (entry = readdir(dir));)
-        if (!is_dots(entry->d_name))
+        if (!name_is_dots(entry->d_name))
             failed = link_entry(from, to, entry->d_name, depth);
     return failed;
 }
@@ -163,7 +159,7 @@ static int mirror_dir(struct mirror *mirror, int from, int to, const char *path,
         return 0;
     for (struct dirent *entry; !failed && (entry = readdir(dir));) {
         char below[PATH_MAX];
-        if (is_dots(entry->d_name) || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+        if (name_is_dots(entry->d_name) || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
             continue;
         snprintf(below, sizeof(below), "%s%s%s", path, *path ? "/" : "", entry->d_name);
         failed = mirror_entry(mirror, dirfd(dir), to, entry->d_name, below, depth);

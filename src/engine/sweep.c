@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "engine/store.h"
 
 #define ORIGIN "local"
@@ -118,7 +119,7 @@ static void report_unknown(const struct store *store, const char *id, int dir_fd
         return;
     }
     for (struct dirent *entry; (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (!name_is_dots(entry->d_name))
             log_warn(ORIGIN, "%s/%s/%s is unknown and stays", store->path, id, entry->d_name);
     closedir(dir);
 }

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/names.h"
 #include "engine/filelink.h"
 #include "engine/files.h"
 
@@ -151,11 +152,6 @@ static int put_name(struct upload *upload, int dir_fd, const char *name, struct 
     return put_opened(upload, fd, err);
 }
 
-static bool is_dots(const char *name)
-{
-    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 // Puts "/name" behind the path of the directory that is being read.
 static int set_path(struct upload *upload, const char *name, struct sbx_error *err)
 {
@@ -183,7 +179,7 @@ static int walk(struct upload *upload, struct sbx_error *err)
             upload->depth--;
             continue;
         }
-        if (is_dots(entry->d_name))
+        if (name_is_dots(entry->d_name))
             continue;
         int code = set_path(upload, entry->d_name, err);
         if (code == 0)

@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 #include "base/base64.h"
-#include "httpd/sha1.h"
+#include "base/sha1.h"
 #include "httpd/ws_list.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, section 1.3
@@ -358,10 +358,13 @@ static bool is_handshake(const struct httpd_request *request)
 
 static void add_accept(struct httpd_request *request)
 {
-    char text[24 + sizeof(GUID)];
+    const char *key = httpd_header(request, "Sec-WebSocket-Key");
     uint8_t digest[SHA1_SIZE];
-    snprintf(text, sizeof(text), "%s" GUID, httpd_header(request, "Sec-WebSocket-Key"));
-    sha1(text, strlen(text), digest);
+    struct sha1 hash;
+    sha1_init(&hash);
+    sha1_update(&hash, key, strlen(key));
+    sha1_update(&hash, GUID, strlen(GUID));
+    sha1_end(&hash, digest);
     cleanup_buf struct buf value = BUF_INIT(64);
     base64_encode(&value, digest, sizeof(digest));
     const char *accept = buf_text(&value);

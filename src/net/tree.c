@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "base/names.h"
 
 #define PIECE (64u << 10)
 #define DEPTH_MAX 128
@@ -21,13 +22,9 @@
 
 char *tree_name(const char *path)
 {
-    size_t end = strlen(path);
-    while (end > 0 && path[end - 1] == '/')
-        end--;
-    size_t start = end;
-    while (start > 0 && path[start - 1] != '/')
-        start--;
-    return start < end ? strndup(path + start, end - start) : strdup("root");
+    size_t size;
+    const char *name = name_last(path, &size);
+    return size ? strndup(name, size) : strdup("root");
 }
 
 char *tree_target(const char *path, const char *name)
@@ -125,7 +122,7 @@ static int pack_directory(struct pack *pack, int dir_fd, const char *path, struc
         return err_set(err, SBX_ERR_INVALID, "'%s' is deeper than %d levels", path, DEPTH_MAX);
     while (code == 0 && (item = readdir(dir))) {
         cleanup_free char *below = NULL;
-        if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0)
+        if (name_is_dots(item->d_name))
             continue;
         if (asprintf(&below, "%s/%s", path, item->d_name) < 0)
             return err_nomem(err);

@@ -9,10 +9,12 @@
 
 #include "base/base64.h"
 #include "base/id.h"
+#include "base/sha1.h"
 #include "net/status.h"
 
 #define ANSWER_MAX (32u << 10)
 #define PIECE (64u << 10)
+#define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, 1.3
 
 struct ws {
     struct http_stream *stream;
@@ -23,55 +25,15 @@ struct ws {
     bool closed;
 };
 
-static uint32_t rotate(uint32_t value, int bits)
-{
-    return value << bits | value >> (32 - bits);
-}
-
-// SHA-1 (FIPS 180-4) of one padded block; nothing rests on it but this handshake.
-static void sha1_block(uint32_t h[5], const unsigned char block[64])
-{
-    static const uint32_t k[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
-    uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
-    for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
-               (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
-    for (int i = 16; i < 80; i++)
-        w[i] = rotate(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (int i = 0; i < 80; i++) {
-        uint32_t f = i < 20   ? (b & c) | (~b & d)
-                     : i < 40 ? b ^ c ^ d
-                     : i < 60 ? (b & c) | (b & d) | (c & d)
-                              : b ^ c ^ d;
-        uint32_t next = rotate(a, 5) + f + e + k[i / 20] + w[i];
-        e = d;
-        d = c;
-        c = rotate(b, 30);
-        b = a;
-        a = next;
-    }
-    h[0] += a;
-    h[1] += b;
-    h[2] += c;
-    h[3] += d;
-    h[4] += e;
-}
-
 void ws_accept(const char *key, char ret_text[32])
 {
-    uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-    unsigned char text[128] = {0}, digest[20];
+    unsigned char digest[SHA1_SIZE];
+    struct sha1 hash;
     struct buf out = BUF_INIT(31);
-    // 24 characters of a key and 36 of the constant: two blocks with the padding
-    size_t size =
-        (size_t)snprintf((char *)text, 64, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
-    text[size] = 0x80;
-    text[126] = (unsigned char)(size * 8 >> 8);
-    text[127] = (unsigned char)(size * 8);
-    sha1_block(h, text);
-    sha1_block(h, text + 64);
-    for (int i = 0; i < 20; i++)
-        digest[i] = (unsigned char)(h[i / 4] >> (24 - 8 * (i % 4)));
+    sha1_init(&hash);
+    sha1_update(&hash, key, strnlen(key, 24));
+    sha1_update(&hash, GUID, strlen(GUID));
+    sha1_end(&hash, digest);
     base64_encode(&out, digest, sizeof(digest));
     snprintf(ret_text, 32, "%s", buf_text(&out) ? out.data : "");
     buf_deinit(&out);

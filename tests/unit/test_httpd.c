@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "httpd/sha1.h"
 #include "httpd/ws.h"
 
 static atomic_int lines;
@@ -301,20 +300,6 @@ static void test_ws_heads(void **state)
     assert_int_equal(frame.size, 256);
 }
 
-static void test_sha1(void **state)
-{
-    uint8_t digest[SHA1_SIZE];
-    static const uint8_t abc[] = {0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
-                                  0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d};
-    static const uint8_t two[] = {0x84, 0x98, 0x3e, 0x44, 0x1c, 0x3b, 0xd2, 0x6e, 0xba, 0xae,
-                                  0x4a, 0xa1, 0xf9, 0x51, 0x29, 0xe5, 0xe5, 0x46, 0x70, 0xf1};
-    static const char text[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
-    sha1("abc", 3, digest);
-    assert_memory_equal(digest, abc, sizeof(abc));
-    sha1(text, sizeof(text) - 1, digest);
-    assert_memory_equal(digest, two, sizeof(two));
-}
-
 static void test_counts(void **state)
 {
     struct httpd_stats stats;
@@ -331,7 +316,7 @@ int main(void)
         cmocka_unit_test(test_routes),   cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_ceilings), cmocka_unit_test(test_ws),
         cmocka_unit_test(test_counts),   cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_ws_heads), cmocka_unit_test(test_sha1),
+        cmocka_unit_test(test_ws_heads),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }

@@ -8,9 +8,9 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/sha1.h"
 #include "base/tree.h"
 #include "metaflow/launcher/blob.h"
-#include "metaflow/launcher/sha1.h"
 #include "metaflow/launcher/take.h"
 #include "unit.h"
 

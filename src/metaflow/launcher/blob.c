@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "metaflow/launcher/sha1.h"
+#include "base/sha1.h"
 #include "metaflow/launcher/take.h"
 
 #define PIECE (64 * 1024)

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/names.h"
 #include "provider/fake/fake.h"
 
 #define DEPTH_MAX 256
@@ -86,7 +87,7 @@ static int put_entries(const struct memfs_view *view, DIR *directory, const char
         const struct dirent *entry = readdir(directory);
         if (!entry)
             return errno ? err_sys(err, 0, errno, "cannot list a directory") : 0;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        if (name_is_dots(entry->d_name))
             continue;
         cleanup_free char *below = join(path, entry->d_name, strlen(entry->d_name));
         if (!below)

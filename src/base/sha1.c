@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-1. Layer: metaflow.
-#include "metaflow/launcher/sha1.h"
+// SHA-1. Layer: base.
+#include "base/sha1.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,7 +72,7 @@ void sha1_update(struct sha1 *hash, const void *data, size_t size)
     }
 }
 
-void sha1_hex(struct sha1 *hash, char ret_text[SHA1_HEX_SIZE])
+void sha1_end(struct sha1 *hash, uint8_t ret_digest[SHA1_SIZE])
 {
     static const uint8_t padding[64] = {0x80};
     uint8_t length[8];
@@ -80,6 +80,14 @@ void sha1_hex(struct sha1 *hash, char ret_text[SHA1_HEX_SIZE])
         length[i] = (uint8_t)(hash->size * 8 >> (56 - 8 * i));
     sha1_update(hash, padding, 64 - (hash->size + 8) % 64);
     sha1_update(hash, length, 8);
-    for (int i = 0; i < 5; i++)
-        snprintf(ret_text + 8 * i, 9, "%08x", hash->state[i]);
+    for (int i = 0; i < SHA1_SIZE; i++)
+        ret_digest[i] = (uint8_t)(hash->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void sha1_hex(struct sha1 *hash, char ret_text[SHA1_HEX_SIZE])
+{
+    uint8_t digest[SHA1_SIZE];
+    sha1_end(hash, digest);
+    for (int i = 0; i < SHA1_SIZE; i++)
+        snprintf(ret_text + 2 * i, 3, "%02x", digest[i]);
 }
