@@ -234,11 +234,13 @@ static void create(struct httpd_request *request)
 
 // --- One sandbox
 
-static void fail_missing(struct httpd_request *request, const char *id)
+// why: what place_get() said, or NULL.
+static void fail_missing(struct httpd_request *request, const char *id, const char *why)
 {
-    char text[256];
-    snprintf(text, sizeof(text), "Sandbox \"%.64s\" doesn't exist or you don't have access to it",
-             id);
+    char text[512];
+    const char *reason = why ? strstr(why, ": ") : NULL;
+    snprintf(text, sizeof(text), "Sandbox \"%.64s\" doesn't exist or you don't have access to it%s",
+             id, reason ? reason : "");
     httpd_fail(request, 404, text);
 }
 
@@ -252,8 +254,10 @@ static bool find(struct httpd_request *request, struct place **ret_box)
             return true;
         place_unref(*ret_box);
         *ret_box = NULL;
+        fail_missing(request, id, NULL);
+        return false;
     }
-    fail_missing(request, id);
+    fail_missing(request, id, err.message);
     return false;
 }
 
@@ -261,7 +265,7 @@ static void fail_of(struct httpd_request *request, const struct place *box,
                     const struct sbx_error *err)
 {
     if (err->code == SBX_ERR_NOT_FOUND || err->code == SBX_ERR_UNAVAILABLE)
-        fail_missing(request, box->sheet.id);
+        fail_missing(request, box->sheet.id, err->message);
     else
         serve_fail(request, err);
 }
@@ -275,7 +279,7 @@ static void show(struct httpd_request *request)
         return;
     put_one(&json, box, true);
     if (buf.size == 0)
-        fail_missing(request, box->sheet.id);
+        fail_missing(request, box->sheet.id, NULL);
     else
         httpd_reply_json(request, 200, &buf);
 }
@@ -317,7 +321,7 @@ static void set_life(struct httpd_request *request, const char *member)
         return;
     }
     if (is_paused(box))
-        fail_missing(request, box->sheet.id);
+        fail_missing(request, box->sheet.id, NULL);
     // What is beyond the limit gets what the limit allows.
     else if (place_set_life(box, seconds == 0 ? 1 : (seconds > most ? most : seconds) * 1000,
                             &err) < 0)
@@ -628,12 +632,52 @@ static void metrics_many(struct httpd_request *request)
     httpd_reply_json(request, 200, &buf);
 }
 
+static void put_old_line(void *payload, const struct logbook_line *line)
+{
+    struct json *json = payload;
+    json_begin_object(json);
+    put_time(json, "timestamp", line->time_ms);
+    json_put_text(json, "line", line->text);
+    json_end_object(json);
+}
+
+static void put_line(void *payload, const struct logbook_line *line)
+{
+    struct json *json = payload;
+    json_begin_object(json);
+    put_time(json, "timestamp", line->time_ms);
+    json_put_text(json, "level", line->kind == LOG_STDERR ? "error" : "info");
+    json_put_text(json, "message", line->text);
+    json_key(json, "fields");
+    json_begin_object(json);
+    json_put_text(json, "source", logbook_kind_name(line->kind));
+    json_end_object(json);
+    json_end_object(json);
+}
+
+static void put_lines(struct json *json, struct place *box, const char *key,
+                      void (*put)(void *payload, const struct logbook_line *line))
+{
+    json_key(json, key);
+    json_begin_array(json);
+    logbook_each(&box->log, 0, put, json);
+    json_end_array(json);
+}
+
 static void logs(struct httpd_request *request)
 {
-    static const char none[] = "{\"logs\":[],\"logEntries\":[]}";
     cleanup_place struct place *box = NULL;
-    if (find(request, &box))
-        httpd_reply(request, 200, "application/json", none, sizeof(none) - 1);
+    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    bool old = strncmp(httpd_path(request), "/v2", 3) != 0;
+    if (!find(request, &box))
+        return;
+    json_begin_object(&json);
+    put_lines(&json, box, "logs", old ? put_old_line : put_line);
+    if (old)
+        put_lines(&json, box, "logEntries", put_line);
+    json_end_object(&json);
+    httpd_reply_json(request, 200, &buf);
 }
 
 static void put_template(struct json *json, const char *name)

@@ -41,6 +41,7 @@ struct job {
     int64_t ended_ms;
     struct sbx_outcome outcome;
     struct sbx_error failure;
+    size_t logged; // bytes; the pump's own
 };
 
 void job_about_deinit(struct job_about *about)
@@ -102,8 +103,48 @@ static bool someone_full(const struct job *job)
     return false;
 }
 
+// The beginning of what it writes. Terminals are for those who look at them.
+static void log_output(struct job *job, const struct sbx_event *event)
+{
+    size_t left = LOGBOOK_OUTPUT_MAX - job->logged, size = event->size < left ? event->size : left;
+    if (job->flags & SBX_EXEC_PTY || size == 0)
+        return;
+    job->logged += size;
+    logbook_output(&job->box->log, event->stream == SBX_STDERR ? LOG_STDERR : LOG_STDOUT,
+                   event->data, size);
+    if (job->logged == LOGBOOK_OUTPUT_MAX)
+        logbook_event(&job->box->log, "[%u] more output is not shown", job->pid);
+}
+
+static void log_start(struct job *job, const struct job_about *about)
+{
+    // Of a shell and its line, the line.
+    const char *line = about->args.count ? about->args.items[about->args.count - 1].value
+                       : about->cmd      ? about->cmd
+                                         : "a shell";
+    logbook_event(&job->box->log, "[%u] %.480s", job->pid, line);
+}
+
+static void log_end(struct job *job, const struct sbx_outcome *outcome, const struct sbx_error *err)
+{
+    struct logbook *log = &job->box->log;
+    if (err)
+        logbook_event(log, "[%u] lost: %s", job->pid, err->message);
+    else if (outcome->flags & SBX_OUTCOME_OOM)
+        logbook_event(log, "[%u] ended; the sandbox ran out of memory", job->pid);
+    else if (outcome->flags & SBX_OUTCOME_TIMED_OUT)
+        logbook_event(log, "[%u] reached its time limit", job->pid);
+    else if (outcome->signal)
+        logbook_event(log, "[%u] ended by signal %d", job->pid, (int)outcome->signal);
+    else
+        logbook_event(log, "[%u] exit status %d", job->pid, (int)outcome->exit_code);
+    if (!err && outcome->flags & SBX_OUTCOME_OOM)
+        atomic_store(&job->box->out_of_memory, true);
+}
+
 static void hand_out(struct job *job, const struct sbx_event *event)
 {
+    log_output(job, event);
     pthread_mutex_lock(&job->lock);
     while (someone_full(job))
         pthread_cond_wait(&job->changed, &job->lock);
@@ -115,6 +156,7 @@ static void hand_out(struct job *job, const struct sbx_event *event)
 
 static void finish(struct job *job, const struct sbx_event *event, const struct sbx_error *err)
 {
+    log_end(job, event ? &event->outcome : NULL, err);
     pthread_mutex_lock(&job->lock);
     job->ended = true;
     job->ended_ms = clock_unix_ms();
@@ -136,7 +178,7 @@ static void *pump(void *argument)
     while ((code = sbx_process_read(job->process, NULL, &event, &err)) == 0 &&
            event.kind == SBX_EVENT_OUTPUT)
         hand_out(job, &event);
-    finish(job, code == 0 ? &event : NULL, &err);
+    finish(job, code == 0 ? &event : NULL, code == 0 ? NULL : &err);
     job_unref(job);
     return NULL;
 }
@@ -200,6 +242,7 @@ int job_start(struct place *box, const struct sbx_exec *exec, struct job_about *
     if (code < 0)
         return code;
     atomic_fetch_add(&box->serve->jobs, 1);
+    log_start(job, about);
     code = start_pump(job, err);
     if (code < 0) {
         atomic_fetch_sub(&box->serve->jobs, 1);

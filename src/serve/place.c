@@ -27,6 +27,7 @@ static void place_free(struct place *box)
     watchers_end(box);
     sbx_sandbox_free(box->sandbox);
     sheet_deinit(&box->sheet);
+    logbook_deinit(&box->log);
     pthread_mutex_destroy(&box->lock);
     free(box);
 }
@@ -57,6 +58,7 @@ static struct place *place_new(struct serve *serve)
     box->serve = serve;
     box->refs = 1;
     pthread_mutex_init(&box->lock, NULL);
+    logbook_init(&box->log);
     return box;
 }
 
@@ -108,8 +110,10 @@ static bool bury(struct place *box, const char *reason)
 static const char *guess_reason(const struct place *box)
 {
     int64_t end = box->sheet.end_ms;
-    return end && clock_unix_ms() >= end - 1000 ? "it reached its timeout"
-                                                : "it ended or was removed outside of this server";
+    if (end && clock_unix_ms() >= end - 1000)
+        return "it reached its timeout";
+    return atomic_load(&box->out_of_memory) ? "it ran out of memory"
+                                            : "it crashed, or was ended outside of this server";
 }
 
 int place_failed(struct place *box, struct sbx_error *err)
@@ -298,6 +302,7 @@ int place_create(struct serve *serve, const struct place_wish *wish, const struc
         sbx_sandbox_destroy(box->sandbox, NULL, NULL);
         return code;
     }
+    logbook_event(&box->log, "made from '%s'", box->sheet.image);
     enlist(box);
     *ret_box = steal_ptr(box);
     return 0;
@@ -338,6 +343,7 @@ static int set_paused(struct place *box, bool paused, struct sbx_error *err)
     pthread_mutex_lock(&box->lock);
     box->sheet.paused_ms = paused ? clock_unix_ms() : 0;
     pthread_mutex_unlock(&box->lock);
+    logbook_event(&box->log, paused ? "paused" : "resumed");
     return place_save(box, err);
 }
 
@@ -452,6 +458,7 @@ static void adopt(struct serve *serve, const char *id)
         return;
     if (sbx_sandbox_get(serve->client, NULL, id, NULL, &box->sandbox, &err) == 0 &&
         strcmp(sbx_sandbox_id(box->sandbox), id) == 0) {
+        logbook_event(&box->log, "found again after a restart of the server");
         enlist(box);
         return;
     }

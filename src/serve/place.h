@@ -7,9 +7,11 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <sandboxes/sandboxes.h>
 
+#include "serve/logbook.h"
 #include "serve/sheet.h"
 
 struct serve;
@@ -29,6 +31,8 @@ struct place {
     struct session *sessions; // Daytona's shells and terminals
     struct watcher *watchers;
     unsigned next_number;
+    struct logbook log;        // has its own lock
+    atomic_bool out_of_memory; // the last command that ended found it so
 };
 
 #define GRAVES_MAX 512

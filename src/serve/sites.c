@@ -2,6 +2,8 @@
 // Which API a request is for. Layer: serve.
 #include "serve/sites.h"
 
+#include "serve/dashboard.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +61,10 @@ const struct httpd_site *sites_select(struct httpd_request *request)
         return &daytona_api_site;
     if (begins(path, "/toolbox"))
         return &toolbox_site;
+    if (begins(path, "/dashboard/api"))
+        return &dashboard_api_site;
+    if (strcmp(path, "/") == 0 || begins(path, "/dashboard"))
+        return &dashboard_site;
     if (begins(path, "/metrics"))
         return &admin_site;
     if (begins(path, "/health"))

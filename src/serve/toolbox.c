@@ -130,6 +130,17 @@ static void reply_run(struct httpd_request *request, const struct sbx_outcome *o
     httpd_reply_json(request, 200, &buf);
 }
 
+static void log_run(struct place *box, const struct run *run, const struct sbx_result *result)
+{
+    size_t size = result->out_size < LOGBOOK_OUTPUT_MAX ? result->out_size : LOGBOOK_OUTPUT_MAX;
+    logbook_event(&box->log, "%.480s", run->argv[run->exec.argc - 1]);
+    logbook_output(&box->log, LOG_STDOUT, result->out, size);
+    logbook_event(&box->log, "exit status %d",
+                  result->outcome.signal ? -1 : (int)result->outcome.exit_code);
+    if (result->outcome.flags & SBX_OUTCOME_OOM)
+        atomic_store(&box->out_of_memory, true);
+}
+
 static void run_it(struct httpd_request *request, struct run *run, bool code_run)
 {
     struct sbx_result result = {0};
@@ -142,6 +153,8 @@ static void run_it(struct httpd_request *request, struct run *run, bool code_run
         serve_fail(request, &err);
         return;
     }
+    if (code == 0)
+        log_run(box, run, &result);
     if (code == SBX_ERR_EXEC) {
         struct sbx_outcome none = {.exit_code = -1};
         reply_run(request, &none, err.message, strlen(err.message), code_run);
