@@ -223,10 +223,9 @@ class Internet(Case):
     def test_udp_sockets_are_bounded(self):
         guest = Guest(PROGRAM, self.device, "internet")
         made = [guest.socket(socket.SOCK_DGRAM) for _ in range(400)]
-        self.echo(made[0])
         for each in made:
             each.sendto(b"x", (WORLD_WEB, ECHO_PORT))
-        self.echo(made[-1])
+        self.echo(made[0])
         if not LAB.ordinary:
             self.assertLess(len(os.listdir(f"/proc/{guest.pid}/fd")), 300)
         self.assertNotEqual(guest.resolve("none.example"), None)

@@ -182,8 +182,9 @@ class Types(PyCase):
             import mypy  # noqa: F401
         except ImportError:
             self.skipTest("needs mypy")
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(pycase.TOOLS)}
         done = subprocess.run([sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", "--cache-dir",
-                               os.path.join(self.work, "cache"), "python/sandboxes"], cwd=pycase.TREE, text=True,
+                               os.path.join(self.work, "cache"), "python/sandboxes"], cwd=pycase.TREE, env=env, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         self.assertEqual(0, done.returncode, done.stdout)
 

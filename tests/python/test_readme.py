@@ -11,7 +11,7 @@ import unittest
 from unittest import mock
 
 import pycase
-from pycase import PyCase
+from pycase import LIMITS_MEMORY, PyCase
 
 pycase.require_local()
 import sandboxes  # noqa: E402
@@ -216,7 +216,8 @@ class Advanced(Example):
         async def main():
             provider = LocalProvider()
             sandbox = await provider.create_sandbox(SandboxConfig(
-                labels={"task": "ml-training"}, timeout_seconds=3600, provider_config={"memory": 1024}))
+                labels={"task": "ml-training"}, timeout_seconds=3600,
+                provider_config={"memory": 1024} if LIMITS_MEMORY else {}))
             result = await provider.execute_command(sandbox.id, "echo trained --epochs 10")
             await provider.destroy_sandbox(sandbox.id)
             print(result.stdout)

@@ -13,6 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 import leaks  # noqa: E402
+import testenv  # noqa: E402
 from sandboxcase import BUILD, COMMAND, SKIP, require_command  # noqa: E402
 
 SERVE = os.path.join(BUILD, "src/serve/sandboxes-serve")
@@ -23,6 +24,8 @@ def require(*modules):
     if not os.access(SERVE, os.X_OK):
         print("1..0 # SKIP sandboxes-serve is not built")
         sys.exit(SKIP)
+    if modules:
+        testenv.enter()
     for name in modules:
         try:
             __import__(name)

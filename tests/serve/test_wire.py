@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import time
 import unittest
 
 import servecase
@@ -43,8 +44,17 @@ class Guarded(servecase.ServeCase):
         numbers = dict(line.split() for line in text.decode().splitlines() if line[0] != "#")
         self.assertGreaterEqual(int(numbers["sandboxes_alive"]), 1)
         self.assertGreaterEqual(int(numbers["sandboxes_created_total"]), 1)
-        with open(self.server.log, encoding="utf-8") as file:
-            self.assertIn(headers["X-Request-Id"], file.read())
+        # A line is written after its answer.
+        self.assertTrue(self.logged(headers["X-Request-Id"]))
+
+    def logged(self, text, seconds=5):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with open(self.server.log, encoding="utf-8") as file:
+                if text in file.read():
+                    return True
+            time.sleep(0.01)
+        return False
 
     def test_bad_requests(self):
         cases = [
