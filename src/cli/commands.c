@@ -14,11 +14,12 @@ const struct command *const commands[] = {
     &command_destroy,    &command_cp,
     &command_logs,       &command_top,
     &command_stats,      &command_expose,
-    &command_serve,      &command_providers,
-    &command_test,       &command_doctor,
-    &command_version,    &command_help,
-    &command_completion, &command_complete,
-    &command_man,        NULL,
+    &command_image,      &command_serve,
+    &command_providers,  &command_test,
+    &command_doctor,     &command_version,
+    &command_help,       &command_completion,
+    &command_complete,   &command_man,
+    NULL,
 };
 
 const struct opt_row common_rows[] = {

@@ -28,7 +28,8 @@ const struct opt_row spec_rows[SPEC_ROW_COUNT] = {
      .value = "IMAGE",
      FIELD(image),
      .flags = OPT_SETTING,
-     .help = "its root file system; local: 'host', a directory or a tarball"},
+     .help = "its root file system; local: 'host', a registry's name such as python:3.12-slim, a "
+             "directory or a tarball"},
     {.name = "env",
      .letter = 'e',
      .kind = OPT_PAIR,

@@ -253,11 +253,13 @@ static int check_config(const struct config *config, struct sbx_error *err)
         if (top && entry->kind != CONFIG_STRING)
             return err_set(err, SBX_ERR_INVALID, "%s:%u: 'provider' must be text in quotes",
                            config->path, entry->line);
-        if (provider || top || strcmp(entry->table, "run") == 0)
+        if (provider || top || strcmp(entry->table, "run") == 0 ||
+            strcmp(entry->table, "images") == 0)
             continue;
         err_set(err, SBX_ERR_INVALID, "%s:%u: unknown setting '%s%s%s'", config->path, entry->line,
                 entry->table, entry->table[0] ? "." : "", entry->key);
-        return err_hint(err, "known are 'provider' and the tables [provider.NAME] and [run]");
+        return err_hint(err,
+                        "known are 'provider' and the tables [provider.NAME], [run] and [images]");
     }
     return 0;
 }

@@ -92,9 +92,6 @@ static int check(const char *name, const struct base *base, struct sbx_error *er
         return 0;
     err_set(err, SBX_ERR_INVALID, "%s is not a root file system: neither bin nor usr is in it",
             name);
-    if (has(base->fd, "manifest.json"))
-        return err_hint(err, "this is a saved image of layers: use 'docker export CONTAINER' "
-                             "instead of 'docker save'");
     return err_hint(err,
                     "to give a sandbox files, mount them: --mount %s:/work; if it is meant to "
                     "be a root, make an empty directory bin in it",

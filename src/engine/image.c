@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images by name: this machine's view, a directory, an archive. Layer: engine.
+// Images by name: this machine's view, a directory, an archive, a registry's. Layer: engine.
 #include "engine/image.h"
 
 #include <errno.h>
@@ -12,19 +12,21 @@
 #include "engine/basetree.h"
 #include "engine/cachedir.h"
 #include "engine/hostview.h"
+#include "engine/pulled.h"
 #include "engine/tarball.h"
 
 #define FORMS                                                                                      \
-    "'host', a directory such as ./rootfs, or an archive such as ./rootfs.tar.gz; "                \
-    "names of registries are not understood"
+    "'host', a registry's name such as python:3.12-slim, a directory such as ./rootfs, or an "     \
+    "archive such as ./rootfs.tar.gz"
 
-static int unknown(const char *name, struct sbx_error *err)
+// A name that only a path has, or one that could be a registry's too but is there.
+static bool is_path(const char *name)
 {
     struct stat info;
-    err_set(err, SBX_ERR_NOT_FOUND, "there is no image named '%s'", name);
-    if (stat(name, &info) == 0)
-        return err_hint(err, "to use the file or directory of that name, write './%s'", name);
-    return err_hint(err, "images are " FORMS);
+    if (name[0] == '/' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        strncmp(name, "./", 2) == 0 || strncmp(name, "../", 3) == 0)
+        return true;
+    return strchr(name, '/') && stat(name, &info) == 0;
 }
 
 static int open_path(const char *name, const struct cachedir *cache, struct deadline deadline,
@@ -38,6 +40,8 @@ static int open_path(const char *name, const struct cachedir *cache, struct dead
         err_hint(err, "images are " FORMS);
         return rc;
     }
+    if (S_ISDIR(info.st_mode) && pulled_is_saved(path))
+        return pulled_open_saved(name, path, cache, deadline, ret_image, err);
     if (S_ISDIR(info.st_mode))
         return basetree_open(name, path, cache, deadline, ret_image, err);
     return tarball_open(name, path, cache, deadline, ret_image, err);
@@ -47,12 +51,12 @@ int image_open(const char *name, uint32_t flags, struct deadline deadline, struc
                struct sbx_error *err)
 {
     bool host = !name || strcmp(name, "host") == 0;
-    if (!host && !strchr(name, '/'))
-        return unknown(name, err);
     cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
     int rc = cachedir_open(&cache, err);
     if (rc < 0)
         return rc;
-    return host ? hostview_open("", flags, &cache, deadline, ret_image, err)
-                : open_path(name, &cache, deadline, ret_image, err);
+    if (host)
+        return hostview_open("", flags, &cache, deadline, ret_image, err);
+    return is_path(name) ? open_path(name, &cache, deadline, ret_image, err)
+                         : pulled_open(name, &cache, deadline, ret_image, err);
 }

@@ -17,6 +17,7 @@ struct image {
     size_t env_count;
     char *workdir; // owned; NULL: the user's home
     char *user;    // owned; NULL: "user"
+    int *hold_fd;  // owned; keeps what layers point to until a sandbox stands on it; NULL: nothing
 };
 
 enum image_flags {
@@ -25,10 +26,12 @@ enum image_flags {
 };
 
 /*
- * name: NULL or "host" (curated view of this machine), the path of a directory (containing '/'), or
- * the path of a tarball (gz, bz2, xz, zstd or none). Unpacked and curated trees are kept under the
- * cache directory, content-addressed, and made once even when many ask at the same time. Errors:
- * NOT_FOUND (unknown image), INVALID (a bad archive), SETUP, QUOTA, IO.
+ * name: NULL or "host" (curated view of this machine); a path, which begins with '/' or '.', or has
+ * a '/' and is there: of a directory, a tarball (gz, bz2, xz, zstd or none) or a saved image of
+ * layers; else the name of an image in the store, which is fetched from its registry if it is
+ * missing. Trees are kept under the cache directory, content-addressed, and made once even when
+ * many ask at the same time. Errors: NOT_FOUND (unknown image), INVALID (a bad archive), SETUP,
+ * QUOTA, IO, and a registry's: AUTH, DENIED, UNAVAILABLE, PROTOCOL.
  */
 int image_open(const char *name, uint32_t flags, struct deadline deadline, struct image *ret_image,
                struct sbx_error *err);

@@ -49,5 +49,8 @@ void image_deinit(struct image *image)
     free_pairs(image->env, image->env_count);
     free(image->workdir);
     free(image->user);
+    if (image->hold_fd && *image->hold_fd >= 0)
+        close(*image->hold_fd);
+    free(image->hold_fd);
     memset(image, 0, sizeof(*image));
 }

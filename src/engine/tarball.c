@@ -21,8 +21,10 @@
 #include "base/cleanup.h"
 #include "base/tree.h"
 #include "engine/basetree.h"
+#include "engine/imagestore.h"
 #include "engine/probe.h"
 #include "engine/prune.h"
+#include "engine/pulled.h"
 #include "engine/statkey.h"
 #include "engine/unpacker.h"
 
@@ -51,22 +53,6 @@ static void close_tarball(struct tarball *tarball)
         close(tarball->file_fd);
     if (tarball->images_fd >= 0)
         close(tarball->images_fd);
-}
-
-static int open_images(const struct cachedir *cache, int *ret_fd, struct sbx_error *err)
-{
-    struct stat info;
-    if (mkdirat(cache->fd, "images", 0700) < 0 && errno != EEXIST)
-        return err_sys(err, 0, errno, "cannot make %s/images", cache->path);
-    cleanup_fd int fd =
-        openat(cache->fd, "images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) < 0)
-        return err_sys(err, 0, errno, "cannot open %s/images", cache->path);
-    if (info.st_uid != geteuid() || (info.st_mode & 077))
-        return err_set(err, SBX_ERR_DENIED, "%s/images is open to others: chmod 700 it",
-                       cache->path);
-    *ret_fd = steal_fd(&fd);
-    return 0;
 }
 
 static int open_file(struct tarball *tarball, const char *path, struct sbx_error *err)
@@ -260,7 +246,7 @@ int tarball_open(const char *name, const char *path, const struct cachedir *cach
                  struct deadline deadline, struct image *ret_image, struct sbx_error *err)
 {
     cleanup(close_tarball) struct tarball tarball = {.name = name, .file_fd = -1, .images_fd = -1};
-    int rc = open_images(cache, &tarball.images_fd, err);
+    int rc = imagestore_open_folder(cache, &tarball.images_fd, err);
     if (rc == 0)
         rc = open_file(&tarball, path, err);
     if (rc == 0 && !find_known(&tarball))
@@ -271,5 +257,6 @@ int tarball_open(const char *name, const char *path, const struct cachedir *cach
     if ((size_t)snprintf(tree, sizeof(tree), "%s/images/%s", cache->path, tarball.digest) >=
         sizeof(tree))
         return err_set(err, SBX_ERR_INVALID, "the path of the cache directory is too long");
-    return basetree_open(name, tree, cache, deadline, ret_image, err);
+    return pulled_is_saved(tree) ? pulled_open_saved(name, tree, cache, deadline, ret_image, err)
+                                 : basetree_open(name, tree, cache, deadline, ret_image, err);
 }

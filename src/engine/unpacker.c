@@ -22,17 +22,16 @@
 #define BYTES_MAX (UINT64_C(16) << 30)
 #define ABOVE 16 // of all numbers that the helper's descriptors get
 
-struct child {
-    pid_t pid;
-};
-
-static void end_child(const struct child *child)
+void unpacker_end(struct unpacker *unpacker)
 {
-    if (child->pid <= 0)
+    if (unpacker->answer_fd >= 0)
+        close(steal_fd(&unpacker->answer_fd));
+    if (unpacker->pid <= 0)
         return;
-    kill(child->pid, SIGKILL);
-    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+    kill(unpacker->pid, SIGKILL);
+    while (waitpid(unpacker->pid, NULL, 0) < 0 && errno == EINTR)
         ;
+    unpacker->pid = -1;
 }
 
 // The helper's descriptors, each first moved out of the way of the others' numbers.
@@ -59,16 +58,17 @@ static int lift_fds(struct fds *fds, const int given[4], struct sbx_error *err)
     return 0;
 }
 
-static int spawn_helper(const char *program, const struct fds *fds, uint64_t bytes_max,
+static int spawn_helper(const char *program, const struct fds *fds, const struct unpacker_job *job,
                         pid_t *ret_pid, struct sbx_error *err)
 {
     char limit[32];
     static char *const envp[] = {NULL};
-    char *argv[] = {(char *)(uintptr_t)UNPACK_PROGRAM, limit, NULL};
+    const char *kind = job->layer ? "layer" : "tree";
+    char *argv[] = {(char *)(uintptr_t)UNPACK_PROGRAM, limit, (char *)(uintptr_t)kind, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
-    snprintf(limit, sizeof(limit), "%llu", (unsigned long long)bytes_max);
+    snprintf(limit, sizeof(limit), "%llu", (unsigned long long)job->bytes_max);
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
@@ -116,8 +116,8 @@ static int read_answer(int fd, struct deadline deadline, struct unpack_answer *r
     return answer.err.code;
 }
 
-int unpacker_run(int archive_fd, int new_fd, int lock_fd, uint64_t bytes_max,
-                 struct deadline deadline, struct unpack_answer *ret_answer, struct sbx_error *err)
+int unpacker_start(const struct unpacker_job *job, struct unpacker *ret_unpacker,
+                   struct sbx_error *err)
 {
     char program[PATH_MAX];
     int ends[2];
@@ -127,16 +127,33 @@ int unpacker_run(int archive_fd, int new_fd, int lock_fd, uint64_t bytes_max,
     if (fd_pipe(ends) < 0)
         return err_sys(err, 0, errno, "cannot make a pipe for the unpacker");
     cleanup_fd int ours = ends[0], theirs = ends[1];
-    cleanup(end_child) struct child child = {-1};
-    {
-        cleanup(close_fds) struct fds fds = {{-1, -1, -1, -1}};
-        const int given[4] = {archive_fd, theirs, new_fd, lock_fd};
-        rc = lift_fds(&fds, given, err);
-        if (rc == 0)
-            rc = spawn_helper(program, &fds, bytes_max, &child.pid, err);
-    }
-    close(steal_fd(&theirs));
-    return rc < 0 ? rc : read_answer(ours, deadline, ret_answer, err);
+    cleanup(close_fds) struct fds fds = {{-1, -1, -1, -1}};
+    const int given[4] = {job->archive_fd, theirs, job->new_fd, job->lock_fd};
+    pid_t pid = -1;
+    rc = lift_fds(&fds, given, err);
+    if (rc == 0)
+        rc = spawn_helper(program, &fds, job, &pid, err);
+    if (rc < 0)
+        return rc;
+    *ret_unpacker = (struct unpacker){pid, steal_fd(&ours)};
+    return 0;
+}
+
+int unpacker_finish(struct unpacker *unpacker, struct deadline deadline,
+                    struct unpack_answer *ret_answer, struct sbx_error *err)
+{
+    int rc = read_answer(unpacker->answer_fd, deadline, ret_answer, err);
+    unpacker_end(unpacker);
+    return rc;
+}
+
+int unpacker_run(int archive_fd, int new_fd, int lock_fd, uint64_t bytes_max,
+                 struct deadline deadline, struct unpack_answer *ret_answer, struct sbx_error *err)
+{
+    cleanup_unpacker struct unpacker unpacker = UNPACKER_NONE;
+    const struct unpacker_job job = {archive_fd, new_fd, lock_fd, bytes_max, false};
+    int rc = unpacker_start(&job, &unpacker, err);
+    return rc < 0 ? rc : unpacker_finish(&unpacker, deadline, ret_answer, err);
 }
 
 uint64_t unpacker_room(int dir_fd)

@@ -2,6 +2,10 @@
 // Running the helper that unpacks archives. Layer: engine.
 #pragma once
 
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "engine/unpack/protocol.h"
 
@@ -15,3 +19,27 @@ uint64_t unpacker_room(int dir_fd);
  */
 int unpacker_run(int archive_fd, int new_fd, int lock_fd, uint64_t bytes_max,
                  struct deadline deadline, struct unpack_answer *ret_answer, struct sbx_error *err);
+
+// The same in two steps, for an archive that comes through a pipe which the caller fills meanwhile.
+struct unpacker {
+    pid_t pid;
+    int answer_fd;
+};
+#define UNPACKER_NONE                                                                              \
+    {                                                                                              \
+        -1, -1                                                                                     \
+    }
+
+struct unpacker_job {
+    int archive_fd, new_fd, lock_fd;
+    uint64_t bytes_max;
+    bool layer; // whiteouts are kept as files
+};
+
+int unpacker_start(const struct unpacker_job *job, struct unpacker *ret_unpacker,
+                   struct sbx_error *err);
+int unpacker_finish(struct unpacker *unpacker, struct deadline deadline,
+                    struct unpack_answer *ret_answer, struct sbx_error *err);
+// Ends one that is not finished.
+void unpacker_end(struct unpacker *unpacker);
+#define cleanup_unpacker cleanup(unpacker_end)

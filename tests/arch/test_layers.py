@@ -20,8 +20,9 @@ BELOW = {
     "netstack": {"base", "wire"},
     "provider": {"base", "wire", "net", "core", "engine"},
     "serve": {"base", "wire", "net", "httpd", "core"},
+    "registry": {"base", "net", "core", "engine"},
     "metaflow": {"base", "net", "httpd", "core", "engine"},
-    "cli": {"base", "wire", "net", "core", "engine", "provider", "serve"},
+    "cli": {"base", "wire", "net", "core", "engine", "provider", "serve", "registry"},
 }
 # The one place that knows every provider: the const table of registration.
 EXCEPTIONS = {("core/registry.c", "provider"): "registers the providers"}

@@ -411,7 +411,7 @@ static void an_unknown_image_is_an_error_and_leaves_nothing(void **state)
 {
     struct sbx_spec spec = spec_with("case", "image");
     struct sbx_sandbox *sandbox = NULL;
-    spec.image = "no-such-image-anywhere";
+    spec.image = "localhost:1/no-such-image-anywhere";
     assert_true(sbx_sandbox_create(suite.client, &spec, NULL, &sandbox, &err) < 0);
     assert_null(sandbox);
     assert_non_null(strstr(err.message, "no-such-image-anywhere"));

@@ -563,10 +563,10 @@ static void unknown_images_are_errors(void **state)
         int code;
         const char *hint;
     } rows[] = {
-        {"python:3.12", SBX_ERR_NOT_FOUND, "'host'"},
+        {"Python:3.12", SBX_ERR_INVALID, "python:3.12-slim"},
         {"./nothing-here", SBX_ERR_NOT_FOUND, "'host'"},
-        {"example.com/python:3.12", SBX_ERR_NOT_FOUND, "registries"},
-        {"", SBX_ERR_NOT_FOUND, "'host'"},
+        {"example.com/python:", SBX_ERR_INVALID, "ghcr.io"},
+        {"", SBX_ERR_INVALID, "python:3.12-slim"},
         {"/", SBX_ERR_INVALID, "'host'"},
         {"/dev/null", SBX_ERR_INVALID, ""},
     };

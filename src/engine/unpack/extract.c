@@ -2,8 +2,8 @@
 /*
  * Unpacking. libarchive only reads here; every file is made by us, relative to an opened directory,
  * new and without following a link, so that no entry can reach what another one, or anybody else,
- * has made. Extended attributes are left out: those of overlayfs would speak to the mount. Layer:
- * engine.
+ * has made. Of extended attributes only those of users are kept, and never those that would speak
+ * to overlayfs; capabilities of files mean nothing in a sandbox. Layer: engine.
  */
 #include "engine/unpack/extract.h"
 
@@ -14,12 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/unpack/protocol.h"
 
 #define ID_MAX 65535
 #define NOBODY 65534
+#define XATTRS_MAX 64
+#define XATTR_BYTES_MAX 65536
 
 struct extract_dir {
     char *path;
@@ -85,6 +89,25 @@ static int set_times_at(int dir_fd, const char *leaf, struct timespec time)
     return utimensat(dir_fd, leaf, times, AT_SYMLINK_NOFOLLOW);
 }
 
+static bool keeps_xattr(const char *name, size_t size)
+{
+    return strncmp(name, "user.", 5) == 0 && strncmp(name, "user.overlay.", 13) != 0 &&
+           strlen(name) < 256 && size <= XATTR_BYTES_MAX;
+}
+
+// What the file system can't hold is left out.
+static void set_xattrs(struct archive_entry *entry, int fd)
+{
+    const char *name;
+    const void *value;
+    size_t size;
+    int count = archive_entry_xattr_reset(entry);
+    for (int i = 0; i < count && i < XATTRS_MAX; i++)
+        if (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK && name &&
+            keeps_xattr(name, size))
+            (void)fsetxattr(fd, name, value, size, 0);
+}
+
 // Owner, then the set-user-id bits (which changing the owner clears), then times.
 static int set_file_facts(struct extract *x, struct archive_entry *entry, int fd, const char *path)
 {
@@ -96,6 +119,7 @@ static int set_file_facts(struct extract *x, struct archive_entry *entry, int fd
         return fail(x, path);
     if ((mode & 07000) && fchmod(fd, mode) < 0)
         return fail(x, path);
+    set_xattrs(entry, fd);
     (void)futimens(fd, times); // a time that the file system can't hold is no reason to refuse
     return 0;
 }
@@ -270,6 +294,36 @@ static int make_entry(struct extract *x, struct archive_entry *entry, const char
     }
 }
 
+// A whiteout becomes an empty file, whatever the entry is; those of aufs itself mean nothing.
+static int make_whiteout(struct extract *x, const char *path, const char *leaf)
+{
+    const char *hidden = leaf + strlen(UNPACK_WHITEOUT);
+    int dir_fd;
+    bool opaque = strcmp(leaf, UNPACK_OPAQUE) == 0;
+    if (!opaque && strncmp(hidden, UNPACK_WHITEOUT, strlen(UNPACK_WHITEOUT)) == 0)
+        return 0;
+    if (!hidden[0] || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0)
+        return refuse(x, path, "removes what has no name");
+    int rc = path_walk_open(&x->walk, path, true, &dir_fd, &leaf, x->err);
+    if (rc < 0)
+        return rc;
+    cleanup_fd int fd =
+        openat(dir_fd, leaf, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd < 0 ? fail(x, path) : 0;
+}
+
+static bool is_whiteout(const char *leaf)
+{
+    return strncmp(leaf, UNPACK_WHITEOUT, strlen(UNPACK_WHITEOUT)) == 0;
+}
+
+static int make_any(struct extract *x, struct archive_entry *entry, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *leaf = slash ? slash + 1 : path;
+    return x->layer && is_whiteout(leaf) ? make_whiteout(x, path, leaf)
+                                         : make_entry(x, entry, path);
+}
+
 static int handle_entry(struct extract *x, struct archive_entry *entry)
 {
     char path[PATH_MAX];
@@ -283,7 +337,7 @@ static int handle_entry(struct extract *x, struct archive_entry *entry)
     if (rc < 0)
         return rc;
     if (path[0])
-        return make_entry(x, entry, path);
+        return make_any(x, entry, path);
     if (archive_entry_filetype(entry) != AE_IFDIR || archive_entry_hardlink(entry))
         return refuse(x, name, "would replace the root directory");
     return 0;
@@ -328,7 +382,7 @@ int extract_all(struct extract *x)
             return extract_unreadable(x->archive, x->err);
         rc = handle_entry(x, entry);
     }
-    if (rc == 0 && x->entries == 0)
+    if (rc == 0 && x->entries == 0 && !x->layer)
         rc = err_set(x->err, SBX_ERR_INVALID, "the archive is empty");
     return rc < 0 ? rc : finish_dirs(x);
 }

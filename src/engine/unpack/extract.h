@@ -17,6 +17,7 @@ struct extract {
     struct archive *archive;
     struct path_walk walk;
     bool owners; // are kept
+    bool layer;  // of an image: protocol.h says how whiteouts are kept; it may be empty
     uint64_t bytes_max;
     uint64_t bytes;
     uint64_t entries;

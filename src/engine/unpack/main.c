@@ -79,7 +79,7 @@ static int finish_digest(struct archive *archive, struct input *input, struct un
     return 0;
 }
 
-static int unpack(uint64_t bytes_max, struct unpack_answer *answer)
+static int unpack(uint64_t bytes_max, bool layer, struct unpack_answer *answer)
 {
     struct sbx_error *err = &answer->err;
     cleanup_free char *block = malloc(BLOCK);
@@ -95,8 +95,9 @@ static int unpack(uint64_t bytes_max, struct unpack_answer *answer)
     if (rc < 0)
         return rc;
     cleanup(extract_deinit) struct extract extract = {
-        .archive = archive, .owners = owners, .bytes_max = bytes_max, .err = err};
+        .archive = archive, .owners = owners, .bytes_max = bytes_max, .err = err, .layer = layer};
     path_walk_init(&extract.walk, UNPACK_DIR_FD);
+    extract.walk.implied_mode = layer ? UNPACK_IMPLIED_MODE : 0755;
     rc = extract_all(&extract);
     answer->bytes = extract.bytes;
     answer->entries = extract.entries;
@@ -115,7 +116,7 @@ int main(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL); // what nobody waits for is not needed
     signal(SIGPIPE, SIG_IGN);
     umask(0);
-    if (argc != 2 || fstat(UNPACK_DIR_FD, &info) < 0 || !S_ISDIR(info.st_mode)) {
+    if (argc != 3 || fstat(UNPACK_DIR_FD, &info) < 0 || !S_ISDIR(info.st_mode)) {
         static const char usage[] =
             "sandboxes-unpack is started by sandboxes itself, to unpack an image\n";
         (void)fd_write_full(STDERR_FILENO, usage, sizeof(usage) - 1);
@@ -123,6 +124,6 @@ int main(int argc, char **argv)
     }
     setlocale(LC_CTYPE,
               "C.UTF-8"); // names are bytes for us; libarchive wants to know their encoding
-    unpack(strtoull(argv[1], NULL, 10), &answer);
+    unpack(strtoull(argv[1], NULL, 10), strcmp(argv[2], "layer") == 0, &answer);
     return fd_write_full(STDOUT_FILENO, &answer, sizeof(answer)) < 0 || answer.err.code ? 1 : 0;
 }

@@ -55,6 +55,7 @@ int path_clean(const char *name, char ret_path[PATH_MAX], struct sbx_error *err)
 void path_walk_init(struct path_walk *walk, int root_fd)
 {
     walk->root_fd = root_fd;
+    walk->implied_mode = 0755;
     walk->dir_fd = -1;
     walk->dir[0] = '\0';
 }
@@ -66,13 +67,13 @@ void path_walk_deinit(struct path_walk *walk)
     walk->dir_fd = -1;
 }
 
-static int open_part(int dir_fd, const char *part, bool make)
+static int open_part(int dir_fd, const char *part, bool make, mode_t mode)
 {
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(dir_fd, part, flags);
     if (fd >= 0 || errno != ENOENT || !make)
         return fd;
-    if (mkdirat(dir_fd, part, 0755) < 0)
+    if (mkdirat(dir_fd, part, mode) < 0)
         return -1;
     return openat(dir_fd, part, flags);
 }
@@ -100,7 +101,7 @@ static int walk_to(struct path_walk *walk, const char *path, size_t length, bool
         size_t size = strcspn(path + at, "/");
         memcpy(part, path + at, size);
         part[size] = '\0';
-        int next = open_part(fd, part, make);
+        int next = open_part(fd, part, make, walk->implied_mode);
         if (next < 0)
             return explain(path, errno, err);
         close(fd);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -22,7 +23,8 @@ void path_show(const char *name, char ret_text[160]);
 // it.
 struct path_walk {
     int root_fd;
-    int dir_fd; // of `dir`, or -1
+    mode_t implied_mode; // of directories that no entry made
+    int dir_fd;          // of `dir`, or -1
     char dir[PATH_MAX];
 };
 

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store of images: its directories and its lock. Layer: engine.
+#include "engine/imagestore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/cancel.h"
+#include "base/cleanup.h"
+
+#define HOLD_FILE "in-use"
+#define POLL_MS 10
+
+int imagestore_open_folder(const struct cachedir *cache, int *ret_fd, struct sbx_error *err)
+{
+    struct stat info;
+    if (mkdirat(cache->fd, "images", 0700) < 0 && errno != EEXIST)
+        return err_sys(err, 0, errno, "cannot make %s/images", cache->path);
+    cleanup_fd int fd =
+        openat(cache->fd, "images", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) < 0)
+        return err_sys(err, 0, errno, "cannot open %s/images", cache->path);
+    if (info.st_uid != geteuid() || (info.st_mode & 077))
+        return err_set(err, SBX_ERR_DENIED, "%s/images is open to others: chmod 700 it",
+                       cache->path);
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}
+
+static int open_part(const struct imagestore *store, const char *name, int *ret_fd,
+                     struct sbx_error *err)
+{
+    if (mkdirat(store->fd, name, 0755) < 0 && errno != EEXIST)
+        return err_sys(err, 0, errno, "cannot make %s/%s", store->path, name);
+    int fd = openat(store->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, 0755) < 0) { // the sandbox's accounts pass through, whatever our umask
+        int saved = errno;
+        if (fd >= 0)
+            close(fd);
+        return err_sys(err, 0, saved, "cannot open %s/%s", store->path, name);
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int imagestore_open(const struct cachedir *cache, struct imagestore *ret_store,
+                    struct sbx_error *err)
+{
+    cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
+    if ((size_t)snprintf(store.path, sizeof(store.path), "%s/images", cache->path) >=
+        sizeof(store.path) - 128)
+        return err_set(err, SBX_ERR_INVALID, "the path of the cache directory is too long");
+    int rc = imagestore_open_folder(cache, &store.fd, err);
+    if (rc == 0)
+        rc = open_part(&store, "layers", &store.layers_fd, err);
+    if (rc == 0)
+        rc = open_part(&store, "trees", &store.trees_fd, err);
+    if (rc == 0)
+        rc = open_part(&store, "records", &store.records_fd, err);
+    if (rc < 0)
+        return rc;
+    *ret_store = store;
+    store = (struct imagestore)IMAGESTORE_NONE;
+    return 0;
+}
+
+void imagestore_close(struct imagestore *store)
+{
+    int *const fds[] = {&store->fd, &store->layers_fd, &store->trees_fd, &store->records_fd};
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        if (*fds[i] >= 0)
+            close(steal_fd(fds[i]));
+}
+
+int imagestore_hold(const struct imagestore *store, bool alone, struct deadline deadline,
+                    int *ret_fd, struct sbx_error *err)
+{
+    cleanup_fd int fd =
+        openat(store->fd, HOLD_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_sys(err, 0, errno, "cannot open %s/%s", store->path, HOLD_FILE);
+    while (flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return err_sys(err, 0, errno, "cannot lock %s/%s", store->path, HOLD_FILE);
+        int left = deadline_poll_ms(deadline);
+        if (left == 0) {
+            err_set(err, SBX_ERR_TIMEOUT, "images are being %s by another process",
+                    alone ? "fetched or started" : "removed");
+            return err_hint(err, "try again when it has ended");
+        }
+        struct pollfd wait = {.fd = cancel_fd(deadline.cancel), .events = POLLIN};
+        if (poll(&wait, 1, left > 0 && left < POLL_MS ? left : POLL_MS) > 0)
+            return err_set(err, SBX_ERR_CANCELLED, "cancelled");
+    }
+    *ret_fd = steal_fd(&fd);
+    return 0;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images of layers: found in the store, or fetched. Layer: engine.
+#include "engine/pulled.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "engine/basetree.h"
+#include "engine/fetcher.h"
+#include "engine/imagelist.h"
+#include "engine/imageref.h"
+#include "engine/statkey.h"
+
+#define TOUCH_SECONDS 3600
+
+struct wanted {
+    const char *shown;
+    const char *name; // whole
+    const char *path; // of a saved image, or NULL
+};
+
+// The record's time tells when the image was used last, to the hour.
+static void touch(const struct imagestore *store, const char *name)
+{
+    char file[IMAGERECORD_FILE_SIZE];
+    struct stat info;
+    imagerecord_file(name, file);
+    if (fstatat(store->records_fd, file, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        time(NULL) - info.st_mtim.tv_sec > TOUCH_SECONDS)
+        (void)utimensat(store->records_fd, file, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+// NOT_FOUND also when what the record tells of is gone.
+static int find(const struct imagestore *store, const char *name, struct imagerecord *ret_record,
+                struct sbx_error *err)
+{
+    struct stat info;
+    int rc = imagerecord_read(store, name, ret_record, err);
+    if (rc == 0 && fstatat(store->trees_fd, ret_record->tree, &info, AT_SYMLINK_NOFOLLOW) < 0) {
+        imagerecord_deinit(ret_record);
+        return err_set(err, SBX_ERR_NOT_FOUND, "the image %s is incomplete", name);
+    }
+    return rc == SBX_ERR_INVALID ? SBX_ERR_NOT_FOUND : rc; // a damaged one is fetched again
+}
+
+static int find_or_fetch(const struct imagestore *store, const struct wanted *wanted,
+                         struct deadline deadline, struct imagerecord *ret_record,
+                         struct sbx_error *err)
+{
+    int rc = find(store, wanted->name, ret_record, err);
+    if (rc != SBX_ERR_NOT_FOUND)
+        return rc;
+    rc = fetcher_run(wanted->name, wanted->path, deadline, err);
+    if (rc == 0)
+        rc = find(store, wanted->name, ret_record, err);
+    return rc < 0 ? err_wrap(err, "cannot get the image '%s'", wanted->shown) : 0;
+}
+
+static int add_env(struct image *image, const struct imagewords *env, struct sbx_error *err)
+{
+    for (size_t i = 0; i < env->count; i++) {
+        char *equals = strchr(env->items[i], '=');
+        if (!equals || equals == env->items[i])
+            continue;
+        *equals = '\0';
+        int rc = imagelist_add_env(image, env->items[i], equals + 1, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+// Root where the image names nobody, as everywhere else. A group of its own is not kept: the
+// account's counts.
+static int add_defaults(struct image *image, const struct imagerecord *record,
+                        struct sbx_error *err)
+{
+    size_t user = strcspn(record->user, ":");
+    int rc = add_env(image, &record->env, err);
+    if (rc < 0)
+        return rc;
+    image->user = user > 0 ? strndup(record->user, user) : strdup("root");
+    image->workdir = strdup(record->workdir[0] ? record->workdir : "/");
+    return image->user && image->workdir ? 0 : err_nomem(err);
+}
+
+static int open_record(const struct wanted *wanted, const struct imagestore *store,
+                       const struct imagerecord *record, const struct cachedir *cache,
+                       struct deadline deadline, struct image *ret_image, struct sbx_error *err)
+{
+    char tree[PATH_MAX];
+    snprintf(tree, sizeof(tree), "%s/trees/%s", store->path, record->tree);
+    touch(store, record->name);
+    int rc = basetree_open(wanted->shown, tree, cache, deadline, ret_image, err);
+    return rc < 0 ? rc : add_defaults(ret_image, record, err);
+}
+
+static int open_wanted(const struct wanted *wanted, const struct cachedir *cache,
+                       struct deadline deadline, struct image *ret_image, struct sbx_error *err)
+{
+    cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
+    cleanup_imagerecord struct imagerecord record = {0};
+    cleanup(image_deinit) struct image image = {0};
+    int rc = imagestore_open(cache, &store, err);
+    if (rc < 0)
+        return rc;
+    image.hold_fd = malloc(sizeof(int));
+    if (!image.hold_fd)
+        return err_nomem(err);
+    *image.hold_fd = -1;
+    rc = imagestore_hold(&store, false, deadline, image.hold_fd, err);
+    if (rc == 0)
+        rc = find_or_fetch(&store, wanted, deadline, &record, err);
+    struct image opened = {0};
+    if (rc == 0)
+        rc = open_record(wanted, &store, &record, cache, deadline, &opened, err);
+    opened.hold_fd = steal_ptr(image.hold_fd);
+    image = opened;
+    if (rc < 0)
+        return rc;
+    *ret_image = image;
+    image = (struct image){0};
+    return 0;
+}
+
+int pulled_open(const char *name, const struct cachedir *cache, struct deadline deadline,
+                struct image *ret_image, struct sbx_error *err)
+{
+    struct imageref ref;
+    char whole[IMAGEREF_NAME_SIZE];
+    int rc = imageref_parse(name, &ref, err);
+    if (rc < 0)
+        return rc;
+    imageref_name(&ref, whole);
+    const struct wanted wanted = {.shown = name, .name = whole};
+    return open_wanted(&wanted, cache, deadline, ret_image, err);
+}
+
+static bool has(int fd, const char *name)
+{
+    struct stat info;
+    return fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool pulled_is_saved(const char *path)
+{
+    cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && (has(fd, "oci-layout") || has(fd, "manifest.json")) && !has(fd, "bin") &&
+           !has(fd, "usr");
+}
+
+int pulled_open_saved(const char *shown, const char *path, const struct cachedir *cache,
+                      struct deadline deadline, struct image *ret_image, struct sbx_error *err)
+{
+    static const char *const parts[] = {".", "index.json", "manifest.json"};
+    char name[IMAGEREF_NAME_SIZE], key_text[STATKEY_SIZE];
+    struct statkey key = STATKEY_INIT;
+    cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(err, 0, errno, "cannot open the image %s", shown);
+    statkey_add_text(&key, path);
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        struct stat info;
+        bool there = fstatat(fd, parts[i], &info, AT_SYMLINK_NOFOLLOW) == 0;
+        statkey_add_stat(&key, there ? &info : NULL);
+    }
+    statkey_name(&key, key_text);
+    snprintf(name, sizeof(name), "localhost/saved:%s", key_text);
+    const struct wanted wanted = {.shown = shown, .name = name, .path = path};
+    return open_wanted(&wanted, cache, deadline, ret_image, err);
+}
