@@ -93,11 +93,11 @@ class FlowCase(unittest.TestCase):
         return output
 
     @classmethod
-    def client(cls, code):
+    def client(cls, code, env=None):
         """What this code, which has Metaflow's client, puts into `out`."""
         script = ("import json\nfrom metaflow import *\nnamespace(None)\n" + code +
                   "\nprint('OUT' + json.dumps(out))")
-        done = subprocess.run([PYTHON, "-c", script], cwd=cls.work, env=cls.env, text=True, check=False,
+        done = subprocess.run([PYTHON, "-c", script], cwd=cls.work, env={**cls.env, **(env or {})}, text=True, check=False,
                               stdin=subprocess.DEVNULL, capture_output=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.splitlines()[-1].removeprefix("OUT"))

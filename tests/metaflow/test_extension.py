@@ -55,6 +55,12 @@ class Refused(flowcase.FlowCase):
                     self.assertIn(text, output)
                 self.assertNotIn("ran\n", output)
 
+    def test_deployers_are_refused(self):
+        code = ("try:\n    Deployer('refused.py', pylint=False).argo_workflows().create()\n    out = 'created'\n"
+                "except Exception as error:\n    out = str(error)")
+        self.lay_out()
+        self.assertNotEqual("created", self.client(code, env={**S3, "DECORATE": "sandbox"}))
+
     def test_spin_is_refused(self):
         self.flow("refused.py", "run", env={"DECORATE": "retry"})
         output = self.flow("refused.py", "spin", "start", status=None, env={"DECORATE": "sandbox"})

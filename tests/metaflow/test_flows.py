@@ -15,7 +15,7 @@ out = dict(
     twice=sorted(task.data.twice for task in run["each"]),
     stdout=start.stdout, stderr=start.stderr, seen=start.data.seen, home=start.data.home, user=start.data.user,
     attempts=[Task(fails.pathspec, attempt=n).stdout for n in (0, 1)], attempt=fails.data.attempt,
-    before=shows.data.before, card=get_cards(shows)[0].get())
+    before=shows.data.before, secret=shows.data.secret, card=get_cards(shows)[0].get())
 """
 
 
@@ -30,8 +30,12 @@ class Readme(flowcase.FlowCase):
         self.assertRegex(facts[2]["sandbox-id"], "^sb-")
         self.assertEqual([], self.stages())
 
-    def test_with_on_the_command_line(self):
-        self.flow("readme.py", "run", "--with", "sandbox:cpu=0.5,memory=600" if os.geteuid() == 0 else "sandbox:timeout=300")
+    def test_with_and_the_runner(self):
+        self.lay_out()
+        spec = "sandbox:cpu=0.5,memory=600" if os.geteuid() == 0 else "sandbox:timeout=300"
+        ran = self.client('with Runner("readme.py", pylint=False, show_output=False, decospecs=[%r]).run(tags=["by"]) as one:\n'
+                          '    out = [one.status, one.run.data.msg, sorted(one.run.user_tags)]' % spec)
+        self.assertEqual(["successful", "hello from a sandbox", ["by"]], ran)
         backends = self.client('out = [step.task.metadata_dict.get("sandbox-backend")'
                                ' for step in Flow("Demo").latest_run]')
         self.assertEqual(["local"] * 3, backends)
@@ -65,6 +69,9 @@ class Features(flowcase.FlowCase):
 
     def test_client_works_inside(self):
         self.check(before=12)
+
+    def test_secrets(self):
+        self.check(secret="told")
 
     def test_card_is_there(self):
         self.assertIn("<html", self.facts["card"].lower())

@@ -148,15 +148,29 @@ static int finish(const struct step_options *options, const struct step_run *run
     return run->outcome.signal ? die_by(run->outcome.signal) : run->outcome.exit_code;
 }
 
+// Whether another provider stands in for one that this version does not have is the backend's row
+// to say; the step's log tells.
+static int open_client(const struct step_options *options, struct step_run *run,
+                       struct sbx_error *err)
+{
+    struct sbx_client_options client = SBX_CLIENT_OPTIONS_INIT;
+    client.provider = run->provider = options->provider;
+    int code = sbx_client_open(&client, &run->client, err);
+    if (code != SBX_ERR_NOT_FOUND || !options->instead)
+        return code;
+    message_note("this version has no provider '%s': step '%s' runs with '%s' instead",
+                 options->provider, options->step, options->instead);
+    client.provider = run->provider = options->instead;
+    return sbx_client_open(&client, &run->client, err);
+}
+
 static int run_all(const struct step_options *options, struct sbx_error *err)
 {
     struct step_run run = {.options = options};
-    struct sbx_client_options client = SBX_CLIENT_OPTIONS_INIT;
-    client.provider = options->provider;
     int code = sbx_cancel_new(&run.cancel, err);
     if (code == 0) {
         watch_signals(run.cancel);
-        code = sbx_client_open(&client, &run.client, err);
+        code = open_client(options, &run, err);
     }
     if (code == 0)
         code = run_staged(options, &run, err);

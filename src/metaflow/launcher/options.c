@@ -19,6 +19,7 @@ static const char *const networks[] = {"none", "internet", "allow", "host", NULL
 
 static const struct opt_row rows[] = {
     ROW("provider", OPT_STRING, provider, "NAME", "where the sandbox is made"),
+    ROW("instead", OPT_STRING, instead, "NAME", "provider to use where that one is not built in"),
     ROW("image", OPT_STRING, image, "IMAGE", "its root file system"),
     ROW("gpu", OPT_STRING, gpu, "KIND", "its gpu"),
     ROW("cpu", OPT_MILLIS, cpu, "CORES", "processor time it may use"),
@@ -42,7 +43,8 @@ static const struct opt_row rows[] = {
      .value = "POLICY",
      .choices = networks,
      .help = "what it may reach"},
-    ROW("allow", OPT_LIST, allow, "HOST", "reach only this, or, with --network internet, this besides; repeatable"),
+    ROW("allow", OPT_LIST, allow, "HOST",
+        "reach only this, or, with --network internet, this besides; repeatable"),
     ROW("infra-retries", OPT_INT, infra_retries, "N", "new sandboxes for those that were lost"),
     ROW("debug", OPT_STRING, debug, "DIR", "keep the sandbox, write what was done there"),
 };

@@ -93,7 +93,7 @@ static int create(struct step_run *run, const struct arrays *arrays, struct sbx_
     const struct sbx_call call = {.size = sizeof(call), .cancel = run->cancel};
     const struct sbx_pair labels[] = {{"metaflow.task", options->task}};
     struct sbx_spec spec = SBX_SPEC_INIT;
-    spec.provider = options->provider;
+    spec.provider = run->provider;
     spec.image = options->image;
     spec.gpu = options->gpu;
     spec.cpu_millis = (uint32_t)options->cpu;

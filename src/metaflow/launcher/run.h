@@ -7,6 +7,7 @@
 struct step_run {
     const struct step_options *options;
     const struct stage *stage;
+    const char *provider; // the one that is used
     struct sbx_client *client;
     struct sbx_cancel *cancel;
     struct sbx_outcome outcome; // valid when step_run() succeeded

@@ -5,7 +5,7 @@ import sys
 import time
 
 from metaflow import (FlowSpec, IncludeFile, Parameter, card, catch, current, environment, resources, retry,
-                      sandbox, step, timeout)
+                      sandbox, secrets, step, timeout)
 
 
 # An ordinary user may have no cgroup, and what is asked for and can't be held is an error.
@@ -65,6 +65,7 @@ class Features(FlowSpec):
             os._exit(9)
         self.next(self.both)
 
+    @secrets(sources=[{"type": "inline", "id": "one", "options": {"env_vars": {"FROM_SECRET": "told"}}}])
     @card(type="default")
     @timeout(seconds=60)
     @sandbox
@@ -72,6 +73,7 @@ class Features(FlowSpec):
     def shows(self):
         from metaflow import Run, Task, namespace
         namespace(None)
+        self.secret = os.environ["FROM_SECRET"]
         if self.alpha & 16:
             self.before = None
         else:
@@ -85,7 +87,7 @@ class Features(FlowSpec):
     def both(self, inputs):
         if self.alpha & 8:
             time.sleep(60)
-        self.merge_artifacts(inputs, exclude=["before", "attempt", "failure"])
+        self.merge_artifacts(inputs, exclude=["before", "attempt", "failure", "secret"])
         self.failure = str(inputs.fails.failure)
         self.before = inputs.shows.before
         self.next(self.end)

@@ -10,11 +10,12 @@ from .exceptions import SandboxException
 
 # provider: its name in the library. local: on this machine, so files can be mounted and the local
 # datastore be used. key: the variable without which it can't be used.
-Backend = namedtuple("Backend", "name provider local key url")
+# instead: the provider to use where the library is built without that one.
+Backend = namedtuple("Backend", "name provider local key url instead", defaults=[None])
 
 BACKENDS = {backend.name: backend for backend in (
     Backend("local", "local", True, None, None),
-    Backend("boxlite", "microvm", True, None, None),
+    Backend("boxlite", "microvm", True, None, None, "local"),
     Backend("daytona", "daytona", False, "DAYTONA_API_KEY", "https://app.daytona.io/dashboard/keys"),
     Backend("e2b", "e2b", False, "E2B_API_KEY", "https://e2b.dev/dashboard?tab=keys"),
 )}

@@ -135,7 +135,7 @@ class SandboxDecorator(StepDecorator):
     def _options(self, cli_args):
         task = cli_args.command_options
         options = {
-            "provider": self.backend.provider, "image": self.attributes["image"], "gpu": self.gpu,
+            "provider": self.backend.provider, "instead": self.backend.instead, "image": self.attributes["image"], "gpu": self.gpu,
             "cpu": self.cpu, "memory": f"{self.memory}m", "timeout": f"{self.timeout}s",
             "task": "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]]),
             "attempt": task["retry-count"], "infra-retries": self.infra_retries,
