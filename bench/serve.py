@@ -62,6 +62,46 @@ def first_command(client, rounds=30):
     return times
 
 
+def by_client(server, key, rounds=30):
+    """The same through the official client; None when that is not installed."""
+    try:
+        from e2b import Sandbox
+    except ImportError:
+        return None
+    point = {"api_key": key, "api_url": server.url, "sandbox_url": server.url}
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        box = Sandbox.create(timeout=60, **point)
+        box.commands.run("true")
+        times.append((time.perf_counter() - start) * 1e3)
+        box.kill()
+    return times
+
+
+def by_library(server, rounds=30):
+    """The same with the library alone, in this process; None when its Python package is not built."""
+    os.environ.update(server.env)
+    sys.path.insert(0, os.path.join(os.environ["BUILD"], "python"))
+    try:
+        from sandboxes.sync import Sandbox
+    except ImportError:
+        return None
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        box = Sandbox.create()
+        box.execute(["/bin/bash", "-l", "-c", "true"])
+        times.append((time.perf_counter() - start) * 1e3)
+        box.destroy()
+    return times
+
+
+def tell(name, times):
+    if times:
+        print(f"{name:<27} median {statistics.median(times):.2f} ms, least {min(times):.2f} ms", flush=True)
+
+
 def load(server, key, rate=200):
     client = Client(server, key)
     box = client.create()
@@ -114,9 +154,9 @@ def main():
         server.start()
         client = Client(server, key)
         try:
-            times = first_command(client)
-            print(f"create + first command      median {statistics.median(times):.2f} ms, "
-                  f"least {min(times):.2f} ms")
+            tell("create + first command", first_command(client))
+            tell("  by the official client", by_client(server, key))
+            tell("  by the library alone", by_library(server))
             times, before, after = load(server, key)
             times.sort()
             print(f"200 requests/s, {SECONDS:.0f} s        median {statistics.median(times):.2f} ms, "

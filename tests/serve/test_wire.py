@@ -3,7 +3,6 @@
 import os
 import socket
 import stat
-import time
 import unittest
 
 import servecase
@@ -17,6 +16,10 @@ class Guarded(servecase.ServeCase):
     def api(self, method, path, body=None, key=None, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.server.ask(method, path, body, {"X-API-Key": key or self.key, **headers})
+
+    def read_log(self):
+        with open(self.server.log, encoding="utf-8") as file:
+            return file.read()
 
     def make(self, **more):
         status, _, box = self.api("POST", "/v2/sandboxes", {"templateID": "base", **more})
@@ -44,17 +47,7 @@ class Guarded(servecase.ServeCase):
         numbers = dict(line.split() for line in text.decode().splitlines() if line[0] != "#")
         self.assertGreaterEqual(int(numbers["sandboxes_alive"]), 1)
         self.assertGreaterEqual(int(numbers["sandboxes_created_total"]), 1)
-        # A line is written after its answer.
-        self.assertTrue(self.logged(headers["X-Request-Id"]))
-
-    def logged(self, text, seconds=5):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            with open(self.server.log, encoding="utf-8") as file:
-                if text in file.read():
-                    return True
-            time.sleep(0.01)
-        return False
+        self.assertTrue(self.wait_for(lambda: headers["X-Request-Id"] in self.read_log()))
 
     def test_bad_requests(self):
         cases = [
