@@ -99,6 +99,13 @@ static int write_block(int fd, const char *data, size_t size)
     return 0;
 }
 
+// What was made for it goes before the failure is told: who hears of a full disk has room again.
+static void give_back(struct files *files, int fd)
+{
+    if (files->part && ftruncate(fd, 0) == 0)
+        files_drop_part(files);
+}
+
 int files_receive(struct files *files, int fd, uint64_t size, const char *path,
                   struct sbx_error *err)
 {
@@ -110,6 +117,7 @@ int files_receive(struct files *files, int fd, uint64_t size, const char *path,
         if (write_block(fd, frame.payload, frame.size) == 0)
             continue;
         int code = err_sys(err, 0, errno, "cannot write '%s'", path);
+        give_back(files, fd);
         files_refuse(files, err);
         files_skip(files, left);
         return code;

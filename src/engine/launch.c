@@ -133,13 +133,16 @@ static int make_pair(int type, struct pair *pair, struct sbx_error *err)
 }
 
 // Spawns the jail with the boot socket and nothing else of ours: descriptor 3, empty environment.
-static int spawn_jail(const char *path, int boot_fd, pid_t *ret_pid, struct sbx_error *err)
+static int spawn_jail(const char *path, uint32_t network, const char *mode, int boot_fd,
+                      pid_t *ret_pid, struct sbx_error *err)
 {
     static char *const envp[] = {NULL};
-    char *argv[] = {(char *)(uintptr_t) "sandboxes-jail", NULL};
+    char kind[16];
+    char *argv[] = {(char *)(uintptr_t) "sandboxes-jail", kind, (char *)(uintptr_t)mode, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
+    snprintf(kind, sizeof(kind), "%u", network);
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
@@ -227,54 +230,74 @@ static void reap_starter(pid_t pid)
         ;
 }
 
-// The boot socket of a jail that has just begun.
-static int start_jail(const char *jail, int *ret_boot, struct sbx_error *err)
+int launch_helper(const char *jail, uint32_t network)
+{
+    struct sbx_error ignored;
+    cleanup_pair struct pair boot = {-1, -1};
+    pid_t pid;
+    int code = make_pair(SOCK_SEQPACKET, &boot, &ignored); // none is read with the one before
+    if (code == 0)
+        code = spawn_jail(jail, network, "spares", boot.theirs, &pid, &ignored);
+    if (code < 0)
+        return -1;
+    reap_starter(pid);
+    return steal_fd(&boot.ours);
+}
+
+struct request {
+    const struct box_spec *spec;
+    int dir_fd, first_fd;
+};
+
+// False if there is no spare, or none that lives.
+static bool ask_spare(struct launcher *launcher, const struct request *request,
+                      struct deadline deadline, int *ret_boot)
+{
+    struct sbx_error ignored;
+    cleanup_fd int boot = spares_take(&launcher->spares, request->spec->network);
+    if (boot < 0 || send_request(request->spec, boot, request->dir_fd, request->first_fd, deadline,
+                                 &ignored) < 0)
+        return false;
+    *ret_boot = steal_fd(&boot);
+    return true;
+}
+
+static int ask_jail(const char *jail, const struct request *request, struct deadline deadline,
+                    int *ret_boot, struct sbx_error *err)
 {
     cleanup_pair struct pair boot = {-1, -1};
     pid_t pid;
-    int code = make_pair(SOCK_SEQPACKET, &boot, err); // no message is read with the one before
+    int code = make_pair(SOCK_STREAM, &boot, err);
     if (code == 0)
-        code = spawn_jail(jail, boot.theirs, &pid, err);
+        code = spawn_jail(jail, request->spec->network, NULL, boot.theirs, &pid, err);
     if (code < 0)
         return code;
+    close(steal_fd(&boot.theirs));
+    code =
+        send_request(request->spec, boot.ours, request->dir_fd, request->first_fd, deadline, err);
     reap_starter(pid);
-    *ret_boot = steal_fd(&boot.ours);
-    return 0;
-}
-
-int launch_helper(const char *jail, uint32_t type, const void *payload, size_t size)
-{
-    struct sbx_error ignored;
-    cleanup_fd int boot = -1;
-    int code = start_jail(jail, &boot, &ignored);
-    if (code == 0)
-        code = frame_send(boot, type, payload, size, NULL, 0, deadline_in(1000), &ignored);
-    return code < 0 ? -1 : steal_fd(&boot);
+    *ret_boot = code < 0 ? -1 : steal_fd(&boot.ours);
+    return code;
 }
 
 int launch_box(struct launcher *launcher, const struct box_spec *spec, int dir_fd,
                struct deadline deadline, int *ret_conn, int *ret_leash, struct sbx_error *err)
 {
-    cleanup_pair struct pair boot = {-1, -1}, first = {-1, -1};
-    pid_t pid;
-    int code = make_pair(SOCK_STREAM, &boot, err);
-    if (code == 0)
-        code = make_pair(SOCK_STREAM, &first, err);
-    if (code == 0)
-        code = spawn_jail(launcher->jail, boot.theirs, &pid, err);
+    cleanup_pair struct pair first = {-1, -1};
+    cleanup_fd int boot = -1;
+    int code = make_pair(SOCK_STREAM, &first, err);
     if (code < 0)
         return code;
-    close(steal_fd(&boot.theirs));
-    spares_give(&launcher->spares, spec->network, boot.ours);
-    code = send_request(spec, boot.ours, dir_fd, first.theirs, deadline, err);
+    const struct request request = {spec, dir_fd, first.theirs};
+    if (!ask_spare(launcher, &request, deadline, &boot))
+        code = ask_jail(launcher->jail, &request, deadline, &boot, err);
     close(steal_fd(&first.theirs));
-    reap_starter(pid);
     if (code == 0)
-        code = await_ready(first.ours, boot.ours, deadline, err);
+        code = await_ready(first.ours, boot, deadline, err);
     if (code < 0)
         return code;
     *ret_conn = steal_fd(&first.ours);
-    *ret_leash = spec->lifetime == SBX_LIFETIME_TIED ? steal_fd(&boot.ours) : -1;
+    *ret_leash = spec->lifetime == SBX_LIFETIME_TIED ? steal_fd(&boot) : -1;
     spares_refill(&launcher->spares, spec->network, launcher->jail);
     return 0;
 }

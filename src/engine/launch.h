@@ -24,8 +24,9 @@ struct launcher {
 int launch_box(struct launcher *launcher, const struct box_spec *spec, int dir_fd,
                struct deadline deadline, int *ret_conn, int *ret_leash, struct sbx_error *err);
 
-// Starts the jail with that first message alone. The socket to it, at whose end it ends too, or -1.
-int launch_helper(const char *jail, uint32_t type, const void *payload, size_t size);
+// Starts the helper that makes spares for this network. The socket to it, at whose end it ends too,
+// or -1.
+int launch_helper(const char *jail, uint32_t network);
 
 // Path of one of our helper programs ("sandboxes-jail", ...): $SANDBOXES_LIBEXEC, beside the
 // library or command (build tree, wheel), then the installed place. 0 or SETUP.

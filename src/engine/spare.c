@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spare networks. Layer: engine.
+// Spares: see spare.h. Layer: engine.
 #include "engine/spare.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 #include "engine/launch.h"
 #include "wire/frame.h"
 
@@ -60,47 +64,75 @@ static void ask(struct spares *spares, int kind)
 }
 
 // The next message of the helper, if there is one.
-static bool take(struct spares *spares, int kind, struct frame_in *in, struct frame *ret_frame)
+static int take(struct spares *spares, int kind, struct frame_in *in)
 {
+    struct frame frame;
     int fd = spares->kinds[kind].fd;
     int filled = fd < 0 ? 0 : frame_fill(fd, in);
     if (filled == 0)
-        return false;
-    if (filled > 0 && frame_next(in, ret_frame) == 1 && ret_frame->type == BOX_SPARE) {
+        return -1;
+    if (filled > 0 && frame_next(in, &frame) == 1 && frame.type == BOX_SPARE &&
+        frame.fd_count == 1) {
         spares->kinds[kind].owed++;
-        return true;
+        return frame.fds[0];
     }
     give_up(spares, kind);
-    return false;
+    return -1;
 }
 
-void spares_give(struct spares *spares, uint32_t network, int boot_fd)
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    for (const unsigned char *at = data; size > 0; at++, size--)
+        hash = (hash ^ *at) * 1099511628211u; // FNV-1a
+    return hash;
+}
+
+static uint64_t surroundings(void)
+{
+    static const char *const names[] = {"/proc/thread-self/ns/mnt", "/proc/thread-self/ns/net"};
+    char cgroups[4096];
+    int nice = getpriority(PRIO_PROCESS, 0);
+    uint64_t hash = mix(14695981039346656037u, &nice, sizeof(nice));
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct stat info;
+        if (stat(names[i], &info) == 0)
+            hash = mix(hash, &info.st_ino, sizeof(info.st_ino));
+    }
+    ssize_t size = fd_read_file(AT_FDCWD, "/proc/thread-self/cgroup", cgroups, sizeof(cgroups));
+    return size > 0 ? mix(hash, cgroups, (size_t)size) : hash;
+}
+
+int spares_take(struct spares *spares, uint32_t network)
 {
     struct frame_in in;
-    struct frame frame;
-    struct sbx_error ignored;
-    int kind = kind_of(network);
+    int fd = -1, kind = kind_of(network);
     if (kind < 0)
-        return;
+        return -1;
     frame_in_init(&in);
     pthread_mutex_lock(&spares->lock);
-    bool taken = take(spares, kind, &in, &frame);
+    if (spares->kinds[kind].fd >= 0 && spares->kinds[kind].surroundings == surroundings())
+        fd = take(spares, kind, &in);
     pthread_mutex_unlock(&spares->lock);
-    if (taken) {
-        (void)frame_send(boot_fd, BOX_SPARE, frame.payload, frame.size, frame.fds, frame.fd_count,
-                         deadline_in(1000), &ignored);
-        for (size_t i = 0; i < frame.fd_count; i++)
-            close(frame.fds[i]);
-    }
     frame_in_deinit(&in);
+    return fd;
 }
 
 static void start(struct spares *spares, int kind, uint32_t network, const char *jail)
 {
-    int fd = launch_helper(jail, BOX_SPARES, &network, sizeof(network));
+    int fd = launch_helper(jail, network);
     spares->kinds[kind].fd = fd;
+    spares->kinds[kind].surroundings = surroundings();
     spares->kinds[kind].owed = READY;
     spares->kinds[kind].given_up = fd < 0;
+}
+
+// Those made elsewhere are of no use to this thread; maybe it is the only one.
+static void drop_foreign(struct spares *spares, int kind)
+{
+    if (spares->kinds[kind].fd < 0 || spares->kinds[kind].surroundings == surroundings())
+        return;
+    close(steal_fd(&spares->kinds[kind].fd));
+    spares->kinds[kind].launches = 1;
 }
 
 void spares_refill(struct spares *spares, uint32_t network, const char *jail)
@@ -109,6 +141,7 @@ void spares_refill(struct spares *spares, uint32_t network, const char *jail)
     if (kind < 0)
         return;
     pthread_mutex_lock(&spares->lock);
+    drop_foreign(spares, kind);
     bool again = ++spares->kinds[kind].launches > 1;
     if (spares->kinds[kind].fd < 0 && !spares->kinds[kind].given_up && again)
         start(spares, kind, network, jail);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -25,15 +26,6 @@
 
 #define NEWUIDMAP "/usr/bin/newuidmap"
 #define NEWGIDMAP "/usr/bin/newgidmap"
-
-// FNV-1a: spreads names over the slots; a rare shared slot costs only per-user kernel accounting.
-static uint32_t hash_text(const char *text)
-{
-    uint32_t hash = 2166136261u;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 16777619u;
-    return hash;
-}
 
 #define SUB_COUNT_MAX 65535u
 
@@ -79,25 +71,28 @@ void ids_forbid_nesting(int limits_fd)
     (void)fd_write_file(limits_fd, "max_user_namespaces", "0");
 }
 
-void ids_choose(struct jail *jail)
+// A rare shared range costs only per-user kernel accounting.
+static int choose_range(struct jail_ids *ids, struct sbx_error *err)
+{
+    uint32_t seed;
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        return jail_fail(err, "ids", "cannot get random bytes");
+    uint32_t base = RANGE_FIRST + seed % RANGE_SLOTS * JAIL_UID_COUNT;
+    *ids = (struct jail_ids){.base = base, .gid_base = base, .count = JAIL_UID_COUNT};
+    return 0;
+}
+
+int ids_choose(struct jail *jail, struct sbx_error *err)
 {
     struct jail_ids *ids = &jail->ids;
-    if (jail->privileged) {
-        uint32_t base = RANGE_FIRST + hash_text(jail->spec.id) % RANGE_SLOTS * JAIL_UID_COUNT;
-        *ids = (struct jail_ids){.base = base, .gid_base = base, .count = JAIL_UID_COUNT};
-        return;
-    }
+    if (jail->privileged)
+        return choose_range(ids, err);
     bool root = jail->spec.flags & BOX_ROOT_USER;
     *ids = (struct jail_ids){
         .inside = root ? 0 : USER_ID, .base = getuid(), .gid_base = getgid(), .count = 1};
     if (root)
         choose_subordinate(ids);
-}
-
-bool ids_is_base(uint32_t base)
-{
-    return base >= RANGE_FIRST && (base - RANGE_FIRST) % JAIL_UID_COUNT == 0 &&
-           (base - RANGE_FIRST) / JAIL_UID_COUNT < RANGE_SLOTS;
+    return 0;
 }
 
 static int run_mapper(const char *program, pid_t pid, uint32_t own, uint32_t first, uint32_t count,

@@ -4,11 +4,8 @@
 
 #include "jail/jail.h"
 
-// Chooses the ids for this sandbox: a range derived from its name, or the only one we own.
-void ids_choose(struct jail *jail);
-
-// Whether a sandbox may have this first id.
-bool ids_is_base(uint32_t base);
+// Chooses the ids for this sandbox: a range picked by chance, or the only one we own.
+int ids_choose(struct jail *jail, struct sbx_error *err);
 
 // Maps the ids of a process that is in a new user namespace, and opens that. A descriptor or a
 // code. Needs real root.

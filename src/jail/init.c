@@ -48,6 +48,11 @@ static int lost_monitor(struct sbx_error *err)
     return err_set(err, SBX_ERR_UNAVAILABLE, "the monitor ended while the sandbox was being built");
 }
 
+static int lost_init(struct sbx_error *err)
+{
+    return err_set(err, SBX_ERR_SETUP, "the sandbox's first process ended early");
+}
+
 static int share_network(struct jail *jail, pid_t pid, int link_fd, struct sbx_error *err)
 {
     int code = network_join(jail, pid, err);
@@ -123,6 +128,50 @@ static void prefer_agent(const struct jail *jail)
         (void)setpriority(PRIO_PROCESS, 0, -20);
 }
 
+static int set_hostname(const struct jail *jail, struct sbx_error *err)
+{
+    if (sethostname(jail->spec.hostname, strlen(jail->spec.hostname)) < 0)
+        return jail_fail(err, "hostname", "cannot set the hostname '%s'", jail->spec.hostname);
+    return 0;
+}
+
+// fds: of layers and mounts.
+static int complete(const struct jail *jail, const int *fds, size_t count, struct sbx_error *err)
+{
+    int code = mounts_complete(jail, fds, count, err);
+    return code < 0 ? code : set_hostname(jail, err);
+}
+
+// The request, and the descriptors that came with it.
+static int hear(struct jail *jail, int link_fd, int fds[LINK_FDS_MAX], size_t *ret_count,
+                struct sbx_error *err)
+{
+    void *request;
+    if (link_receive_data(link_fd, INIT_SPEC, &request, &jail->request_size, fds, ret_count) < 0)
+        return lost_monitor(err);
+    jail->request = request; // for good: we become another program
+    if (*ret_count < 1 || box_spec_get(request, jail->request_size, &jail->spec) < 0)
+        return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
+    jail->agent_fd = fds[0];
+    return 0;
+}
+
+static int build_privileged(struct jail *jail, int link_fd, struct sbx_error *err)
+{
+    int fds[LINK_FDS_MAX];
+    size_t count = 0;
+    int code = mounts_open_disk(jail, err);
+    if (code == 0)
+        code = mounts_begin(jail, err);
+    if (code == 0 && jail->spare && link_send(link_fd, INIT_WAITS, NULL, 0) < 0)
+        code = lost_monitor(err);
+    if (code == 0)
+        code = hear(jail, link_fd, fds, &count, err);
+    if (code == 0 && jail->spare)
+        (void)setpriority(PRIO_PROCESS, 0, jail->nice);
+    return code < 0 ? code : complete(jail, fds + 1, count - 1, err);
+}
+
 static int build_root(struct jail *jail, struct sbx_error *err)
 {
     int fds[JAIL_LAYERS_MAX];
@@ -131,10 +180,8 @@ static int build_root(struct jail *jail, struct sbx_error *err)
     if (code == 0)
         code = mounts_open_disk(jail, err);
     if (code == 0)
-        code = mounts_build(jail, fds, count, err);
-    if (code == 0 && sethostname(jail->spec.hostname, strlen(jail->spec.hostname)) < 0)
-        code = jail_fail(err, "hostname", "cannot set the hostname '%s'", jail->spec.hostname);
-    return code;
+        code = mounts_begin(jail, err);
+    return code < 0 ? code : complete(jail, fds, count, err);
 }
 
 // Without real root: ids, and the network process beside the mounts.
@@ -174,8 +221,6 @@ static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
     int code = enter_cgroups(fds + GO_ENTRIES, count - GO_ENTRIES, err);
     if (code == 0 && jail->spec.network != SBX_NETWORK_HOST)
         code = enter_network(jail, netns_fd, err);
-    if (code == 0)
-        code = mounts_enter(err);
     prefer_agent(jail);
     if (code == 0)
         code = become_inside(jail, limits_fd, err);
@@ -186,9 +231,12 @@ static int enter_sandbox(struct jail *jail, int link_fd, struct sbx_error *err)
 
 static int run(struct jail *jail, int link_fd, struct sbx_error *err)
 {
-    cleanup_fd int agent_fd = fcntl(jail->agent_fd, F_DUPFD_CLOEXEC, 16);
     leave_realtime();
-    int code = jail->privileged ? build_root(jail, err) : build_unprivileged(jail, link_fd, err);
+    int code = jail->privileged ? build_privileged(jail, link_fd, err)
+                                : build_unprivileged(jail, link_fd, err);
+    cleanup_fd int agent_fd = fcntl(jail->agent_fd, F_DUPFD_CLOEXEC, 16);
+    if (code == 0)
+        code = mounts_enter(jail, err);
     if (code == 0)
         code = enter_sandbox(jail, link_fd, err);
     if (code == 0)
@@ -214,4 +262,28 @@ pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error
     close(jail->link_fd); // ours ends when the monitor's copy does, whatever becomes of the signal
     jail->has_cgroup = cgroup_fd >= 0;
     _exit(run(jail, link_fd, &jail->shared->init_error) < 0);
+}
+
+int init_settle(struct jail *jail, struct sbx_error *err)
+{
+    int fds[LINK_FDS_MAX];
+    size_t count;
+    return link_receive(jail->link_fd, INIT_WAITS, fds, &count) < 0 ? lost_init(err) : 0;
+}
+
+int init_tell(struct jail *jail, struct sbx_error *err)
+{
+    int fds[1 + JAIL_LAYERS_MAX] = {jail->agent_fd};
+    size_t count = 0;
+    int code = mounts_prepare(jail, fds + 1, &count, err);
+    if (code < 0)
+        return code;
+    link_make_room(jail->link_fd, jail->request_size);
+    int failed =
+        link_send_data(jail->link_fd, INIT_SPEC, jail->request, jail->request_size, fds, 1 + count);
+    if (failed)
+        code = lost_init(err);
+    for (size_t i = 1; i <= count; i++)
+        close(fds[i]);
+    return code;
 }

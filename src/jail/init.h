@@ -4,14 +4,22 @@
 
 #include "jail/jail.h"
 
-// Starts it in its new namespaces. Returns the pid, jail->init_pidfd set, or a negative code.
-// cgroup_fd: version 2 directory that it is born in, or -1.
+// Starts it in its new namespaces. With real root the request need not be there yet: init_tell().
+// Returns the pid, jail->init_pidfd set, or a negative code. cgroup_fd: version 2 directory that it
+// is born in, or -1.
 pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error *err);
+
+// With real root: tells it the request, with the layers and mounts that it asks for.
+int init_tell(struct jail *jail, struct sbx_error *err);
+
+// Waits until it has built all that needs no request, and waits for that. Of a spare only.
+int init_settle(struct jail *jail, struct sbx_error *err);
 
 // What the monitor sends over the link, each a datagram whose first byte is this, descriptors
 // attached.
 enum init_msg {
     INIT_MAPPED = 'M', // subordinate ids are mapped (only where there are any)
+    INIT_SPEC = 'S',   // the request; with the agent's program, layers and mounts
     INIT_GO = 'G'      // cgroups are there; descriptors as in enum go_fd
 };
 enum go_fd {
@@ -20,5 +28,6 @@ enum go_fd {
     GO_NETNS, // with real root: the network namespace; else, and for network `host`, any descriptor
     GO_ENTRIES // from here on: files to write "0" to, to enter cgroups
 };
-// And back, when init has made the network itself: 'N' with the layer-2 device, if there is one.
+// And back, when init has made the network itself, with the layer-2 device, if there is one.
 #define INIT_NETWORK 'N'
+#define INIT_WAITS 'W' // by a spare's, which is ready for its request

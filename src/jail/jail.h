@@ -3,12 +3,16 @@
  * The jail: a small static program that builds one sandbox and then stays as its monitor.
  *
  * Theory of operation. Up to four processes work at once, because the network namespace is half of
- * the whole cost and the rest can be done beside it: starter   spawned by the library; forks the
- * monitor and ends, so that the sandbox has no parent to disturb (no SIGCHLD, no zombie in the
- * user's program) monitor   maps ids, prepares mounts that need real root, cgroups, sockets and
- * records; then watches network   makes and configures the network namespace, then ends init is
- * process 1 of the new namespaces: mounts, limits, and at last becomes the agent Failures travel as
- * struct sbx_error in a page shared by all four.
+ * the whole cost and the rest can be done beside it. The starter is spawned by the library; it
+ * forks the monitor and ends, so that the sandbox has no parent to disturb (no SIGCHLD, no zombie
+ * in the user's program). The monitor maps ids, prepares mounts that need real root, cgroups,
+ * sockets and records; then it watches. The network process makes and configures the network
+ * namespace, then ends. Init is process 1 of the new namespaces: mounts, limits, and at last it
+ * becomes the agent. Failures travel as struct sbx_error in a page shared by all four.
+ *
+ * With real root, what is alike for all sandboxes is begun before the request is read: namespaces,
+ * network, the disk with /dev and /proc. A client that makes one sandbox after another has some
+ * that wait in this state, spares: spare.h.
  *
  * With real root, the network process also makes the user namespace, which the monitor maps to a
  * range of ids of its own; init builds everything outside of it and enters it last. So its
@@ -49,19 +53,16 @@ struct jail_shared {
     int32_t device_fd; // layer-2 device, -1 if none
 };
 
-// A network made ahead: spare.h. All -1: none.
-struct jail_spare {
-    uint32_t base; // its first id
-    int userns_fd, netns_fd, device_fd;
-};
-
 struct jail {
     struct box_spec spec;
-    struct jail_spare spare;
     struct jail_shared *shared;
+    const void *request; // the specification as it came; spec borrows from it
+    size_t request_size;
     struct jail_ids ids;
     bool has_cgroup; // init: the number of processes is limited by one, not by an rlimit
     bool privileged; // real root: id ranges, idmapped mounts, network made by the monitor
+    bool spare;      // made before anybody asked for it
+    int nice;        // of a spare's client
     int dir_fd;      // the sandbox's directory, flock(2)ed
     char dir[512];   // its path
     int boot_fd;     // to the library; its end is the leash of a tied sandbox
@@ -72,13 +73,12 @@ struct jail {
     int agent_fd;    // the agent's program
     int userns_fd;   // the sandbox's user namespace, with real root only
     int sysctl_fd;   // init: /proc/sys of the sandbox's own /proc, writable
+    int resolv_fd;   // init: this machine's resolv.conf, for network `host` with real root
     int device_fd;   // layer-2 device of the sandbox's network, -1 if none
     int init_pidfd;
     pid_t init_pid;
+    pid_t net_pid; // the network process, 0 if there is none any more
 };
-
-// Makes the memory that is shared, and looks at our rights. False with errno.
-bool jail_begin(struct jail *jail);
 
 // Fills err with the failed stage as origin, from which the library finds the remedy for this
 // machine.

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -55,24 +56,26 @@ static void quiet_stdio(void)
         close(fd);
 }
 
-// The request: box_spec with the directory and the agent's end of the first connection. A spare
-// network may come before it.
+static bool same_kind(uint32_t network, uint32_t other)
+{
+    return (network == SBX_NETWORK_NONE) == (other == SBX_NETWORK_NONE) &&
+           (network == SBX_NETWORK_HOST) == (other == SBX_NETWORK_HOST);
+}
+
+// The request: box_spec with the directory and the agent's end of the first connection.
 static int receive_request(struct jail *jail, struct frame_in *in, struct sbx_error *err)
 {
     struct frame frame;
-    int code;
-    do {
-        code = frame_receive(BOOT_FD, in, deadline_in(10000), &frame, err);
-        if (code < 0)
-            return code;
-    } while (frame.type == BOX_SPARE && spare_take(jail, &frame) == 0);
-    if (frame.type == BOX_SPARES) {
-        spare_serve(jail, &frame);
-        return err_set(err, SBX_ERR_UNAVAILABLE, "no spare networks are wanted any more");
-    }
+    uint32_t network = jail->spec.network;
+    int code = frame_receive(jail->boot_fd, in, deadline_in(10000), &frame, err);
+    if (code < 0)
+        return code;
     if (frame.type != BOX_REQUEST || frame.fd_count != 2 ||
-        box_spec_get(frame.payload, frame.size, &jail->spec) < 0)
+        box_spec_get(frame.payload, frame.size, &jail->spec) < 0 ||
+        !same_kind(network, jail->spec.network))
         return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
+    jail->request = frame.payload;
+    jail->request_size = frame.size;
     jail->dir_fd = frame.fds[0];
     jail->first_fd = frame.fds[1];
     return 0;
@@ -90,28 +93,26 @@ static bool really_root(void)
     return prctl(PR_CAPBSET_READ, 21 /* CAP_SYS_ADMIN */) == 1;
 }
 
-bool jail_begin(struct jail *jail)
+// Makes the memory that is shared, and looks at our rights.
+static int begin(struct jail *jail, struct sbx_error *err)
 {
     void *shared = mmap(NULL, sizeof(*jail->shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
-        return false;
+        return jail_fail(err, "memory", "cannot share memory");
     jail->shared = shared;
     jail->shared->netns_fd = jail->shared->device_fd = -1;
     jail->privileged = really_root();
-    return true;
+    return 0;
 }
 
 static int prepare(struct jail *jail, struct sbx_error *err)
 {
     if (fchdir(jail->dir_fd) < 0 || !getcwd(jail->dir, sizeof(jail->dir)))
         return jail_fail(err, "directory", "cannot enter the sandbox's directory");
-    if (!jail_begin(jail))
-        return jail_fail(err, "memory", "cannot share memory");
     jail->agent_fd = open(jail->spec.agent, O_RDONLY | O_CLOEXEC);
     if (jail->agent_fd < 0)
         return jail_fail(err, "agent", "cannot open '%s'", jail->spec.agent);
-    ids_choose(jail);
     return 0;
 }
 
@@ -159,9 +160,7 @@ static int send_config(struct jail *jail, struct sbx_error *err)
                                   .env_count = spec->env_count};
     cleanup_buf struct buf data = BUF_INIT(BOX_SPEC_MAX);
     agent_config_put(&data, &config);
-    int size = BOX_SPEC_MAX * 2;
-    if (data.size > 65536)
-        setsockopt(jail->link_fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+    link_make_room(jail->link_fd, data.size);
     if (data.failed)
         return err_nomem(err);
     if (send(jail->link_fd, data.data, data.size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
@@ -180,15 +179,16 @@ static int receive_device(struct jail *jail, struct sbx_error *err)
     return 0;
 }
 
-static int join_network(struct jail *jail, pid_t net_pid, struct sbx_error *err)
+static int join_network(struct jail *jail, struct sbx_error *err)
 {
     if (jail->spec.network == SBX_NETWORK_HOST)
         return 0;
     if (!jail->privileged)
         return receive_device(jail, err);
-    if (!net_pid) // a spare one
+    if (!jail->net_pid)
         return 0;
-    int code = network_join(jail, net_pid, err);
+    int code = network_join(jail, jail->net_pid, err);
+    jail->net_pid = 0;
     jail->device_fd = jail->shared->device_fd;
     return code;
 }
@@ -254,7 +254,7 @@ static int start_init(struct jail *jail, const struct cgroup *cgroup, struct sbx
 }
 
 // With real root: the sandbox's user namespace, in which the network process (if any) is at work.
-static int start_namespace(struct jail *jail, pid_t *ret_net_pid, struct sbx_error *err)
+static int start_namespace(struct jail *jail, struct sbx_error *err)
 {
     bool network = jail->spec.network != SBX_NETWORK_HOST;
     pid_t pid = network ? network_start(jail, err) : ids_fork_holder();
@@ -262,26 +262,57 @@ static int start_namespace(struct jail *jail, pid_t *ret_net_pid, struct sbx_err
         return network ? pid : jail_fail(err, "user namespace", "cannot make a user namespace");
     int code = jail->userns_fd = ids_open_namespace(jail, pid, err);
     if (network)
-        *ret_net_pid = pid;
+        jail->net_pid = pid;
     else
         ids_kill_holder(pid);
     return code < 0 ? code : 0;
 }
 
+static int settle(struct jail *jail, struct sbx_error *err)
+{
+    int code = join_network(jail, err);
+    return code == 0 && jail->init_pid ? init_settle(jail, err) : code;
+}
+
+// What needs no request. In version 2 of cgroups init is born in its own, which needs one: to enter
+// one later can take many milliseconds.
+static int build_ahead(struct monitor *monitor, struct sbx_error *err)
+{
+    struct jail *jail = monitor->jail;
+    int code = begin(jail, err);
+    if (code < 0 || !jail->privileged)
+        return code < 0 || !jail->spare ? code : err_set(err, SBX_ERR_SETUP, "no spares");
+    code = ids_choose(jail, err);
+    if (code == 0)
+        code = start_namespace(jail, err);
+    if (code == 0 && !cgroup_is_v2())
+        code = start_init(jail, &monitor->cgroup, err);
+    return code == 0 && jail->spare ? settle(jail, err) : code;
+}
+
+// Init gets its request. The groups of version 1 can be made beside its work.
+static int start_root(struct monitor *monitor, struct sbx_error *err)
+{
+    struct jail *jail = monitor->jail;
+    bool v2 = cgroup_is_v2();
+    int code = jail->privileged ? 0 : ids_choose(jail, err);
+    if (code == 0 && v2)
+        code = cgroup_create(&monitor->cgroup, jail, err);
+    if (code == 0 && !jail->init_pid)
+        code = start_init(jail, &monitor->cgroup, err);
+    if (code == 0 && jail->privileged)
+        code = init_tell(jail, err);
+    if (code == 0 && !v2)
+        code = cgroup_create(&monitor->cgroup, jail, err);
+    return code;
+}
+
 static int build(struct monitor *monitor, struct sbx_error *err)
 {
     struct jail *jail = monitor->jail;
-    pid_t net_pid = 0;
     int code = prepare(jail, err);
-    if (code == 0 && !spare_use(jail) && jail->privileged)
-        code = start_namespace(jail, &net_pid, err);
-    bool v2 = cgroup_is_v2();
-    if (code == 0 && v2) // init is born in it; version 1's groups can be made beside init's work
-        code = cgroup_create(&monitor->cgroup, jail, err);
     if (code == 0)
-        code = start_init(jail, &monitor->cgroup, err);
-    if (code == 0 && !v2)
-        code = cgroup_create(&monitor->cgroup, jail, err);
+        code = start_root(monitor, err);
     if (code == 0)
         code = jail->listen_fd = listen_at(BOX_FILE_AGENT, SOCK_STREAM, err);
     if (code >= 0)
@@ -291,7 +322,7 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     if (code == 0)
         code = open_ports(monitor, err);
     if (code == 0)
-        code = join_network(jail, net_pid, err);
+        code = join_network(jail, err);
     if (code == 0)
         code = release_init(jail, &monitor->cgroup, err);
     if (code == 0 && monitor_set_ttl(monitor, jail->spec.ttl_ms) < 0)
@@ -310,11 +341,38 @@ static void report_failure(struct jail *jail, struct sbx_error *err)
                          NULL);
 }
 
-static int run_monitor(void *unused)
+// From its beginning to the end of the sandbox. A failure ahead of the request is told when that is
+// there: with it comes the directory, which must go too.
+static int run(struct monitor *monitor, struct frame_in *in, struct sbx_error *err)
 {
+    struct jail *jail = monitor->jail;
+    struct sbx_error lost = {0};
+    int code = build_ahead(monitor, err);
+    if (jail->spare && (code < 0 || !spare_wait(jail)))
+        return 0; // nobody knows it yet
+    prctl(PR_SET_NAME, "sandboxes-monit");
+    if (receive_request(jail, in, &lost) < 0)
+        return 0; // nobody is there
+    if (jail->spare)
+        spare_wake(jail);
+    if (code == 0)
+        code = build(monitor, err);
+    prctl(PR_SET_DUMPABLE, 0); // the environment of its commands is in our memory
+    if (code == 0)
+        monitor_watch(monitor);
+    return code;
+}
+
+struct arguments {
+    uint32_t network; // enum sbx_network: the kind of the sandbox to come
+    bool spares;      // be the helper that makes spares
+};
+
+static int run_monitor(void *payload)
+{
+    const struct arguments *arguments = payload;
     struct sbx_error err = {0};
-    struct jail jail = {.spare = {0, -1, -1, -1},
-                        .dir_fd = -1,
+    struct jail jail = {.dir_fd = -1,
                         .boot_fd = -1,
                         .first_fd = -1,
                         .link_fd = -1,
@@ -323,23 +381,21 @@ static int run_monitor(void *unused)
                         .agent_fd = -1,
                         .userns_fd = -1,
                         .sysctl_fd = -1,
+                        .resolv_fd = -1,
                         .device_fd = -1,
                         .init_pidfd = -1};
     struct monitor monitor;
     struct frame_in in;
+    jail.spec.network = arguments->network;
     setsid();
     quiet_stdio();
     frame_in_init(&in);
     monitor_init(&monitor, &jail);
     jail.boot_fd = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 16);
-    if (receive_request(&jail, &in, &err) < 0)
+    if (arguments->spares && !spare_fork(&jail))
         return 1;
     close(BOOT_FD);
-    prctl(PR_SET_NAME, "sandboxes-monit");
-    int code = build(&monitor, &err);
-    prctl(PR_SET_DUMPABLE, 0); // the environment of its commands is in our memory
-    if (code == 0)
-        monitor_watch(&monitor);
+    int code = run(&monitor, &in, &err);
     monitor_clean(&monitor);
     bool failed = code < 0 || (jail.shared && jail.shared->init_error.code);
     if (failed)
@@ -347,15 +403,29 @@ static int run_monitor(void *unused)
     return failed;
 }
 
+// NETWORK, or NETWORK "spares".
+static bool read_arguments(int argc, char **argv, struct arguments *ret_arguments)
+{
+    char *end = NULL;
+    if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "spares") != 0))
+        return false;
+    ret_arguments->network = (uint32_t)strtoul(argv[1], &end, 10);
+    ret_arguments->spares = argc == 3;
+    return *argv[1] && !*end;
+}
+
 // Leaves the library's family: the starter ends at once, the monitor goes on in its memory, which
 // spares copying it. The starter must not touch that memory any more.
-int main(void)
+int main(int argc, char **argv)
 {
     static char stack[256 * 1024] __attribute__((aligned(16)));
+    static struct arguments arguments;
+    if (!read_arguments(argc, argv, &arguments))
+        return 2;
     syscall(SYS_close_range, BOOT_FD + 1, ~0u, 0);
     umask(022);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a record past the caller's file size limit is an error, not the end
-    int pid = clone(run_monitor, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+    int pid = clone(run_monitor, stack + sizeof(stack), CLONE_VM | SIGCHLD, &arguments);
     _exit(pid < 0);
 }

@@ -201,6 +201,8 @@ static void remove_directory(struct jail *jail)
     static const char *const names[] = {BOX_FILE_AGENT,        BOX_FILE_CONTROL, BOX_FILE_STATE,
                                         BOX_FILE_STATE ".new", "uids",           "cgroups",
                                         BOX_FILE_SPEC ".new",  BOX_FILE_SPEC};
+    if (jail->dir_fd < 0)
+        return;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         unlinkat(jail->dir_fd, names[i], 0);
     rmdir(jail->dir); // stays if it holds files that are not ours: those are never deleted

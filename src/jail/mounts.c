@@ -24,6 +24,7 @@
 #define OVERLAY_OPTIONS_MAX 1024
 // Terminals of one sandbox; the machine has 4,096 for all.
 #define PTYS_MAX "max=256"
+#define DISK_BYTES_BEGIN (64u << 20) // until the size that was asked for is known
 
 static int do_mount(const char *what, const char *source, const char *target, const char *type,
                     unsigned long flags, const char *data, struct sbx_error *err)
@@ -39,22 +40,54 @@ static unsigned owner(const struct jail *jail)
     return jail->privileged ? jail->ids.base : jail->ids.inside;
 }
 
+static uint64_t disk_bytes(const struct jail *jail)
+{
+    return jail->request ? jail->spec.disk_bytes : DISK_BYTES_BEGIN;
+}
+
+static void disk_options(const struct jail *jail, char *out, size_t size)
+{
+    uint64_t bytes = disk_bytes(jail);
+    // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
+    snprintf(out, size, "size=%llu,nr_inodes=%llu,mode=0755,uid=%u,gid=%u",
+             (unsigned long long)bytes, (unsigned long long)(bytes / 4096 + 1024), owner(jail),
+             owner(jail));
+}
+
+static int change_root(struct sbx_error *err)
+{
+    // pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one until it is
+    // detached.
+    if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+        return jail_fail(err, "pivot_root", "cannot enter the new root");
+    return 0;
+}
+
 // The sandbox's own memory-backed disk: every writable place is on it, so its size is the quota.
-int mounts_open_disk(const struct jail *jail, struct sbx_error *err)
+int mounts_open_disk(struct jail *jail, struct sbx_error *err)
 {
     char options[128];
+    // With real root any directory will do: it is gone from here at once.
+    const char *target = jail->privileged ? "/proc" : jail->dir;
     // Nothing mounted here may travel back, and host mounts made later have no business here.
     int code = do_mount("private mounts", NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL, err);
     if (code < 0)
         return code;
-    // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
-    snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0755,uid=%u,gid=%u",
-             (unsigned long long)jail->spec.disk_bytes,
-             (unsigned long long)(jail->spec.disk_bytes / 4096 + 1024), owner(jail), owner(jail));
-    code = do_mount("tmpfs", "tmpfs", jail->dir, "tmpfs", MS_NOSUID, options, err);
-    if (code == 0 && chdir(jail->dir) < 0)
-        return jail_fail(err, "tmpfs", "cannot enter '%s'", jail->dir);
-    return code;
+    disk_options(jail, options, sizeof(options));
+    code = do_mount("tmpfs", "tmpfs", target, "tmpfs", MS_NOSUID, options, err);
+    if (code == 0 && chdir(target) < 0)
+        return jail_fail(err, "tmpfs", "cannot enter '%s'", target);
+    if (jail->privileged && jail->spec.network == SBX_NETWORK_HOST)
+        jail->resolv_fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+    return code == 0 && jail->privileged ? change_root(err) : code;
+}
+
+// Gives the disk the size that was asked for.
+static int resize_disk(const struct jail *jail, struct sbx_error *err)
+{
+    char options[128];
+    disk_options(jail, options, sizeof(options));
+    return do_mount("tmpfs", NULL, ".", NULL, MS_REMOUNT | MS_NOSUID, options, err);
 }
 
 struct node {
@@ -74,6 +107,7 @@ static const struct node nodes[] = {
     {"up0/sys", S_IFDIR | 0555, NULL, 0, 0},
     {"up0/dev", S_IFDIR | 0755, NULL, 0, 0},
     {"up0/tmp", S_IFDIR | 01777, NULL, 0, 0},
+    {"proc", S_IFDIR | 0555, NULL, 0, 0},
     {"dev", S_IFDIR | 0755, NULL, 0, 0},
     {"dev/shm", S_IFDIR | 01777, NULL, 0, 0},
     {"dev/pts", S_IFDIR | 0755, NULL, 0, 0},
@@ -119,8 +153,16 @@ static int make_nodes(const struct jail *jail, struct sbx_error *err)
     for (size_t i = 0; i < ARRAY_SIZE(nodes) && code == 0; i++)
         if (make_node(&nodes[i]) < 0)
             code = jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
-    if (code == 0)
-        code = names_write(jail, err);
+    create_as(jail, false);
+    umask(saved);
+    return code;
+}
+
+static int make_names(const struct jail *jail, struct sbx_error *err)
+{
+    mode_t saved = umask(0);
+    create_as(jail, true);
+    int code = names_write(jail, err);
     create_as(jail, false);
     umask(saved);
     return code;
@@ -212,6 +254,9 @@ static int bind_device(const struct node *device)
 // A directory of the disk that, unlike the root, honours the few device nodes that we put there.
 static int mount_devices(const struct jail *jail, struct sbx_error *err)
 {
+    int code = do_mount("device", "dev", "dev", NULL, MS_BIND, NULL, err);
+    if (code < 0)
+        return code;
     mode_t saved = umask(0);
     int failed = 0;
     for (size_t i = 0; i < ARRAY_SIZE(devices) && !failed; i++)
@@ -219,10 +264,8 @@ static int mount_devices(const struct jail *jail, struct sbx_error *err)
     umask(saved);
     if (failed)
         return jail_fail(err, "device", "cannot make the devices of the sandbox");
-    int code = do_mount("device", "dev", ROOT "/dev", NULL, MS_BIND | MS_REC, NULL, err);
-    return code < 0 ? code
-                    : do_mount("devpts", "devpts", ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                               "newinstance,ptmxmode=0666,mode=0620," PTYS_MAX, err);
+    return do_mount("devpts", "devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                    "newinstance,ptmxmode=0666,mode=0620," PTYS_MAX, err);
 }
 
 // What /proc tells everybody about the whole machine and nobody inside needs. What only the
@@ -235,7 +278,7 @@ static const char *const masked_directories[] = {"acpi", "scsi", "asound"};
 static int mask(const char *source, const char *name, struct sbx_error *err)
 {
     char target[64];
-    snprintf(target, sizeof(target), ROOT "/proc/%s", name);
+    snprintf(target, sizeof(target), "proc/%s", name);
     if (mount(source, target, NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
         return jail_fail(err, "proc", "cannot mask '%s'", target);
     return 0;
@@ -256,7 +299,7 @@ static int mask_proc(struct sbx_error *err)
 
 static int protect_sysctls(struct sbx_error *err)
 {
-    const char *path = ROOT "/proc/sys";
+    const char *path = "proc/sys";
     int code = do_mount("proc", path, path, NULL, MS_BIND | MS_REC, NULL, err);
     return code < 0 ? code
                     : do_mount("proc", NULL, path, NULL,
@@ -270,14 +313,14 @@ static int protect_sysctls(struct sbx_error *err)
  */
 static int open_sysctls(struct jail *jail, struct sbx_error *err)
 {
-    jail->sysctl_fd = open(ROOT "/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    jail->sysctl_fd = open("proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return jail->sysctl_fd < 0 ? jail_fail(err, "proc", "cannot open /proc/sys") : 0;
 }
 
 static int mount_proc(struct jail *jail, struct sbx_error *err)
 {
     int code =
-        do_mount("proc", "proc", ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, err);
+        do_mount("proc", "proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, err);
     if (code < 0)
         return code;
     code = mask_proc(err);
@@ -350,28 +393,52 @@ static int mount_users(const struct jail *jail, const int *fds, struct sbx_error
     return code;
 }
 
-int mounts_build(struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err)
+int mounts_begin(struct jail *jail, struct sbx_error *err)
+{
+    int code = make_nodes(jail, err);
+    if (code == 0)
+        code = mount_devices(jail, err);
+    return code < 0 ? code : mount_proc(jail, err);
+}
+
+// What was made beside the root goes where it belongs.
+static int attach(struct sbx_error *err)
+{
+    int code = do_mount("proc", "proc", ROOT "/proc", NULL, MS_MOVE, NULL, err);
+    return code < 0 ? code : do_mount("device", "dev", ROOT "/dev", NULL, MS_MOVE, NULL, err);
+}
+
+int mounts_complete(const struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err)
 {
     if (fd_count != jail->spec.layer_count + jail->spec.mount_count)
         return err_set(err, SBX_ERR_BUG, "the jail lost a descriptor of a layer");
-    int code = make_nodes(jail, err);
+    int code = jail->privileged ? resize_disk(jail, err) : 0;
+    if (code == 0)
+        code = make_names(jail, err);
     if (code == 0)
         code = mount_layers(jail, fds, err);
     if (code == 0)
-        code = mount_proc(jail, err);
-    if (code == 0)
-        code = mount_devices(jail, err);
+        code = attach(err);
     return code < 0 ? code : mount_users(jail, fds, err);
 }
 
-int mounts_enter(struct sbx_error *err)
+/*
+ * With real root the disk is the root already, so that the new one is laid over it, as over the
+ * initial file system of a machine (switch_root(8)): the disk itself stays below, out of reach for
+ * good, since nobody inside has rights over these mounts. Detaching it would only cost time.
+ */
+static int cover_root(struct sbx_error *err)
 {
-    // pivot_root(2), "pivot_root(".", ".")": the old root lies over the new one until it is
-    // detached.
-    if (chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-        chdir("/") < 0)
+    if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
         return jail_fail(err, "pivot_root", "cannot enter the new root");
     return 0;
+}
+
+int mounts_enter(const struct jail *jail, struct sbx_error *err)
+{
+    if (chdir(ROOT) < 0)
+        return jail_fail(err, "pivot_root", "cannot enter the new root");
+    return jail->privileged ? cover_root(err) : change_root(err);
 }
 
 static int prepare_layer(const struct jail *jail, const char *path, struct sbx_error *err)

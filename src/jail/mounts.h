@@ -6,20 +6,24 @@
 #include "jail/jail.h"
 
 /*
- * All of it runs in init. Detached copies of the layers (idmapped when we are really root) and of
- * the user's mounts, to be put in place later: one descriptor each, layers first. MOUNT_BY_PATH
- * stands for "open it by path".
+ * Detached copies of the layers (idmapped when we are really root) and of the user's mounts, to be
+ * put in place later: one descriptor each, layers first. MOUNT_BY_PATH stands for "open it by
+ * path". With real root it runs in the monitor, all the rest in init.
  */
 #define MOUNT_BY_PATH (SBX_ERR_LAST - 1)
 int mounts_prepare(const struct jail *jail, int ret_fds[JAIL_LAYERS_MAX], size_t *ret_count,
                    struct sbx_error *err);
 
-// Covers the sandbox's directory with its disk, a tmpfs of its size, and makes that the working
-// directory.
-int mounts_open_disk(const struct jail *jail, struct sbx_error *err);
+// Makes the sandbox's disk, a tmpfs, and makes that the working directory. With real root it is the
+// root too, and nothing of this machine is reachable by path any more.
+int mounts_open_disk(struct jail *jail, struct sbx_error *err);
 
-// Builds the whole tree there.
-int mounts_build(struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err);
+// Builds there what needs no request.
+int mounts_begin(struct jail *jail, struct sbx_error *err);
+
+// And the rest.
+int mounts_complete(const struct jail *jail, const int *fds, size_t fd_count,
+                    struct sbx_error *err);
 
 // Makes it the root; nothing of the old one stays reachable.
-int mounts_enter(struct sbx_error *err);
+int mounts_enter(const struct jail *jail, struct sbx_error *err);

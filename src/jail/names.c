@@ -36,6 +36,18 @@ static int write_hostname(const char *name, struct sbx_error *err)
     return write_file(UPPER "hosts", text, err);
 }
 
+// With real root the path leads nowhere any more.
+static ssize_t read_servers(const struct jail *jail, char *text, size_t size)
+{
+    if (!jail->privileged)
+        return fd_read_file(AT_FDCWD, "/etc/resolv.conf", text, size);
+    ssize_t got = jail->resolv_fd < 0 ? -1 : fd_read_full(jail->resolv_fd, text, size);
+    if (got < 0 || (size_t)got == size) // too large, as above
+        return -1;
+    text[got] = '\0';
+    return got;
+}
+
 int names_write(const struct jail *jail, struct sbx_error *err)
 {
     bool named = strcmp(jail->spec.hostname, IMAGE_HOSTNAME) != 0;
@@ -46,8 +58,7 @@ int names_write(const struct jail *jail, struct sbx_error *err)
     if (mkdir("up0/etc", 0755) < 0)
         return jail_fail(err, "tmpfs", "cannot make 'etc'");
     int code = named ? write_hostname(jail->spec.hostname, err) : 0;
-    if (code == 0 && shared &&
-        fd_read_file(AT_FDCWD, "/etc/resolv.conf", servers, sizeof(servers)) > 0)
+    if (code == 0 && shared && read_servers(jail, servers, sizeof(servers)) > 0)
         code = write_file(UPPER "resolv.conf", servers, err);
     return code;
 }

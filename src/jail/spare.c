@@ -1,69 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spare networks: see spare.h. Layer: jail.
+// Spares: see spare.h. Layer: jail.
 #include "jail/spare.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fd.h"
-#include "jail/ids.h"
-#include "jail/network.h"
+#include "base/cleanup.h"
+#include "wire/frame.h"
 
 // Behind whoever is at work: the sandbox that took the last one is about to run its first command.
 #define NICE 10
 #define DELAY_MS 3
-
-enum { SPARE_USERNS, SPARE_NETNS, SPARE_DEVICE, SPARE_MAX };
-
-static void close_all(const int *fds, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
-}
-
-// A range of ids as if for a new sandbox, and the network in it. How many descriptors, or a code.
-static int make(struct jail *jail, int ret_fds[SPARE_MAX], struct sbx_error *err)
-{
-    char id[24] = "";
-    unsigned char seed[8];
-    if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-        return jail_fail(err, "ids", "cannot get random bytes");
-    for (size_t i = 0; i < sizeof(seed); i++)
-        snprintf(id + 2 * i, 3, "%02x", seed[i]);
-    jail->spec.id = id;
-    ids_choose(jail);
-    jail->shared->netns_fd = jail->shared->device_fd = -1;
-    pid_t pid = network_start(jail, err);
-    if (pid < 0)
-        return pid;
-    ret_fds[SPARE_USERNS] = ids_open_namespace(jail, pid, err);
-    int code = network_join(jail, pid, err);
-    ret_fds[SPARE_NETNS] = jail->shared->netns_fd;
-    ret_fds[SPARE_DEVICE] = jail->shared->device_fd;
-    if (code == 0 && ret_fds[SPARE_USERNS] < 0)
-        code = ret_fds[SPARE_USERNS];
-    return code < 0 ? code : ret_fds[SPARE_DEVICE] >= 0 ? SPARE_MAX : SPARE_DEVICE;
-}
-
-static int serve_one(struct jail *jail)
-{
-    struct sbx_error err;
-    int fds[SPARE_MAX] = {-1, -1, -1};
-    int count = make(jail, fds, &err);
-    if (count > 0)
-        count = frame_send(BOOT_FD, BOX_SPARE, &jail->ids.base, sizeof(jail->ids.base), fds,
-                           (size_t)count, deadline_in(10000), &err);
-    close_all(fds, SPARE_MAX);
-    return count < 0 ? -1 : 0;
-}
 
 // Waits for the next wish, and then a moment for others. False at the end of the socket.
 static bool is_wanted(void)
@@ -80,52 +34,73 @@ static bool is_wanted(void)
     return got == 1;
 }
 
-void spare_serve(struct jail *jail, const struct frame *request)
+// When it says that it is ready, its socket goes to the client.
+static bool hand_out(int spare_fd)
 {
-    uint32_t network;
-    if (request->size != sizeof(network))
-        return;
-    memcpy(&network, request->payload, sizeof(network));
-    jail->spec.network = network;
+    struct sbx_error ignored;
+    char byte;
+    ssize_t got;
+    do
+        got = recv(spare_fd, &byte, 1, 0);
+    while (got < 0 && errno == EINTR);
+    return got == 1 &&
+           frame_send(BOOT_FD, BOX_SPARE, NULL, 0, &spare_fd, 1, deadline_in(10000), &ignored) == 0;
+}
+
+static bool become_spare(struct jail *jail, int fd)
+{
+    signal(SIGCHLD, SIG_DFL);
+    setsid();
+    close(jail->boot_fd);
+    jail->boot_fd = fcntl(fd, F_DUPFD_CLOEXEC, 16);
+    close(fd);
+    return jail->boot_fd >= 0;
+}
+
+// Only who may take the old priority back may leave it.
+static bool lower_priority(struct jail *jail)
+{
+    jail->nice = getpriority(PRIO_PROCESS, 0);
+    return setpriority(PRIO_PROCESS, 0, NICE) == 0 &&
+           setpriority(PRIO_PROCESS, 0, jail->nice) == 0 &&
+           (jail->nice >= NICE || setpriority(PRIO_PROCESS, 0, NICE) == 0);
+}
+
+bool spare_fork(struct jail *jail)
+{
+    jail->spare = true;
     prctl(PR_SET_NAME, "sandboxes-spare");
-    (void)setpriority(PRIO_PROCESS, 0, NICE);
-    if (network == SBX_NETWORK_HOST || !jail_begin(jail) || !jail->privileged)
-        return;
-    while (is_wanted() && serve_one(jail) == 0)
-        ;
+    signal(SIGCHLD, SIG_IGN); // nobody waits for them
+    bool good = lower_priority(jail);
+    while (good && is_wanted()) {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+            break;
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(ends[0]);
+            return become_spare(jail, ends[1]);
+        }
+        close(ends[1]);
+        good = pid > 0 && hand_out(ends[0]);
+        close(ends[0]);
+    }
+    return false;
 }
 
-int spare_take(struct jail *jail, const struct frame *frame)
+bool spare_wait(const struct jail *jail)
 {
-    struct jail_spare *spare = &jail->spare;
-    bool good = frame->size == sizeof(spare->base) && spare->userns_fd < 0 &&
-                frame->fd_count > SPARE_NETNS && frame->fd_count <= SPARE_MAX;
-    if (good)
-        memcpy(&spare->base, frame->payload, sizeof(spare->base));
-    if (!good || !ids_is_base(spare->base)) {
-        close_all(frame->fds, frame->fd_count);
-        return -1;
-    }
-    spare->userns_fd = frame->fds[SPARE_USERNS];
-    spare->netns_fd = frame->fds[SPARE_NETNS];
-    spare->device_fd = frame->fd_count > SPARE_DEVICE ? frame->fds[SPARE_DEVICE] : -1;
-    return 0;
+    struct pollfd fds[] = {{.fd = jail->boot_fd, .events = POLLIN},
+                           {.fd = jail->init_pidfd, .events = POLLIN}};
+    if (send(jail->boot_fd, "", 1, MSG_NOSIGNAL) != 1)
+        return false;
+    while (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+        if (errno != EINTR)
+            return false;
+    return !fds[1].revents && fds[0].revents & POLLIN;
 }
 
-bool spare_use(struct jail *jail)
+void spare_wake(const struct jail *jail)
 {
-    const struct jail_spare *spare = &jail->spare;
-    bool device = jail->spec.network != SBX_NETWORK_NONE;
-    if (spare->userns_fd < 0)
-        return false;
-    if (!jail->privileged || jail->spec.network == SBX_NETWORK_HOST ||
-        device != (spare->device_fd >= 0)) {
-        close_all((const int[]){spare->userns_fd, spare->netns_fd, spare->device_fd}, SPARE_MAX);
-        return false;
-    }
-    jail->ids.base = jail->ids.gid_base = spare->base;
-    jail->userns_fd = spare->userns_fd;
-    jail->shared->netns_fd = spare->netns_fd;
-    jail->shared->device_fd = jail->device_fd = spare->device_fd;
-    return true;
+    (void)setpriority(PRIO_PROCESS, 0, jail->nice);
 }

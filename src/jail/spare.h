@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Spare networks: half of what a sandbox costs is its network namespace and the user namespace that
- * owns it, and both are alike for all sandboxes of one kind. A program that makes sandboxes one
- * after another keeps a helper, this program too, that makes them ahead. Each is used for one
- * sandbox, once: it waits as a message in a socket, which the kernel hands out to one reader only,
- * and is gone with the socket. With real root only. Layer: jail.
+ * Spares: most of what a sandbox costs is alike for all of one kind, namespaces, network, devices
+ * and /proc. A program that makes sandboxes one after another keeps a helper, this program too,
+ * that makes such halves ahead. Each is a monitor with its init, in namespaces of their own, that
+ * waits for a request. It holds nothing on disk and no cgroup yet. It is used once: the socket to
+ * it waits as a message in another socket, which the kernel hands out to one reader only; when the
+ * client ends, that is gone, and with it the only end of the spare's own socket. With real root
+ * only. Layer: jail.
  */
 #pragma once
 
 #include "jail/jail.h"
-#include "wire/frame.h"
 
-// The helper: a spare network of the kind that the request names for each byte on the boot socket,
-// until its end.
-void spare_serve(struct jail *jail, const struct frame *request);
+// The helper: a spare for each byte on its socket, until the end of that. Returns in each spare
+// alone, which is then like any jail that was just started. False when it can't be one.
+bool spare_fork(struct jail *jail);
 
-// Takes over the descriptors of a BOX_SPARE. 0 or -1 when it is malformed.
-int spare_take(struct jail *jail, const struct frame *frame);
+// In the spare, when all that needs no request is there: waits for the first byte of one. False if
+// there will be none.
+bool spare_wait(const struct jail *jail);
 
-// Puts it in place of a network of the sandbox's own making, if there is one.
-bool spare_use(struct jail *jail);
+// Takes the client's priority again.
+void spare_wake(const struct jail *jail);

@@ -67,9 +67,5 @@ enum box_msg {
     // box_spec; with the sandbox's directory and the agent's end of its first connection
     BOX_REQUEST = 1,
     BOX_FAILED = 2, // raw struct sbx_error: nothing of the sandbox is left
-    // Instead of a request: make spare networks of this kind (u32), one for each byte that follows.
-    BOX_SPARES = 3,
-    // First id (u32); with user namespace, network namespace and, if any, device. Answers a wish;
-    // and precedes a request, to be used for it.
-    BOX_SPARE = 4
+    BOX_SPARE = 4   // nothing but a boot socket, on which a spare waits for its request
 };
