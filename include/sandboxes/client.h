@@ -13,16 +13,24 @@ extern "C" {
 struct sbx_client;
 struct sbx_provider;
 
+enum sbx_client_flags {
+    /* Settings of providers come before those of the environment: for configurations that a program
+       makes of what it was told. */
+    SBX_CLIENT_SETTINGS_FIRST = 1 << 0
+};
+
 struct sbx_client_options {
     size_t size;
     /* Name of the default provider. NULL: SANDBOXES_PROVIDER, the configuration file, then the
        first configured one, at last "local". */
     const char *provider;
     const char *config_path; /* NULL: $XDG_CONFIG_HOME/sandboxes/config.toml, if there is one */
+    uint32_t flags;          /* enum sbx_client_flags */
+    uint32_t reserved;       /* 0 */
 };
 #define SBX_CLIENT_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(struct sbx_client_options), NULL, NULL                                              \
+        .size = sizeof(struct sbx_client_options)                                                  \
     }
 
 /*

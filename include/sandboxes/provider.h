@@ -31,6 +31,9 @@ extern "C" {
 struct sbx_settings;
 SBX_API const char *sbx_settings_get(const struct sbx_settings *settings, const char *key);
 
+/* 1: what is set there comes before the environment (SBX_CLIENT_SETTINGS_FIRST). 0: after it. */
+SBX_API uint32_t sbx_settings_first(const struct sbx_settings *settings);
+
 struct sbx_provider_ops {
     size_t size;
     const char *name;

@@ -220,7 +220,8 @@ static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     struct sbx_client_options options = SBX_CLIENT_OPTIONS_INIT;
     struct sbx_client *handle;
     struct sbx_error err;
-    if (!PyArg_ParseTuple(args, "|zz:Client", &options.provider, &options.config_path))
+    if (!PyArg_ParseTuple(args, "|zzI:Client", &options.provider, &options.config_path,
+                          &options.flags))
         return NULL;
     if (sbx_client_open(&options, &handle, &err) < 0)
         return native_raise(&err);

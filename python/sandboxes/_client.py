@@ -27,6 +27,7 @@ OPTIONS = (
     "user",
 )
 PTY, BACKGROUND, STDIN, MERGE, CLEAN_ENV = 1, 2, 4, 8, 16
+SETTINGS_FIRST = 1
 TIMED_OUT, OOM, TRUNCATED = 1, 2, 4
 
 _clients: dict[tuple[int, str, str, str], _native.Client] = {}
@@ -55,7 +56,7 @@ def client_with(name: str, settings: Mapping[str, Any]) -> _native.Client:
     try:
         os.fchmod(fd, 0o600)
         os.write(fd, ("\n".join(lines) + "\n").encode())
-        return _native.Client(None, f"/proc/self/fd/{fd}")
+        return _native.Client(None, f"/proc/self/fd/{fd}", SETTINGS_FIRST)
     finally:
         os.close(fd)
 

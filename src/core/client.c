@@ -267,7 +267,11 @@ static int check_config(const struct config *config, struct sbx_error *err)
 static int fill_client(struct sbx_client *client, const struct sbx_client_options *options,
                        struct sbx_error *err)
 {
+    if (options->reserved || options->flags & ~(uint32_t)SBX_CLIENT_SETTINGS_FIRST)
+        return err_set(err, SBX_ERR_INVALID,
+                       "options.flags 0x%x has unknown bits, or reserved is not 0", options->flags);
     int code = config_load(options->config_path, &client->config, err);
+    client->config.first = options->flags & SBX_CLIENT_SETTINGS_FIRST;
     if (code == 0)
         code = check_config(&client->config, err);
     for (size_t i = 0; code == 0 && i < registry_count; i++) {

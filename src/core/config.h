@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -29,6 +30,7 @@ struct config {
     struct config_entry *entries; // in the file's order
     size_t count;
     char *path; // NULL when there is no file
+    bool first; // its settings of providers come before those of the environment
 };
 
 // The file at path, or the default one when path is NULL, which may be absent: config is empty

@@ -25,6 +25,11 @@ const char *sbx_settings_get(const struct sbx_settings *settings, const char *ke
     return entry ? entry->value : NULL;
 }
 
+uint32_t sbx_settings_first(const struct sbx_settings *settings)
+{
+    return settings && settings->config->first;
+}
+
 int settings_integer(const struct sbx_settings *settings, const char *key, int64_t fallback,
                      int64_t least, int64_t most, int64_t *ret_value, struct sbx_error *err)
 {

@@ -326,8 +326,8 @@ class Table(unittest.TestCase):
                 places = (HERE, os.path.join(HERE, "../e2e/cli"))
                 text = "".join(read(path) for folder in places
                                if os.path.exists(path := os.path.join(folder, name[0])))
-                begin = text.find(f"class {name[1]}(")
-                body = text[begin:].split("\nclass ")[0] if begin >= 0 else ""
+                found = re.search(rf"(?m)^class {name[1]}[(:]", text)
+                body = text[found.start():].split("\nclass ")[0] if found else ""
                 self.assertIn(f"def {name[2]}(", body, (lines, what))
             self.assertTrue(re.search(r"\.py:|waits: \w|no promise", shown), (lines, what))
 

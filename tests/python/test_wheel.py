@@ -15,7 +15,7 @@ pycase.require_local()
 
 # What a wheel may need of the machine: the C library and, for its helpers, these two.
 LIBRARIES = {"libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "libslirp.so.0", "libarchive.so.13",
-             "libcurl.so.4", "libmicrohttpd.so.12", "libsqlite3.so.0", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
+             "libcurl.so.4", "libmicrohttpd.so.12", "libsqlite3.so.0", "libjansson.so.4", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
 
 
 def call(*arguments, **options):

@@ -9,6 +9,7 @@
 
 #include "core/config.h"
 #include "core/settings.h"
+#include "net/keys.h"
 
 static struct sbx_error err;
 
@@ -217,6 +218,14 @@ static void settings_of_a_provider_are_its_table(void **state)
     assert_string_equal(sbx_settings_get(&settings, "n"), "5");
     assert_null(sbx_settings_get(&settings, "other"));
     assert_null(sbx_settings_get(&settings, NULL));
+    assert_int_equal(sbx_settings_first(&settings), 0);
+    setenv("SBX_TEST_TEXT", "outer", 1);
+    assert_string_equal(keys_get(&settings, "SBX_TEST_TEXT", "text"), "outer");
+    config.first = true;
+    assert_int_equal(sbx_settings_first(&settings), 1);
+    assert_string_equal(keys_get(&settings, "SBX_TEST_TEXT", "text"), "five");
+    assert_string_equal(keys_get(&settings, "SBX_TEST_TEXT", "absent"), "outer");
+    unsetenv("SBX_TEST_TEXT");
     assert_int_equal(settings_integer(&settings, "n", 1, 0, 10, &value, &err), 0);
     assert_int_equal(value, 5);
     assert_int_equal(settings_integer(&settings, "absent", 7, 0, 10, &value, &err), 0);
