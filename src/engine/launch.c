@@ -17,6 +17,7 @@
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "engine/doctor.h"
+#include "engine/libexec_dir.h"
 #include "wire/agent_msg.h"
 #include "wire/frame.h"
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "base/error.h"
 #include "base/fd.h"
 #include "engine/launch.h"
+#include "engine/libexec_dir.h"
 
 #define PROFILE "/etc/apparmor.d/sandboxes-jail"
 #define APPARMOR "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
@@ -115,8 +117,35 @@ static bool add_profile(struct text *text)
                jail);
 }
 
+// A root that is no mount shows as the absence of "/" among the mount points.
+static bool root_is_mount(void)
+{
+    char line[4096], point[4096] = "";
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    bool found = !mounts;
+    while (!found && fgets(line, sizeof(line), mounts))
+        found = sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1 && strcmp(point, "/") == 0;
+    if (mounts)
+        fclose(mounts);
+    return found;
+}
+
+// Whether our root is not our mount namespace's: then no user namespace can be made,
+// user_namespaces(7).
+static bool in_chroot(void)
+{
+    struct stat own, first, own_mounts, first_mounts;
+    if (stat("/proc/1/root/.", &first) < 0 || stat("/", &own) < 0 ||
+        stat("/proc/1/ns/mnt", &first_mounts) < 0 || stat("/proc/self/ns/mnt", &own_mounts) < 0 ||
+        first_mounts.st_ino != own_mounts.st_ino)
+        return !root_is_mount();
+    return own.st_dev != first.st_dev || own.st_ino != first.st_ino || !root_is_mount();
+}
+
 static bool for_user_namespace(int sys_errno, struct text *text)
 {
+    if (access("/proc/self", F_OK) < 0)
+        return say(text, "sudo mount -t proc proc /proc");
     if (remedy_switch("/proc/sys/user/max_user_namespaces") == 0 || sys_errno == ENOSPC)
         return set_sysctl(text, "user.max_user_namespaces", 15000);
     if (geteuid() != 0 && remedy_switch("/proc/sys/kernel/unprivileged_userns_clone") == 0)
@@ -128,10 +157,14 @@ static bool for_user_namespace(int sys_errno, struct text *text)
                          "them, or use a cloud provider: 'sandboxes providers'");
     if (sys_errno == EPERM && allow_in_container(text))
         return true;
+    if (sys_errno == EPERM && in_chroot())
+        return say(text, "this is a chroot, in which the kernel allows no user namespaces: enter "
+                         "the directory with 'systemd-nspawn -D DIRECTORY' instead of chroot");
     if (sys_errno == EPERM)
-        return say(text, "a security module, a seccomp filter or a chroot forbids user namespaces "
-                         "to this process: try from a plain login shell, look into "
-                         "'journalctl -k -g apparmor', or run as root");
+        return say(text,
+                   "a security module or a seccomp filter forbids user namespaces to this process: "
+                   "try from a plain login shell, look into 'journalctl -k -g apparmor'%s",
+                   geteuid() != 0 ? ", or run as root" : "");
     return false;
 }
 
