@@ -42,20 +42,11 @@ static bool at_least(const char *version, int major, int minor, int patch)
     return parts[1] != minor ? parts[1] > minor : parts[2] >= patch;
 }
 
-// Ids and domains become parts of host names.
-static bool is_name(const char *text)
-{
-    size_t size = text ? strlen(text) : 0;
-    return size > 0 && size < 200 &&
-           strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") ==
-               size;
-}
-
 static bool fill(struct e2b_box *box, const struct jsonv *object)
 {
     const char *domain = jsonv_text(object, "domain");
     const struct jsonv *metadata = jsonv_get(object, "metadata");
-    if (!domain || !is_name(domain))
+    if (!domain || !cloud_is_name(domain))
         domain = box->e2b->domain;
     box->octets = at_least(jsonv_text(object, "envdVersion"), 0, 5, 7);
     bool copied = copy(jsonv_text(object, "sandboxID"), &box->id);
@@ -70,7 +61,7 @@ static bool fill(struct e2b_box *box, const struct jsonv *object)
 int e2b_box_new(struct e2b *e2b, const struct jsonv *object, struct e2b_box **ret_box,
                 struct sbx_error *err)
 {
-    if (!is_name(jsonv_text(object, "sandboxID")))
+    if (!cloud_is_name(jsonv_text(object, "sandboxID")))
         return err_set(err, SBX_ERR_PROTOCOL, "the service named no id of the sandbox");
     struct e2b_box *box = calloc(1, sizeof(*box));
     if (!box)
@@ -101,7 +92,7 @@ void e2b_box_unref(void *self)
     pthread_mutex_unlock(&box->lock);
     if (!last)
         return;
-    e2b_record_deinit(&box->record);
+    cloud_record_deinit(&box->record);
     pthread_mutex_destroy(&box->lock);
     free(box->id);
     free(box->base);
@@ -115,9 +106,4 @@ void e2b_box_unref(void *self)
 const char *e2b_box_id(void *box)
 {
     return ((struct e2b_box *)box)->id;
-}
-
-struct deadline e2b_box_deadline(const struct sbx_call *call)
-{
-    return deadline_min(deadline_from_call(call), clock_boot_ms() + REQUEST_MS);
 }

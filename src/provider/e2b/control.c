@@ -7,15 +7,12 @@
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
-#include "base/id.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "net/status.h"
 #include "net/url.h"
 #include "provider/e2b/e2b.h"
 
 #define DEFAULT_TTL_S 300
-#define LOOKS 4 // for a sandbox of which no answer came, within 7 s
 #define BODY_MAX (4u << 20)
 
 int e2b_control_call(struct e2b *e2b, const char *method, const char *path, struct buf *body,
@@ -85,92 +82,9 @@ static int64_t whole_seconds(int64_t ms)
     return ms / 1000 + (ms % 1000 != 0);
 }
 
-int e2b_control_delete(struct e2b *e2b, const char *id, struct deadline deadline,
-                       struct sbx_error *err)
+int e2b_control_delete(void *e2b, const char *id, struct deadline deadline, struct sbx_error *err)
 {
     return call_box(e2b, id, "DELETE", "", NULL, "end", deadline, NULL, err);
-}
-
-// Looks for what a creation may have made although its answer got lost, and ends it. Such a request
-// may still be on its way: hence several looks.
-static void reap(struct e2b *e2b, const char *token, int looks)
-{
-    struct sbx_error err;
-    struct sbx_pair label = {OWN_TOKEN, token};
-    for (int i = 0; i < looks; i++) {
-        struct sbx_list list;
-        struct sbx_call call = {.size = sizeof(call), .timeout_ms = 10000};
-        if (i > 0)
-            deadline_wait(deadline_in(500 << i), -1, 0, NULL, &err);
-        if (e2b_list_boxes(e2b, &label, 1, &call, &list, &err) < 0)
-            continue;
-        size_t count = list.count;
-        for (size_t k = 0; k < count; k++)
-            if (e2b_control_delete(e2b, list.items[k].id, deadline_in(10000), &err) == 0)
-                log_warn("e2b", "ended %s, whose creation had been given up", list.items[k].id);
-        e2b_list_free(&list);
-        if (count > 0)
-            return;
-    }
-}
-
-struct reaper {
-    struct e2b *e2b;
-    int looks;
-    char token[48];
-};
-
-static void *run_reaper(void *argument)
-{
-    struct reaper *reaper = argument;
-    struct e2b *e2b = reaper->e2b;
-    reap(e2b, reaper->token, reaper->looks);
-    free(reaper);
-    pthread_mutex_lock(&e2b->lock);
-    e2b->reapers--;
-    pthread_cond_broadcast(&e2b->idle);
-    pthread_mutex_unlock(&e2b->lock);
-    return NULL;
-}
-
-// In the background: a cancelled caller must not wait.
-static void reap_later(struct e2b *e2b, const char *token, int looks)
-{
-    struct reaper *reaper = calloc(1, sizeof(*reaper));
-    pthread_t thread;
-    if (reaper) {
-        reaper->e2b = e2b;
-        reaper->looks = looks;
-        snprintf(reaper->token, sizeof(reaper->token), "%s", token);
-        pthread_mutex_lock(&e2b->lock);
-        e2b->reapers++;
-        pthread_mutex_unlock(&e2b->lock);
-        if (pthread_create(&thread, NULL, run_reaper, reaper) == 0) {
-            pthread_detach(thread);
-            return;
-        }
-        pthread_mutex_lock(&e2b->lock);
-        e2b->reapers--;
-        pthread_mutex_unlock(&e2b->lock);
-        free(reaper);
-    }
-    reap(e2b, token, looks);
-}
-
-// True when the service has surely made nothing.
-static bool surely_none(int code, const struct sbx_error *err)
-{
-    return err->http_status >= 400 && err->http_status < 500 && code != SBX_ERR_TIMEOUT;
-}
-
-static int new_token(char token[48], struct sbx_error *err)
-{
-    unsigned char random[16];
-    if (id_random(random, sizeof(random)) < 0)
-        return err_set(err, SBX_ERR_IO, "no random numbers for a token");
-    for (size_t i = 0; i < sizeof(random); i++)
-        snprintf(token + 2 * i, 3, "%02x", random[i]);
-    return 0;
 }
 
 // E2B_DEBUG: one sandbox that is there already, at localhost.
@@ -182,23 +96,6 @@ static int debug_box(struct e2b *e2b, struct e2b_box **ret_box, struct sbx_error
     return code < 0 ? code : e2b_box_new(e2b, object, ret_box, err);
 }
 
-// The one that this token has made, after the answer was lost.
-static int adopt(struct e2b *e2b, const char *token, struct deadline deadline,
-                 struct jsonv **ret_object, struct sbx_error *err)
-{
-    struct sbx_pair label = {OWN_TOKEN, token};
-    struct sbx_call call = {.size = sizeof(call), .timeout_ms = 10000, .cancel = deadline.cancel};
-    struct sbx_list list;
-    int code = e2b_list_boxes(e2b, &label, 1, &call, &list, err);
-    if (code < 0)
-        return code;
-    code = list.count == 1
-               ? call_box(e2b, list.items[0].id, "GET", "", NULL, "open", deadline, ret_object, err)
-               : SBX_ERR_NOT_FOUND;
-    e2b_list_free(&list);
-    return code;
-}
-
 static int create_call(struct e2b *e2b, const struct sbx_spec *spec, const char *token,
                        struct deadline deadline, struct jsonv **ret_object, struct sbx_error *err)
 {
@@ -208,12 +105,15 @@ static int create_call(struct e2b *e2b, const struct sbx_spec *spec, const char 
         return code;
     code = e2b_control_call(e2b, "POST", "/sandboxes", &body, "cannot create a sandbox", deadline,
                             ret_object, NULL, err);
-    if (code == 0 || surely_none(code, err))
-        return code;
-    struct sbx_error ignored;
-    if (code == SBX_ERR_UNAVAILABLE && adopt(e2b, token, deadline, ret_object, &ignored) == 0)
+    if (code == 0)
         return 0;
-    reap_later(e2b, token, err->http_status ? 1 : LOOKS);
+    struct sbx_error ignored;
+    cleanup_free char *id = NULL;
+    cloud_reapers_lost(&e2b->reapers, token, code, err, deadline, &id);
+    if (id && call_box(e2b, id, "GET", "", NULL, "open", deadline, ret_object, &ignored) == 0)
+        return 0;
+    if (id)
+        cloud_reapers_end(&e2b->reapers, token);
     return code;
 }
 
@@ -236,11 +136,11 @@ int e2b_control_create(void *provider, const struct sbx_spec *spec, const struct
                        void **ret_box, struct sbx_error *err)
 {
     struct e2b *e2b = provider;
-    struct deadline deadline = e2b_box_deadline(call);
+    struct deadline deadline = cloud_deadline(call);
     cleanup_jsonv struct jsonv *object = NULL;
     struct e2b_box *box;
-    char token[48];
-    int code = e2b->debug ? debug_box(e2b, &box, err) : new_token(token, err);
+    char token[TOKEN_SIZE];
+    int code = e2b->debug ? debug_box(e2b, &box, err) : cloud_token(token, err);
     if (code == 0 && !e2b->debug && cancel_triggered(deadline.cancel))
         code = err_set(err, SBX_ERR_CANCELLED, "cancelled before anything was made");
     if (code == 0 && !e2b->debug)
@@ -248,13 +148,13 @@ int e2b_control_create(void *provider, const struct sbx_spec *spec, const struct
     if (code == 0 && !e2b->debug) {
         code = e2b_box_new(e2b, object, &box, err);
         if (code < 0)
-            reap_later(e2b, token, 1);
+            cloud_reapers_end(&e2b->reapers, token);
     }
     if (code < 0)
         return code;
     code = finish(box, spec, err);
     if (code < 0) {
-        reap_later(e2b, token, 1);
+        cloud_reapers_end(&e2b->reapers, token);
         e2b_box_unref(box);
         return code;
     }
@@ -262,11 +162,23 @@ int e2b_control_create(void *provider, const struct sbx_spec *spec, const struct
     return 0;
 }
 
+static int find_id(struct e2b *e2b, const char *prefix, const struct sbx_call *call, char **ret_id,
+                   struct sbx_error *err)
+{
+    struct sbx_list list;
+    int code = e2b_list_boxes(e2b, NULL, 0, call, &list, err);
+    if (code < 0)
+        return code;
+    code = cloud_list_find(&list, prefix, ret_id, err);
+    cloud_list_free(&list);
+    return code;
+}
+
 int e2b_control_get(void *provider, const char *id, const struct sbx_call *call, void **ret_box,
                     struct sbx_error *err)
 {
     struct e2b *e2b = provider;
-    struct deadline deadline = e2b_box_deadline(call);
+    struct deadline deadline = cloud_deadline(call);
     cleanup_jsonv struct jsonv *object = NULL;
     cleanup_free char *found = NULL;
     struct e2b_box *box;
@@ -276,7 +188,7 @@ int e2b_control_get(void *provider, const char *id, const struct sbx_call *call,
     } else {
         code = call_box(e2b, id, "GET", "", NULL, "open", deadline, &object, err);
         if (code == SBX_ERR_NOT_FOUND || code == SBX_ERR_INVALID) {
-            code = e2b_list_find(e2b, id, deadline, &found, err);
+            code = find_id(e2b, id, call, &found, err);
             if (code == 0)
                 code = call_box(e2b, found, "GET", "", NULL, "open", deadline, &object, err);
         }
@@ -303,11 +215,11 @@ int e2b_control_info(void *self, const struct sbx_call *call, struct sbx_info *r
                      struct sbx_error *err)
 {
     struct e2b_box *box = self;
-    struct e2b_record record = {0};
+    struct cloud_record record = {0};
     struct jsonv *object = NULL;
     if (box->e2b->debug)
         return debug_info(box, ret_info);
-    int code = call_box(box->e2b, box->id, "GET", "", NULL, "ask about", e2b_box_deadline(call),
+    int code = call_box(box->e2b, box->id, "GET", "", NULL, "ask about", cloud_deadline(call),
                         &object, err);
     if (code == 0)
         code = e2b_record_fill(object, &record, err);
@@ -317,7 +229,7 @@ int e2b_control_info(void *self, const struct sbx_call *call, struct sbx_info *r
     }
     record.root = object;
     pthread_mutex_lock(&box->lock);
-    e2b_record_deinit(&box->record);
+    cloud_record_deinit(&box->record);
     box->record = record;
     *ret_info = box->record.info;
     pthread_mutex_unlock(&box->lock);
@@ -342,7 +254,7 @@ int e2b_control_destroy(void *self, const struct sbx_call *call, struct sbx_erro
 {
     struct e2b_box *box = self;
     leashbook_remove(&box->e2b->leashes, box->id);
-    return box->e2b->debug ? 0 : e2b_control_delete(box->e2b, box->id, e2b_box_deadline(call), err);
+    return box->e2b->debug ? 0 : e2b_control_delete(box->e2b, box->id, cloud_deadline(call), err);
 }
 
 int e2b_control_set_ttl(void *self, int64_t ttl_ms, const struct sbx_call *call,
@@ -359,7 +271,7 @@ int e2b_control_set_ttl(void *self, int64_t ttl_ms, const struct sbx_call *call,
     leashbook_remove(&box->e2b->leashes, box->id); // from now on its life is this
     seconds_body("timeout", whole_seconds(ttl_ms), &body);
     return call_box(box->e2b, box->id, "POST", "/timeout", &body, "set the time to live of",
-                    e2b_box_deadline(call), NULL, err);
+                    cloud_deadline(call), NULL, err);
 }
 
 int e2b_control_pause(void *self, const struct sbx_call *call, struct sbx_error *err)
@@ -367,8 +279,8 @@ int e2b_control_pause(void *self, const struct sbx_call *call, struct sbx_error 
     struct e2b_box *box = self;
     cleanup_buf struct buf body = BUF_INIT(100);
     buf_puts(&body, "{}");
-    return call_box(box->e2b, box->id, "POST", "/pause", &body, "pause", e2b_box_deadline(call),
-                    NULL, err);
+    return call_box(box->e2b, box->id, "POST", "/pause", &body, "pause", cloud_deadline(call), NULL,
+                    err);
 }
 
 int e2b_control_resume(void *self, const struct sbx_call *call, struct sbx_error *err)
@@ -376,6 +288,6 @@ int e2b_control_resume(void *self, const struct sbx_call *call, struct sbx_error
     struct e2b_box *box = self;
     cleanup_buf struct buf body = BUF_INIT(100);
     seconds_body("timeout", DEFAULT_TTL_S, &body);
-    return call_box(box->e2b, box->id, "POST", "/connect", &body, "resume", e2b_box_deadline(call),
+    return call_box(box->e2b, box->id, "POST", "/connect", &body, "resume", cloud_deadline(call),
                     NULL, err);
 }

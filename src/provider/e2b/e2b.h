@@ -4,32 +4,19 @@
  * ends sandboxes, and envd inside each sandbox (envd.c), for commands (process.c, start.c) and
  * files (files.c, trees.c).
  *
- * E2B keeps labels as metadata. Ours among them begin with OWN_PREFIX: default user and directory,
- * which E2B has no place for, and a random token by which a sandbox is found again whose answer to
- * create was lost. Layer: provider.
+ * E2B keeps labels as metadata, ours among them: default user and directory, which it has no place
+ * for, and the token of provider/cloud/cloud.h. Layer: provider.
  */
 #pragma once
 
-#include <pthread.h>
-
-#include <sandboxes/provider.h>
-
-#include "base/buf.h"
-#include "base/clock.h"
 #include "net/connect.h"
 #include "net/http.h"
-#include "net/json.h"
 #include "net/leash.h"
-
-#define OWN_PREFIX "_sandboxes."
-#define OWN_USER OWN_PREFIX "user"
-#define OWN_WORKDIR OWN_PREFIX "workdir"
-#define OWN_TOKEN OWN_PREFIX "token"
+#include "provider/cloud/list.h"
 
 #define ENVD_PORT 49983
-#define LEASH_S 30       // life of a tied sandbox without its maker
-#define LEASH_MS 8000    // how often that begins anew
-#define REQUEST_MS 60000 // of one exchange, when the call has no earlier end
+#define LEASH_S 30    // life of a tied sandbox without its maker
+#define LEASH_MS 8000 // how often that begins anew
 
 struct e2b {
     struct http *http;
@@ -39,16 +26,7 @@ struct e2b {
     char *sandbox_url; // for every sandbox, or NULL
     bool debug;
     struct leashbook leashes; // of tied sandboxes
-    pthread_mutex_t lock;     // guards what follows
-    pthread_cond_t idle;
-    unsigned reapers; // threads that remove what a lost creation may have left
-};
-
-// A sandbox as the service describes it: strings are in `root`.
-struct e2b_record {
-    struct jsonv *root; // owned, or NULL when somebody else owns it
-    struct sbx_pair *labels;
-    struct sbx_info info;
+    struct cloud_reapers reapers;
 };
 
 struct e2b_box {
@@ -56,13 +34,13 @@ struct e2b_box {
     pthread_mutex_t lock;
     unsigned refs; // the handle, each process; guarded by lock
     char *id;
-    char *base;               // envd's address
-    char *domain;             // of its host names
-    char *token;              // of envd, or NULL
-    char *user;               // default user, NULL: the template's
-    char *workdir;            // default directory, NULL: that user's home
-    bool octets;              // envd takes bare bodies as uploads
-    struct e2b_record record; // of the last info
+    char *base;                 // envd's address
+    char *domain;               // of its host names
+    char *token;                // of envd, or NULL
+    char *user;                 // default user, NULL: the template's
+    char *workdir;              // default directory, NULL: that user's home
+    bool octets;                // envd takes bare bodies as uploads
+    struct cloud_record record; // of the last info
 };
 
 // control.c
@@ -84,8 +62,7 @@ int e2b_control_call(struct e2b *e2b, const char *method, const char *path, stru
                      struct buf *ret_headers, struct sbx_error *err);
 leash_renew_fn e2b_control_renew;
 leash_end_fn e2b_control_end;
-int e2b_control_delete(struct e2b *e2b, const char *id, struct deadline deadline,
-                       struct sbx_error *err);
+cloud_remove_fn e2b_control_delete;
 
 // create.c
 int e2b_create_body(const struct sbx_spec *spec, const char *token, struct buf *body,
@@ -94,14 +71,7 @@ int e2b_create_body(const struct sbx_spec *spec, const char *token, struct buf *
 // list.c
 int e2b_list_boxes(void *provider, const struct sbx_pair *labels, size_t label_count,
                    const struct sbx_call *call, struct sbx_list *ret_list, struct sbx_error *err);
-void e2b_list_free(struct sbx_list *list);
-// The only sandbox whose id begins so.
-int e2b_list_find(struct e2b *e2b, const char *prefix, struct deadline deadline, char **ret_id,
-                  struct sbx_error *err);
-// From an object of the service; root is not taken over.
-int e2b_record_fill(const struct jsonv *object, struct e2b_record *ret_record,
-                    struct sbx_error *err);
-void e2b_record_deinit(struct e2b_record *record);
+cloud_record_fn e2b_record_fill;
 
 // box.c
 int e2b_box_new(struct e2b *e2b, const struct jsonv *object, struct e2b_box **ret_box,
@@ -109,7 +79,6 @@ int e2b_box_new(struct e2b *e2b, const struct jsonv *object, struct e2b_box **re
 void e2b_box_ref(struct e2b_box *box);
 void e2b_box_unref(void *box);
 const char *e2b_box_id(void *box);
-struct deadline e2b_box_deadline(const struct sbx_call *call); // at most REQUEST_MS
 
 // envd.c: headers of every request to envd. `user` NULL: the sandbox's default.
 #define ENVD_HEADERS 5

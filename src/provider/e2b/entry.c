@@ -101,7 +101,7 @@ int e2b_file_stat(void *self, const char *path, const struct sbx_file_options *o
     }
     owner->name = name;
     *ret_one = (struct sbx_file_list){.count = 1, .items = owner->items, .owner = owner};
-    int code = e2b_files_stat(self, options->user, name, e2b_box_deadline(call), &owner->answer,
+    int code = e2b_files_stat(self, options->user, name, cloud_deadline(call), &owner->answer,
                               &owner->items[0], err);
     if (code < 0)
         e2b_file_list_free(ret_one);
@@ -141,7 +141,7 @@ int e2b_file_list(void *self, const char *path, const struct sbx_file_options *o
                   const struct sbx_call *call, struct sbx_file_list *ret_list,
                   struct sbx_error *err)
 {
-    return e2b_files_list(self, options->user, path, e2b_box_deadline(call), ret_list, err);
+    return e2b_files_list(self, options->user, path, cloud_deadline(call), ret_list, err);
 }
 
 void e2b_file_list_free(struct sbx_file_list *list)
@@ -181,7 +181,7 @@ int e2b_file_mkdir(void *self, const char *path, const struct sbx_file_options *
                    const struct sbx_call *call, struct sbx_error *err)
 {
     struct e2b_box *box = self;
-    struct deadline deadline = e2b_box_deadline(call);
+    struct deadline deadline = cloud_deadline(call);
     // envd makes parents always
     int code = options->recursive ? 0 : check_parent(box, options->user, path, deadline, err);
     if (code == 0)
@@ -190,7 +190,8 @@ int e2b_file_mkdir(void *self, const char *path, const struct sbx_file_options *
     if (code == SBX_ERR_CONFLICT && options->recursive)
         return 0;
     if (code == 0 && options->mode)
-        code = e2b_files_chmod(box, options->user, path, options->mode, deadline, err);
+        code =
+            cloud_files_chmod(&e2b_files, box, options->user, path, options->mode, deadline, err);
     return code;
 }
 
@@ -198,7 +199,7 @@ int e2b_file_remove(void *self, const char *path, const struct sbx_file_options 
                     const struct sbx_call *call, struct sbx_error *err)
 {
     struct e2b_box *box = self;
-    struct deadline deadline = e2b_box_deadline(call);
+    struct deadline deadline = cloud_deadline(call);
     cleanup_jsonv struct jsonv *answer = NULL;
     struct sbx_file_info info;
     struct sbx_file_list list;
@@ -231,6 +232,6 @@ int e2b_file_rename(void *self, const char *from, const char *to,
     json_end_object(&json);
     snprintf(what, sizeof(what), "cannot rename '%.300s'", from);
     int code = e2b_envd_call(self, options->user, "filesystem.Filesystem/Move", &message, what,
-                             false, e2b_box_deadline(call), NULL, err);
+                             false, cloud_deadline(call), NULL, err);
     return e2b_files_meaning(code, options->user, err);
 }

@@ -121,7 +121,7 @@ int e2b_envd_metrics(void *self, const struct sbx_call *call, struct sbx_metrics
                      struct sbx_error *err)
 {
     struct e2b_box *box = self;
-    struct deadline deadline = e2b_box_deadline(call);
+    struct deadline deadline = cloud_deadline(call);
     cleanup_buf struct buf url = BUF_INIT(8192);
     cleanup_reply struct http_reply reply = HTTP_REPLY_INIT;
     cleanup_jsonv struct jsonv *root = NULL;

@@ -9,11 +9,8 @@
 
 #include "base/cleanup.h"
 #include "net/status.h"
-#include "net/tree.h"
 #include "net/url.h"
 
-#define PIECE (128u << 10)
-#define DEFAULT_LIMIT (1ull << 30)
 #define BOUNDARY "sandboxes-7d1f0a9b3c5e"
 
 int e2b_files_meaning(int code, const char *user, struct sbx_error *err)
@@ -35,42 +32,6 @@ int e2b_files_meaning(int code, const char *user, struct sbx_error *err)
     return code;
 }
 
-int e2b_files_chmod(struct e2b_box *box, const char *user, const char *path, uint32_t mode,
-                    struct deadline deadline, struct sbx_error *err)
-{
-    char octal[16];
-    const char *argv[] = {"chmod", "--", octal, path};
-    cleanup_buf struct buf out = BUF_INIT(4096);
-    int exit_code = 0;
-    snprintf(octal, sizeof(octal), "%o", mode & 07777);
-    int code = e2b_process_run(box, user, argv, ARRAY_SIZE(argv), deadline, &exit_code, &out, err);
-    if (code == 0 && exit_code != 0)
-        return err_set(err, SBX_ERR_DENIED, "cannot set the mode of '%s': %.200s", path,
-                       buf_text(&out) ? out.data : "");
-    return code;
-}
-
-// An empty file with its mode, so that what is secret never lies there for others to read.
-static int prepare(struct e2b_box *box, const char *user, const char *path, uint32_t mode,
-                   struct deadline deadline, struct sbx_error *err)
-{
-    static const char script[] =
-        "umask 077; case $2 in /*) f=$2;; *) f=$HOME/$2;; esac\n"
-        "[ -d \"$f\" ] && exit 0\n"
-        "d=${f%/*}; [ -d \"$d\" ] || (umask 022; mkdir -p -- \"$d\") || exit 1\n"
-        ": >> \"$f\" && chmod -- \"$1\" \"$f\"";
-    char octal[16];
-    const char *argv[] = {"/bin/sh", "-c", script, "sh", octal, path};
-    cleanup_buf struct buf out = BUF_INIT(4096);
-    int exit_code = 0;
-    snprintf(octal, sizeof(octal), "%o", mode & 07777);
-    int code = e2b_process_run(box, user, argv, ARRAY_SIZE(argv), deadline, &exit_code, &out, err);
-    if (code == 0 && exit_code != 0)
-        return err_set(err, SBX_ERR_DENIED, "cannot make '%s': %.200s", path,
-                       buf_text(&out) ? out.data : "");
-    return code;
-}
-
 static int file_url(const struct e2b_box *box, const char *user, const char *path, struct buf *url,
                     struct sbx_error *err)
 {
@@ -78,44 +39,6 @@ static int file_url(const struct e2b_box *box, const char *user, const char *pat
     url_query(url, "path", path);
     url_query(url, "username", user ? user : box->user);
     return code == 0 && !buf_text(url) ? err_nomem(err) : code;
-}
-
-struct sink {
-    struct http_stream *stream;
-    struct deadline deadline;
-};
-
-static int sink_write(void *payload, const void *data, size_t size, struct sbx_error *err)
-{
-    struct sink *sink = payload;
-    return http_send(sink->stream, data, size, sink->deadline, err);
-}
-
-static int send_contents(struct http_stream *stream, const struct e2b_contents *contents,
-                         struct deadline deadline, struct sbx_error *err)
-{
-    if (contents->tree) {
-        struct sink sink = {stream, deadline};
-        return tree_pack(contents->tree, sink_write, &sink, err);
-    }
-    if (contents->data)
-        return http_send(stream, contents->data, contents->size, deadline, err);
-    cleanup_free char *piece = malloc(PIECE);
-    if (!piece)
-        return err_nomem(err);
-    for (uint64_t left = contents->size; left > 0;) {
-        ssize_t got = read(contents->fd, piece, left < PIECE ? left : PIECE);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? err_sys(err, 0, errno, "cannot read the file")
-                           : err_set(err, SBX_ERR_IO, "the file shrank while it was sent");
-        int code = http_send(stream, piece, (size_t)got, deadline, err);
-        if (code < 0)
-            return code;
-        left -= (uint64_t)got;
-    }
-    return 0;
 }
 
 // The answer as a whole; of a refusal the words.
@@ -141,7 +64,8 @@ static const char head[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; na
 static const char tail[] = "\r\n--" BOUNDARY "--\r\n";
 
 static int put(struct e2b_box *box, const char *user, const char *url, const char *what,
-               const struct e2b_contents *contents, struct deadline deadline, struct sbx_error *err)
+               const struct cloud_contents *contents, struct deadline deadline,
+               struct sbx_error *err)
 {
     cleanup_stream struct http_stream *stream = NULL;
     struct envd_headers headers;
@@ -165,42 +89,37 @@ static int put(struct e2b_box *box, const char *user, const char *url, const cha
     struct sbx_error sending;
     int sent = around ? http_send(stream, head, strlen(head), deadline, &sending) : 0;
     if (sent == 0)
-        sent = send_contents(stream, contents, deadline, &sending);
+        sent = cloud_contents_send(stream, contents, deadline, &sending);
     if (sent == 0 && around)
         sent = http_send(stream, tail, strlen(tail), deadline, &sending);
     http_send_end(stream);
-    if (sent == SBX_ERR_IO || sent == SBX_ERR_DENIED || sent == SBX_ERR_INVALID ||
-        sent == SBX_ERR_TIMEOUT || sent == SBX_ERR_CANCELLED) {
+    if (cloud_contents_failed(sent)) {
         *err = sending;
         return sent;
     }
     return finish(box, stream, user, what, deadline, err); // a refusal says more than a broken pipe
 }
 
-int e2b_files_put(struct e2b_box *box, const char *user, const char *path,
-                  const struct e2b_contents *contents, struct deadline deadline,
-                  struct sbx_error *err)
+static int files_put(void *self, const char *user, const char *path,
+                     const struct cloud_contents *contents, struct deadline deadline,
+                     struct sbx_error *err)
 {
+    struct e2b_box *box = self;
     cleanup_buf struct buf url = BUF_INIT(64 << 10);
     char what[400];
     snprintf(what, sizeof(what), "cannot write '%.300s'", path);
-    int code = contents->mode ? prepare(box, user, path, contents->mode, deadline, err) : 0;
+    int code = contents->mode
+                   ? cloud_files_prepare(&e2b_files, box, user, path, contents->mode, deadline, err)
+                   : 0;
     if (code == 0)
         code = file_url(box, user, path, &url, err);
     return code < 0 ? code : put(box, user, url.data, what, contents, deadline, err);
 }
 
-int e2b_file_write(void *self, const char *path, const void *data, size_t size,
-                   const struct sbx_file_options *options, const struct sbx_call *call,
-                   struct sbx_error *err)
+static int files_get(void *self, const char *user, const char *path, struct deadline deadline,
+                     struct http_stream **ret_stream, struct sbx_error *err)
 {
-    struct e2b_contents contents = {.data = data ? data : "", .size = size, .mode = options->mode};
-    return e2b_files_put(self, options->user, path, &contents, deadline_from_call(call), err);
-}
-
-int e2b_files_get(struct e2b_box *box, const char *user, const char *path, struct deadline deadline,
-                  struct http_stream **ret_stream, struct sbx_error *err)
-{
+    struct e2b_box *box = self;
     cleanup_buf struct buf url = BUF_INIT(64 << 10);
     cleanup_stream struct http_stream *stream = NULL;
     struct envd_headers headers;
@@ -223,27 +142,48 @@ int e2b_files_get(struct e2b_box *box, const char *user, const char *path, struc
     return code;
 }
 
+static int files_stat(void *box, const char *user, const char *path, struct deadline deadline,
+                      struct sbx_file_info *ret_info, struct sbx_error *err)
+{
+    cleanup_jsonv struct jsonv *answer = NULL;
+    return e2b_files_stat(box, user, path, deadline, &answer, ret_info, err);
+}
+
+static int files_run(void *box, const char *user, const char *const *argv, size_t argc,
+                     struct deadline deadline, int *ret_exit_code, struct buf *out,
+                     struct sbx_error *err)
+{
+    return e2b_process_run(box, user, argv, argc, deadline, ret_exit_code, out, err);
+}
+
+const struct cloud_files e2b_files = {files_stat, files_put, files_get, files_run};
+
+int e2b_file_write(void *self, const char *path, const void *data, size_t size,
+                   const struct sbx_file_options *options, const struct sbx_call *call,
+                   struct sbx_error *err)
+{
+    struct cloud_contents contents = {
+        .data = data ? data : "", .size = size, .mode = options->mode};
+    return files_put(self, options->user, path, &contents, deadline_from_call(call), err);
+}
+
 int e2b_file_read(void *self, const char *path, const struct sbx_file_options *options,
                   const struct sbx_call *call, char **ret_data, size_t *ret_size,
                   struct sbx_error *err)
 {
-    struct deadline deadline = deadline_from_call(call);
-    cleanup_stream struct http_stream *stream = NULL;
-    cleanup_buf struct buf data = BUF_INIT(options->limit ? options->limit : DEFAULT_LIMIT);
-    int code = e2b_files_get(self, options->user, path, deadline, &stream, err);
-    if (code < 0)
-        return code;
-    code = http_read_all(stream, &data, deadline, err);
-    if (code == SBX_ERR_QUOTA) {
-        err_set(err, SBX_ERR_QUOTA, "'%s' has more than %zu bytes, the limit of options.limit",
-                path, data.limit);
-        return err_hint(err, "raise options.limit, or download the file");
-    }
-    if (code < 0)
-        return code;
-    char *text = buf_steal(&data, ret_size);
-    if (!text)
-        return err_nomem(err);
-    *ret_data = text;
-    return 0;
+    return cloud_files_read(&e2b_files, self, path, options, call, ret_data, ret_size, err);
+}
+
+int e2b_file_upload(void *self, const char *local_path, const char *path,
+                    const struct sbx_file_options *options, const struct sbx_call *call,
+                    struct sbx_error *err)
+{
+    return cloud_files_upload(&e2b_files, self, local_path, path, options, call, err);
+}
+
+int e2b_file_download(void *self, const char *path, const char *local_path,
+                      const struct sbx_file_options *options, const struct sbx_call *call,
+                      struct sbx_error *err)
+{
+    return cloud_files_download(&e2b_files, self, path, local_path, options, call, err);
 }

@@ -11,6 +11,7 @@
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "provider/e2b/files.h"
 
 #define KILL_MS 10000
 
@@ -143,7 +144,7 @@ int e2b_process_start(void *self, const struct sbx_exec *exec, const struct sbx_
                       void **ret_process, struct sbx_error *err)
 {
     struct e2b_box *box = self;
-    struct deadline deadline = e2b_box_deadline(call);
+    struct deadline deadline = cloud_deadline(call);
     cleanup_buf struct buf message = BUF_INIT(MESSAGE_MAX);
     cleanup(free_process_fn) struct e2b_process *process = NULL;
     if (cancel_triggered(deadline.cancel))
@@ -180,7 +181,7 @@ int e2b_process_attach(void *self, uint32_t pid, const struct sbx_call *call, vo
                        struct sbx_error *err)
 {
     struct e2b_box *box = self;
-    struct deadline deadline = e2b_box_deadline(call);
+    struct deadline deadline = cloud_deadline(call);
     cleanup_buf struct buf message = BUF_INIT(1000);
     cleanup(free_process_fn) struct e2b_process *process = NULL;
     struct e2b_event event;
@@ -215,8 +216,8 @@ uint32_t e2b_process_pid(void *process)
 static void kill_tree(struct e2b_process *process)
 {
     struct sbx_error ignored;
-    e2b_signal_tree(process->box, process->user, process->pid, SIGKILL, deadline_in(KILL_MS),
-                    &ignored);
+    cloud_files_signal(&e2b_files, process->box, process->user, process->pid, SIGKILL,
+                       deadline_in(KILL_MS), &ignored);
 }
 
 static void set_exit(struct e2b_process *process, const struct e2b_event *event,

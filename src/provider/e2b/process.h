@@ -38,7 +38,3 @@ void e2b_start_shown(const struct jsonv *config, struct buf *out);
  */
 #define START_LINE_MAX 64
 int e2b_start_line(const char *text, size_t size, int *ret_errno);
-
-// signal.c: a signal to a command and all that descend from it.
-int e2b_signal_tree(struct e2b_box *box, const char *user, uint32_t pid, int signal,
-                    struct deadline deadline, struct sbx_error *err);

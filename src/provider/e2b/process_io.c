@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "provider/e2b/files.h"
 #include "provider/e2b/process.h"
 
 #define INPUT_PIECE (256u << 10)
@@ -123,8 +124,8 @@ int e2b_process_signal(void *self, int32_t signal, struct sbx_error *err)
     struct e2b_process *process = self;
     if (process->ended)
         return err_set(err, SBX_ERR_NOT_FOUND, "command %u has ended", process->pid);
-    return e2b_signal_tree(process->box, process->user, process->pid, signal,
-                           deadline_in(REQUEST_MS), err);
+    return cloud_files_signal(&e2b_files, process->box, process->user, process->pid, signal,
+                              deadline_in(REQUEST_MS), err);
 }
 
 struct owner {
@@ -146,7 +147,7 @@ int e2b_process_list(void *self, const struct sbx_call *call, struct sbx_process
                      struct sbx_error *err)
 {
     cleanup_jsonv struct jsonv *answer = NULL;
-    int code = all_processes(self, e2b_box_deadline(call), &answer, err);
+    int code = all_processes(self, cloud_deadline(call), &answer, err);
     if (code < 0)
         return code;
     const struct jsonv *list = jsonv_get(answer, "processes");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files and trees between this machine and a sandbox of E2B. envd moves single files; a tree goes
-// as one archive, which tar in the sandbox packs or unpacks. Layer: provider.
+// Files and trees between this machine and a sandbox of a service. Layer: provider.
+#include "provider/cloud/files.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +12,8 @@
 #include "base/cleanup.h"
 #include "base/id.h"
 #include "net/tree.h"
-#include "provider/e2b/files.h"
+
+#define CLEAN_MS 10000
 
 // $1 archive, $2 directory: the rest of an upload. What exists is joined.
 static const char unpack[] =
@@ -20,14 +22,14 @@ static const char unpack[] =
 static const char pack[] = "case $2 in /*) d=$2;; *) d=$HOME/$2;; esac\n"
                            "umask 077; tar -cf \"$1\" -C \"$d\" . || { rm -f -- \"$1\"; exit 1; }";
 
-static int run_script(struct e2b_box *box, const char *user, const char *script,
-                      const char *archive, const char *path, struct deadline deadline,
-                      struct sbx_error *err)
+static int run_script(const struct cloud_files *files, void *box, const char *user,
+                      const char *script, const char *archive, const char *path,
+                      struct deadline deadline, struct sbx_error *err)
 {
     const char *argv[] = {"/bin/sh", "-c", script, "sh", archive, path};
     cleanup_buf struct buf out = BUF_INIT(1 << 20);
     int exit_code = 0;
-    int code = e2b_process_run(box, user, argv, ARRAY_SIZE(argv), deadline, &exit_code, &out, err);
+    int code = files->run(box, user, argv, ARRAY_SIZE(argv), deadline, &exit_code, &out, err);
     if (code < 0 || exit_code == 0)
         return code;
     const char *text = buf_text(&out);
@@ -45,14 +47,14 @@ static int archive_name(char name[64], struct sbx_error *err)
 }
 
 // Where a source of this name goes: into path, if that is a directory there.
-static int remote_target(struct e2b_box *box, const char *user, const char *local, const char *path,
-                         struct deadline deadline, char **ret_target, struct sbx_error *err)
+static int remote_target(const struct cloud_files *files, void *box, const char *user,
+                         const char *local, const char *path, struct deadline deadline,
+                         char **ret_target, struct sbx_error *err)
 {
-    cleanup_jsonv struct jsonv *answer = NULL;
     cleanup_free char *name = tree_name(local);
     struct sbx_file_info info;
     char *target = NULL;
-    int code = e2b_files_stat(box, user, path, deadline, &answer, &info, err);
+    int code = files->stat(box, user, path, deadline, &info, err);
     if (code < 0 && code != SBX_ERR_NOT_FOUND)
         return code;
     if (code < 0 || info.kind != SBX_FILE_DIRECTORY)
@@ -63,20 +65,21 @@ static int remote_target(struct e2b_box *box, const char *user, const char *loca
     return target ? 0 : err_nomem(err);
 }
 
-static int upload_tree(struct e2b_box *box, const char *user, const char *local, const char *target,
-                       struct deadline deadline, struct sbx_error *err)
+static int upload_tree(const struct cloud_files *files, void *box, const char *user,
+                       const char *local, const char *target, struct deadline deadline,
+                       struct sbx_error *err)
 {
     char archive[64];
-    struct e2b_contents contents = {.tree = local};
+    struct cloud_contents contents = {.tree = local};
     int code = archive_name(archive, err);
     if (code == 0)
-        code = e2b_files_put(box, user, archive, &contents, deadline, err);
-    return code < 0 ? code : run_script(box, user, unpack, archive, target, deadline, err);
+        code = files->put(box, user, archive, &contents, deadline, err);
+    return code < 0 ? code : run_script(files, box, user, unpack, archive, target, deadline, err);
 }
 
-int e2b_file_upload(void *self, const char *local_path, const char *path,
-                    const struct sbx_file_options *options, const struct sbx_call *call,
-                    struct sbx_error *err)
+int cloud_files_upload(const struct cloud_files *files, void *self, const char *local_path,
+                       const char *path, const struct sbx_file_options *options,
+                       const struct sbx_call *call, struct sbx_error *err)
 {
     struct deadline deadline = deadline_from_call(call);
     cleanup_free char *target = NULL;
@@ -86,15 +89,15 @@ int e2b_file_upload(void *self, const char *local_path, const char *path,
         return err_sys(err, 0, errno, "cannot read '%s'", local_path);
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return err_set(err, SBX_ERR_INVALID, "'%s' is neither a file nor a directory", local_path);
-    int code = remote_target(self, options->user, local_path, path, deadline, &target, err);
+    int code = remote_target(files, self, options->user, local_path, path, deadline, &target, err);
     if (code < 0)
         return code;
     if (S_ISDIR(st.st_mode))
-        return upload_tree(self, options->user, local_path, target, deadline, err);
-    struct e2b_contents contents = {.fd = fd,
-                                    .size = (uint64_t)st.st_size,
-                                    .mode = options->mode ? options->mode : st.st_mode & 0777};
-    return e2b_files_put(self, options->user, target, &contents, deadline, err);
+        return upload_tree(files, self, options->user, local_path, target, deadline, err);
+    struct cloud_contents contents = {.fd = fd,
+                                      .size = (uint64_t)st.st_size,
+                                      .mode = options->mode ? options->mode : st.st_mode & 0777};
+    return files->put(self, options->user, target, &contents, deadline, err);
 }
 
 struct body {
@@ -109,47 +112,49 @@ static int read_body(void *payload, void *data, size_t size, size_t *ret_size,
     return http_read(body->stream, data, size, body->deadline, ret_size, err);
 }
 
-static int download_file(struct e2b_box *box, const char *user, const char *path, uint32_t mode,
-                         const char *target, struct deadline deadline, struct sbx_error *err)
+static int download_file(const struct cloud_files *files, void *box, const char *user,
+                         const char *path, uint32_t mode, const char *target,
+                         struct deadline deadline, struct sbx_error *err)
 {
     cleanup_stream struct http_stream *stream = NULL;
-    int code = e2b_files_get(box, user, path, deadline, &stream, err);
+    int code = files->get(box, user, path, deadline, &stream, err);
     struct body body = {stream, deadline};
     struct tar_source source = {read_body, &body};
     return code < 0 ? code : tree_save(target, mode, &source, err);
 }
 
-static int download_tree(struct e2b_box *box, const char *user, const char *path,
-                         const char *target, struct deadline deadline, struct sbx_error *err)
+static int download_tree(const struct cloud_files *files, void *box, const char *user,
+                         const char *path, const char *target, struct deadline deadline,
+                         struct sbx_error *err)
 {
     cleanup_stream struct http_stream *stream = NULL;
-    struct sbx_file_options remove = SBX_FILE_OPTIONS_INIT;
-    struct sbx_call call = {.size = sizeof(call), .timeout_ms = 10000};
+    cleanup_buf struct buf said = BUF_INIT(4096);
+    int exit_code;
     struct sbx_error ignored;
     char archive[64];
+    const char *remove[] = {"rm", "-f", "--", archive};
     int code = archive_name(archive, err);
     if (code == 0)
-        code = run_script(box, user, pack, archive, path, deadline, err);
+        code = run_script(files, box, user, pack, archive, path, deadline, err);
     if (code < 0)
         return code;
-    code = e2b_files_get(box, user, archive, deadline, &stream, err);
+    code = files->get(box, user, archive, deadline, &stream, err);
     struct body body = {stream, deadline};
     struct tar_source source = {read_body, &body};
     if (code == 0)
         code = tree_unpack(target, &source, err);
-    remove.user = user;
-    e2b_file_remove(box, archive, &remove, &call, &ignored);
+    files->run(box, user, remove, ARRAY_SIZE(remove), deadline_in(CLEAN_MS), &exit_code, &said,
+               &ignored);
     return code;
 }
 
-int e2b_file_download(void *self, const char *path, const char *local_path,
-                      const struct sbx_file_options *options, const struct sbx_call *call,
-                      struct sbx_error *err)
+int cloud_files_download(const struct cloud_files *files, void *self, const char *path,
+                         const char *local_path, const struct sbx_file_options *options,
+                         const struct sbx_call *call, struct sbx_error *err)
 {
     struct deadline deadline = deadline_from_call(call);
-    cleanup_jsonv struct jsonv *answer = NULL;
     struct sbx_file_info info;
-    int code = e2b_files_stat(self, options->user, path, deadline, &answer, &info, err);
+    int code = files->stat(self, options->user, path, deadline, &info, err);
     if (code < 0)
         return code;
     cleanup_free char *name = tree_name(path);
@@ -157,6 +162,6 @@ int e2b_file_download(void *self, const char *path, const char *local_path,
     if (!target)
         return err_nomem(err);
     return info.kind == SBX_FILE_DIRECTORY
-               ? download_tree(self, options->user, path, target, deadline, err)
-               : download_file(self, options->user, path, info.mode, target, deadline, err);
+               ? download_tree(files, self, options->user, path, target, deadline, err)
+               : download_file(files, self, options->user, path, info.mode, target, deadline, err);
 }
