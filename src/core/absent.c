@@ -14,7 +14,6 @@
         .size = sizeof(struct sbx_provider_ops), .name = #id, .description = text}
 
 ABSENT(modal, "sandboxes of Modal");
-ABSENT(daytona, "sandboxes of Daytona");
 ABSENT(cloudflare, "sandboxes of a Cloudflare Worker of one's own");
 ABSENT(hopx, "sandboxes of Hopx");
 ABSENT(vercel, "sandboxes of Vercel");
@@ -25,7 +24,6 @@ static const struct {
     const char *name, *variable;
 } rows[] = {
     {"modal", "MODAL_TOKEN_ID"},
-    {"daytona", "DAYTONA_API_KEY"},
     {"cloudflare", "CLOUDFLARE_SANDBOX_BASE_URL"},
     {"hopx", "HOPX_API_KEY"},
     {"vercel", "VERCEL_TOKEN"},

@@ -8,13 +8,13 @@
 #include "base/cleanup.h"
 #include "core/absent.h"
 
-extern const struct sbx_provider_ops provider_e2b, provider_fake, provider_local;
-registry_load_fn provider_e2b_load;
+extern const struct sbx_provider_ops provider_daytona, provider_e2b, provider_fake, provider_local;
+registry_load_fn provider_daytona_load, provider_e2b_load;
 
 const struct registry_row registry_rows[] = {
     {&provider_e2b, true, provider_e2b_load},
     {&absent_modal, true, absent_load},
-    {&absent_daytona, true, absent_load},
+    {&provider_daytona, true, provider_daytona_load},
     {&absent_cloudflare, true, absent_load},
     {&absent_hopx, true, absent_load},
     {&absent_vercel, true, absent_load},

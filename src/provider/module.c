@@ -5,9 +5,9 @@
 #include "base/cleanup.h"
 #include "engine/module.h"
 
-extern const struct sbx_provider_ops e2b_ops;
+extern const struct sbx_provider_ops daytona_ops, e2b_ops;
 
-static const struct sbx_provider_ops *const tables[] = {&e2b_ops};
+static const struct sbx_provider_ops *const tables[] = {&daytona_ops, &e2b_ops};
 
 SBX_API module_entry_fn sandboxes_cloud_provider;
 const struct sbx_provider_ops *sandboxes_cloud_provider(const char *version, const char *name,

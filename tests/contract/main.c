@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Contract: usage: test_contract PROVIDER [CASE...]
+// Contract: usage: test_contract PROVIDER [CASE...] [-CASE...]
 #include "contract.h"
 
 #include <time.h>
@@ -251,9 +251,12 @@ static bool wanted(const struct contract_case *row, int argc, char **argv)
 {
     if ((row->needs & ~suite.capabilities) || (row->absent & suite.capabilities))
         return false;
-    bool chosen = argc <= 2;
+    bool chosen = argc <= 2 || argv[2][0] == '-';
     for (int i = 2; i < argc; i++)
-        chosen |= strstr(row->name, argv[i]) != NULL;
+        if (argv[i][0] != '-')
+            chosen |= strstr(row->name, argv[i]) != NULL;
+        else if (strstr(row->name, argv[i] + 1))
+            return false;
     return chosen;
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract with a provider of a service, which `sandboxes serve` plays here: served.py PROGRAM PROVIDER
+"""The contract with a provider of a service, which `sandboxes serve` plays here: served.py PROGRAM PROVIDER [CASE...]
 
 Everything the server and its sandboxes need is in a directory of the test's own."""
 import os
@@ -15,12 +15,13 @@ SERVE = os.path.join(BUILD, "src/serve/sandboxes-serve")
 MODULE = os.path.join(BUILD, "src/sandboxes-cloud.so")
 
 
-def run_contract(program, provider, url, key, env):
-    names = {"e2b": {"E2B_API_KEY": key, "E2B_API_URL": url, "E2B_SANDBOX_URL": url}}
-    return subprocess.run([program, provider], env={**env, **names[provider]}, check=False).returncode
+def run_contract(program, provider, cases, url, key, env):
+    names = {"daytona": {"DAYTONA_API_KEY": key, "DAYTONA_API_URL": url + "/api"},
+             "e2b": {"E2B_API_KEY": key, "E2B_API_URL": url, "E2B_SANDBOX_URL": url}}
+    return subprocess.run([program, provider, *cases], env={**env, **names[provider]}, check=False).returncode
 
 
-def serve(program, provider, work):
+def serve(program, provider, cases, work):
     env = {**os.environ, "XDG_RUNTIME_DIR": work, "NO_PROXY": "*", "no_proxy": "*"}
     state = os.path.join(work, "state")
     os.mkdir(state, 0o700)
@@ -36,7 +37,7 @@ def serve(program, provider, work):
                 log.seek(0)
                 print(f"the server did not start: {line}{log.read().decode()}")
                 return 1
-            return run_contract(program, provider, found.group(), key, env)
+            return run_contract(program, provider, cases, found.group(), key, env)
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(30)
@@ -53,7 +54,7 @@ def main():
         print("1..0 # SKIP no sandbox can be made on this machine")
         return SKIP
     with tempfile.TemporaryDirectory(prefix="sbx-") as work:
-        return serve(sys.argv[1], sys.argv[2], work)
+        return serve(sys.argv[1], sys.argv[2], sys.argv[3:], work)
 
 
 if __name__ == "__main__":

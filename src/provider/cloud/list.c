@@ -107,7 +107,7 @@ int cloud_list_take(struct cloud_list *list, const struct cloud_page *page,
         code = page->fill(item, &list->records[list->count], err);
         if (code < 0)
             return code;
-        list->count++;
+        list->count += code == 0;
     }
     return 0;
 }

@@ -15,7 +15,8 @@ void cloud_record_deinit(struct cloud_record *record);
 int cloud_record_labels(const struct jsonv *labels, struct cloud_record *record,
                         struct sbx_error *err);
 
-// From an object of the service; root is not taken over.
+// From an object of the service; root is not taken over. GONE for one that is no sandbox any more.
+#define CLOUD_RECORD_GONE 1
 typedef int cloud_record_fn(const struct jsonv *object, struct cloud_record *ret_record,
                             struct sbx_error *err);
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files about commands of Daytona share. Layer: provider.
+#pragma once
+
+#include "provider/daytona/daytona.h"
+#include "provider/daytona/output.h"
+#include "provider/daytona/script.h"
+
+struct daytona_process {
+    struct daytona_box *box; // a reference
+    struct ws *ws;
+    char name[NAME_SIZE]; // of its session or terminal
+    char command[100];    // its id in the session
+    uint32_t id;          // by which callers know it
+    uint32_t pid;         // in the sandbox
+    uint32_t flags;
+    bool terminal, ended, killed; // killed: its time limit has passed
+    bool exited, ends[2];         // what a session's command has still to tell
+    struct sbx_outcome outcome;
+    int64_t timeout_at, began_ns;
+    struct output output;
+    const char *data; // of the last message, not yet read
+    size_t size;
+    struct buf out; // of the last event
+};
+
+int process_new(struct daytona_box *box, struct daytona_process **ret_process,
+                struct sbx_error *err);
+void process_delete(struct daytona_process *process);
+static inline void process_cleanup(struct daytona_process **process)
+{
+    if (*process)
+        process_delete(*process);
+}
+#define cleanup_process cleanup(process_cleanup)
+// A number and a name for a new command.
+int process_name(struct daytona_process *process, struct sbx_error *err);
+// No such program or directory, as the script tells it.
+int process_no_program(const struct sbx_exec *exec, uint32_t number, struct sbx_error *err);
+
+// terminal.c
+int terminal_start(struct daytona_process *process, const struct sbx_exec *exec,
+                   struct deadline deadline, struct sbx_error *err);
+// Output of kind DATA, or EXIT with process->outcome filled.
+int terminal_next(struct daytona_process *process, struct deadline deadline,
+                  struct output_event *ret_event, struct sbx_error *err);
