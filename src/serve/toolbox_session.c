@@ -10,6 +10,7 @@
 
 #define REPLY_MAX (160 * 1024 * 1024)
 #define SLICE_MS 500
+#define INPUT_MS 30000
 #define FRAME_MAX (256 * 1024)
 
 static bool find(struct httpd_request *request, struct session **ret_session)
@@ -248,11 +249,13 @@ void toolbox_session_input(struct httpd_request *request)
     if (!lock_command(request, session, &command))
         return;
     // Only to the command that runs: another one would take it for its own.
-    struct job *job = command->state == COMMAND_RUNS ? session->job : NULL;
-    struct sbx_call call = serve_call(request, 10000);
+    struct job *job = command->state == COMMAND_RUNS && session->job ? job_ref(session->job) : NULL;
+    struct sbx_call call = serve_call(request, INPUT_MS);
+    pthread_mutex_unlock(&session->lock); // its output must flow on while this waits
     code = job ? job_write(job, data, strlen(data), &call, &err)
                : err_set(&err, SBX_ERR_CONFLICT, "the command does not run");
-    pthread_mutex_unlock(&session->lock);
+    if (job)
+        job_unref(job);
     if (code < 0)
         serve_fail(request, &err);
     else

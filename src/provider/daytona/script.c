@@ -46,7 +46,8 @@ static const char around[] =
     "iflag=fullblock | base64 -d || break;; esac; done; }\n"
     "b() { case $w in *m*) exec 5>&6;; esac; /bin/sh -c \"$s\" sh \"$@\"; echo \"!exit $?\" >&3; "
     "}\n"
-    "r() { case $w in *i*) (d <&7 3>&- 4>&- 5>&- 6>&- &) | b \"$@\";; *) b \"$@\" </dev/null;; "
+    "r() { case $w in *i*) (exec 3>&- 4>&- 5>&- 6>&-; d <&7 &) | b \"$@\";; *) b \"$@\" "
+    "</dev/null;; "
     "esac; }\n"
     "{ r \"$@\" 6>&1 | e >&3 4>&- 5>&- 7<&-; } 5>&1 | e >&4 3>&- 7<&-\n";
 
