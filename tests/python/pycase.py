@@ -60,6 +60,30 @@ set_up_environment()
 from sandboxes import Sandbox  # noqa: E402
 
 
+# Each version of Python must get this far.
+SHORT = """
+import asyncio, sandboxes
+async def main():
+    print(sandboxes.__version__ != "", (await sandboxes.run("echo hi")).stdout, end="")
+    async with sandboxes.Sandbox.create(network="none") as box:
+        async for chunk in box.stream("echo out; sleep 0.1; echo err >&2"):
+            print(chunk.stream, chunk, end="")
+    async with sandboxes.SandboxPool() as pool:
+        await pool.acquire(sandboxes.Sandbox._ensure_manager().get_provider(), sandboxes.SandboxConfig())
+asyncio.run(main())
+"""
+SHORT_SAYS = "True hi\nstdout out\nstderr err\n"
+
+
+def pythons():
+    """Interpreters of several versions, where the machine has them."""
+    found = {os.path.realpath(sys.executable)}
+    for pattern in ("/usr/bin/python3.[1-9][0-9]", "/usr/local/bin/python3.[1-9][0-9]",
+                    os.path.expanduser("~root/.pyenv/versions/3.[1-9][0-9]*/bin/python")):
+        found.update(os.path.realpath(path) for path in glob.glob(pattern) if os.access(path, os.X_OK))
+    return sorted(found)
+
+
 def require_local():
     """Ends the program as skipped where no sandbox can be made."""
     if PROVIDER == "local" and subprocess.run([COMMAND, "doctor"], stdout=subprocess.DEVNULL,
@@ -109,8 +133,9 @@ class PyCase(unittest.TestCase):
 
     def python(self, code, **options):
         """A program in an interpreter of its own."""
-        env = {**os.environ, "PYTHONPATH": PACKAGE, "PYTHONWARNINGS": "error", **options.pop("env", {})}
-        return subprocess.Popen([sys.executable, "-X", "dev", "-c", code], env=env, stdin=subprocess.DEVNULL,
+        env = {**os.environ, "PYTHONPATH": PACKAGE, "PYTHONWARNINGS": "error",
+               "PYTHONMALLOC": "debug", **options.pop("env", {})}  # -X dev also tells of a slow machine
+        return subprocess.Popen([options.pop("python", sys.executable), "-X", "faulthandler", "-c", code], env=env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 

@@ -217,6 +217,14 @@ asyncio.run(main())""")
             os.kill(int(out), signal.SIGKILL)
 
 
+class Versions(LifeCase):
+    def test_one_build_serves_every_python(self):
+        for python in pycase.pythons():
+            with self.subTest(python), self.python(pycase.SHORT, python=python) as process:
+                out, err = process.communicate(timeout=60)
+                self.assertEqual((0, "", pycase.SHORT_SAYS), (process.returncode, err, out))
+
+
 class Threads(LifeCase):
     def test_threads_that_call_while_the_interpreter_ends(self):
         self.ends("""

@@ -15,7 +15,18 @@ pycase.require_local()
 
 # What a wheel may need of the machine: the C library and, for its helpers, these two.
 LIBRARIES = {"libc.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "libslirp.so.0", "libarchive.so.13",
-             "libcurl.so.4", "libmicrohttpd.so.12", "libsqlite3.so.0", "libjansson.so.4", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
+             "libcurl.so.4", "libmicrohttpd.so.12", "libsqlite3.so.0", "libjansson.so.4", "libz.so.1", "libm.so.6", "libpthread.so.0", "libdl.so.2"}
+
+
+# Loads the module of the services too.
+SERVICE = """
+from sandboxes.sync import _on_loop
+from sandboxes import ProviderError, providers
+try:
+    _on_loop(providers.E2BProvider(api_key="e2b_" + 40 * "0", api_url="http://127.0.0.1:1").list_sandboxes())
+except ProviderError as error:
+    assert "127.0.0.1" in str(error), error
+"""
 
 
 def call(*arguments, **options):
@@ -24,14 +35,6 @@ def call(*arguments, **options):
     if done.returncode != 0:
         raise AssertionError(f"{arguments}: {done.returncode}\n{done.stdout}")
     return done.stdout
-
-
-def pythons():
-    """Interpreters of several versions, where the machine has them."""
-    found = {os.path.realpath(sys.executable)}
-    for pattern in ("/usr/bin/python3.1[0-9]", os.path.expanduser("~root/.pyenv/versions/3.1*/bin/python")):
-        found.update(path for path in glob.glob(pattern) if os.access(path, os.X_OK))
-    return sorted(found)
 
 
 def tree(folder):
@@ -44,7 +47,7 @@ class Wheel(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(dir=pycase.BASE)
         cls.builder = os.path.join(cls.folder, "builder")
-        oldest = min(pythons(), key=lambda path: int(call(path, "-c", "import sys; print(sys.version_info[1])")))
+        oldest = min(pycase.pythons(), key=lambda path: int(call(path, "-c", "import sys; print(sys.version_info[1])")))
         call(oldest, "-m", "venv", cls.builder)
         try:
             call(os.path.join(cls.builder, "bin/pip"), "install", "-q", "build")
@@ -57,16 +60,15 @@ class Wheel(unittest.TestCase):
         (cls.sdist,) = glob.glob(os.path.join(cls.folder, "*.tar.gz"))
 
     def test_install_use_uninstall(self):
-        for python in pythons():
+        for python in pycase.pythons():
             with self.subTest(python), tempfile.TemporaryDirectory(dir=self.folder) as folder:
                 call(python, "-m", "venv", folder)
                 before, pip = tree(folder), os.path.join(folder, "bin/pip")
                 call(pip, "install", "-q", "--no-index", self.wheel)
                 env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "SANDBOXES_LIBEXEC")}
                 self.assertEqual("hi\n", call(os.path.join(folder, "bin/sandboxes"), "run", "echo hi", env=env))
-                self.assertEqual("hi\n", call(os.path.join(folder, "bin/python"), "-W", "error", "-c",
-                                              "import sandboxes.sync as s; print(s.run('echo hi').stdout, end='')",
-                                              env=env))
+                self.assertEqual(pycase.SHORT_SAYS, call(os.path.join(folder, "bin/python"), "-W", "error", "-c",
+                                                         pycase.SHORT + SERVICE, env=env))
                 call(pip, "uninstall", "-q", "-y", "sandboxes")
                 self.assertEqual(set(), tree(folder) - before)
 
