@@ -135,7 +135,8 @@ class PyCase(unittest.TestCase):
         """A program in an interpreter of its own."""
         env = {**os.environ, "PYTHONPATH": PACKAGE, "PYTHONWARNINGS": "error",
                "PYTHONMALLOC": "debug", **options.pop("env", {})}  # -X dev also tells of a slow machine
-        return subprocess.Popen([options.pop("python", sys.executable), "-X", "faulthandler", "-c", code], env=env, stdin=subprocess.DEVNULL,
+        python = options.pop("python", sys.executable)
+        return subprocess.Popen([python, "-X", "faulthandler", "-c", code], env=env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
