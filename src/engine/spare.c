@@ -132,7 +132,7 @@ static void drop_foreign(struct spares *spares, int kind)
     if (spares->kinds[kind].fd < 0 || spares->kinds[kind].surroundings == surroundings())
         return;
     close(steal_fd(&spares->kinds[kind].fd));
-    spares->kinds[kind].launches = 1;
+    spares->kinds[kind].launches = 0;
 }
 
 void spares_refill(struct spares *spares, uint32_t network, const char *jail)

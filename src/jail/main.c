@@ -350,9 +350,9 @@ static int run(struct monitor *monitor, struct frame_in *in, struct sbx_error *e
     int code = build_ahead(monitor, err);
     if (jail->spare && (code < 0 || !spare_wait(jail)))
         return 0; // nobody knows it yet
-    prctl(PR_SET_NAME, "sandboxes-monit");
     if (receive_request(jail, in, &lost) < 0)
         return 0; // nobody is there
+    prctl(PR_SET_NAME, "sandboxes-monit");
     if (jail->spare)
         spare_wake(jail);
     if (code == 0)
