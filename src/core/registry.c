@@ -8,7 +8,8 @@
 #include "base/cleanup.h"
 #include "core/absent.h"
 
-extern const struct sbx_provider_ops provider_daytona, provider_e2b, provider_fake, provider_local;
+extern const struct sbx_provider_ops provider_daytona, provider_e2b, provider_fake, provider_local,
+    provider_microvm;
 registry_load_fn provider_daytona_load, provider_e2b_load;
 
 const struct registry_row registry_rows[] = {
@@ -20,6 +21,7 @@ const struct registry_row registry_rows[] = {
     {&absent_vercel, true, absent_load},
     {&absent_sprites, true, absent_load},
     {&provider_local, true, NULL},
+    {&provider_microvm, false, NULL},
     {&provider_fake, false, NULL},
 };
 const size_t registry_count = ARRAY_SIZE(registry_rows);

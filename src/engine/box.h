@@ -15,6 +15,7 @@ struct box {
     atomic_uint references;
     int dir_fd; // owned
     char id[64];
+    bool in_guest; // the way to its agent carries bytes alone, no descriptors
     struct conn_pool pool;
     atomic_llong oom_kills; // last known count of the monitor's; -1: not asked yet
 };

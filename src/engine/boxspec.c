@@ -157,6 +157,7 @@ static void fill_names(const struct sbx_spec *asked, struct boxspec *spec)
 {
     struct box_spec *box = &spec->box;
     const struct image *image = &spec->image;
+    box->machine = "";
     box->image = asked->image ? asked->image : "host";
     box->user = asked->user ? asked->user : image->user ? image->user : "user";
     box->workdir = asked->workdir ? asked->workdir : image->workdir ? image->workdir : "";
@@ -310,7 +311,7 @@ static int fill_lists(const struct sbx_spec *asked, struct boxspec *spec, struct
         asked->allow_count > BOX_LISTS_MAX)
         return err_set(err, SBX_ERR_INVALID, "more than %d mounts, labels or allowed addresses",
                        BOX_LISTS_MAX);
-    spec->texts = calloc(asked->mount_count + asked->port_count + 1, sizeof(*spec->texts));
+    spec->texts = calloc(asked->mount_count + asked->port_count + 2, sizeof(*spec->texts));
     if (!spec->texts)
         return err_nomem(err);
     int code = fill_env(asked, spec, err);

@@ -62,6 +62,7 @@ static const char *const places[] = {
     "/jail",
     "/agent",
     "/netstack",
+    "/vmm",
     "/engine/unpack",
     "/serve",
     "/../serve",
@@ -76,18 +77,22 @@ static const char *const places[] = {
     "/../jail",
     "/../agent",
     "/../netstack",
+    "/../vmm",
     "/../engine/unpack",
     "/src/jail",
     "/src/agent",
     "/src/netstack",
+    "/src/vmm",
     "/src/engine/unpack",
     "/../src/jail",
     "/../src/agent",
     "/../src/netstack",
+    "/../src/vmm",
     "/../src/engine/unpack",
     "/../../src/jail",
     "/../../src/agent",
     "/../../src/netstack",
+    "/../../src/vmm",
     "/../../src/engine/unpack"};
 
 int launch_find_program(const char *name, char *ret_path, size_t size, struct sbx_error *err)
@@ -195,6 +200,19 @@ static int read_failure(int boot_fd, struct deadline deadline, struct sbx_error 
     return code;
 }
 
+// A guest machine that does not come up says why in the agent's stead; then the jail ends.
+static int read_refusal(const struct frame *refusal, int boot_fd, struct deadline deadline,
+                        struct sbx_error *err)
+{
+    struct frame_in in;
+    struct frame frame;
+    int code = agent_failed_get(refusal->payload, refusal->size, err);
+    frame_in_init(&in);
+    (void)frame_receive(boot_fd, &in, deadline, &frame, NULL);
+    frame_in_deinit(&in);
+    return code;
+}
+
 // READY on the agent's connection, or a failure on the boot socket, whichever comes.
 static int await_ready(int conn_fd, int boot_fd, struct deadline deadline, struct sbx_error *err)
 {
@@ -218,7 +236,9 @@ static int await_ready(int conn_fd, int boot_fd, struct deadline deadline, struc
     struct frame frame;
     frame_in_init(&in);
     int code = frame_receive(conn_fd, &in, deadline, &frame, err);
-    if (code == 0 && frame.type != AGENT_READY)
+    if (code == 0 && frame.type == AGENT_FAILED)
+        code = read_refusal(&frame, boot_fd, deadline, err);
+    else if (code == 0 && frame.type != AGENT_READY)
         code = err_set(err, SBX_ERR_PROTOCOL, "the agent did not greet");
     frame_in_deinit(&in);
     return code == SBX_ERR_UNAVAILABLE ? read_failure(boot_fd, deadline, err) : code;

@@ -112,6 +112,7 @@ int life_begin(const struct store *store, struct boxspec *spec, struct launcher 
         unlinkat(store->fd, made.id, AT_REMOVEDIR);
         return err_nomem(err);
     }
+    box->in_guest = spec->box.machine[0];
     code = launch(spec, launcher, box, &lock_fd, deadline, &leash_fd, err);
     if (code < 0) {
         undo(store, box, code);

@@ -127,6 +127,7 @@ enum record_result record_bare(const char *id, struct record *ret_record)
                                            .hostname = "",
                                            .agent = "",
                                            .netstack = "",
+                                           .machine = "",
                                            .network = SBX_NETWORK_NONE},
                                   .state = {.state = SBX_STATE_UNKNOWN}};
     return RECORD_OK;
@@ -137,7 +138,7 @@ struct sbx_info record_info(const struct record *record)
     const struct box_spec *spec = &record->spec;
     return (struct sbx_info){.size = sizeof(struct sbx_info),
                              .id = spec->id,
-                             .provider = "local",
+                             .provider = spec->machine[0] ? "microvm" : "local",
                              .image = spec->image,
                              .user = spec->user,
                              .state = record->state.state,

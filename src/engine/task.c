@@ -21,7 +21,7 @@ static struct task *task_new(struct box *box, uint32_t flags)
     memset(task, 0, offsetof(struct task, small));
     task->box = box_hold(box);
     task->flags = flags;
-    task->direct = !(flags & (SBX_EXEC_PTY | SBX_EXEC_BACKGROUND));
+    task->direct = !(flags & (SBX_EXEC_PTY | SBX_EXEC_BACKGROUND)) && !box->in_guest;
     task->overdue_ms = DEADLINE_NEVER;
     task->conn.fd = -1;
     task->out[TASK_OUT] = task->out[TASK_ERR] = task->in = -1;

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "wire/machine.h"
 
 #define MOUNT "/sys/fs/cgroup"
 #define CGROUP2_MAGIC 0x63677270
@@ -207,6 +208,14 @@ static int set_limit(const struct cgroup *cgroup, const struct limit *limit, boo
     return jail_fail(err, "cgroup", "cannot limit %s: no usable cgroup (%s)", limit->what, file);
 }
 
+// Around a guest, which holds its own limits, there is QEMU with its threads.
+#define MACHINE_THREADS 128
+
+static unsigned long long memory_limit(const struct box_spec *spec)
+{
+    return spec->memory_bytes + (spec->machine[0] ? MACHINE_OVERHEAD : 0);
+}
+
 static int set_limits(const struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err)
 {
     const struct box_spec *spec = &jail->spec;
@@ -214,8 +223,9 @@ static int set_limits(const struct cgroup *cgroup, const struct jail *jail, stru
     struct limit memory = {CGROUP_MEMORY, "memory.limit_in_bytes", "memory.max", "", "", "memory"};
     struct limit pids = {CGROUP_PIDS, "pids.max", "pids.max", "", "", "processes"};
     struct limit cpu = {CGROUP_CPU, "cpu.cfs_quota_us", "cpu.max", "", "", "cpu"};
-    snprintf(memory.value, sizeof(memory.value), "%llu", (unsigned long long)spec->memory_bytes);
-    snprintf(pids.value, sizeof(pids.value), "%u", spec->max_pids + 1); // one for the agent
+    snprintf(memory.value, sizeof(memory.value), "%llu", memory_limit(spec));
+    snprintf(pids.value, sizeof(pids.value), "%u",
+             spec->machine[0] ? MACHINE_THREADS : spec->max_pids + 1); // one for the agent
     unsigned long long quota = (unsigned long long)spec->cpu_millis * PERIOD_USEC / 1000;
     snprintf(cpu.value, sizeof(cpu.value), "%llu", quota);
     snprintf(cpu.v2_value, sizeof(cpu.v2_value), "%llu %d", quota, PERIOD_USEC);
@@ -231,7 +241,7 @@ static int set_limits(const struct cgroup *cgroup, const struct jail *jail, stru
 static void forbid_swap(const struct cgroup *cgroup, const struct jail *jail)
 {
     char value[32];
-    snprintf(value, sizeof(value), "%llu", (unsigned long long)jail->spec.memory_bytes);
+    snprintf(value, sizeof(value), "%llu", memory_limit(&jail->spec));
     int fd = cgroup->fds[CGROUP_MEMORY];
     if (fd < 0 || !jail->spec.memory_bytes)
         return;

@@ -157,7 +157,8 @@ static int send_config(struct jail *jail, struct sbx_error *err)
     struct agent_config config = {.user = spec->user,
                                   .workdir = spec->workdir,
                                   .env = spec->env,
-                                  .env_count = spec->env_count};
+                                  .env_count = spec->env_count,
+                                  .machine = spec->machine};
     cleanup_buf struct buf data = BUF_INIT(BOX_SPEC_MAX);
     agent_config_put(&data, &config);
     link_make_room(jail->link_fd, data.size);

@@ -9,6 +9,7 @@ void agent_config_put(struct buf *out, const struct agent_config *config)
     wire_put_text(out, config->user);
     wire_put_text(out, config->workdir);
     wire_put_pairs(out, config->env, config->env_count);
+    wire_put_text(out, config->machine);
 }
 
 int agent_config_get(const void *payload, size_t size, struct agent_config *ret_config)
@@ -17,6 +18,7 @@ int agent_config_get(const void *payload, size_t size, struct agent_config *ret_
     struct agent_config config = {.user = wire_text(&in)};
     config.workdir = wire_text(&in);
     config.env = wire_pairs(&in, AGENT_PAIRS_MAX, &config.env_count);
+    config.machine = wire_text(&in);
     if (!wire_end(&in)) {
         agent_config_deinit(&config);
         return -1;

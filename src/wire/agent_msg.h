@@ -68,6 +68,7 @@ struct agent_config {
     const char *workdir; // "" = that user's home
     struct sbx_pair *env;
     size_t env_count;
+    const char *machine; // box_spec's; for sandboxes-vmm, which takes the agent's place then
 };
 
 void agent_config_put(struct buf *out, const struct agent_config *config);

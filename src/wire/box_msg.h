@@ -13,7 +13,7 @@
 
 #include "wire/codec.h"
 
-#define BOX_VERSION 1
+#define BOX_VERSION 2
 #define BOX_SPEC_MAX (512 * 1024)
 #define BOX_LISTS_MAX 1024 // entries of each list below
 
@@ -25,6 +25,8 @@ struct box_spec {
     const char *hostname;
     const char *agent;     // path of the agent's program here
     const char *netstack;  // path of the user-space network's program here
+    const char *machine;   // "" = namespaces; else the guest machine that the agent's program, then
+                           // sandboxes-vmm, runs: wire/machine.h
     uint64_t memory_bytes; // 0: no limit (never the default where a cgroup can hold one)
     uint64_t disk_bytes;
     uint32_t cpu_millis; // 0: no limit

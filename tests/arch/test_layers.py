@@ -18,6 +18,7 @@ BELOW = {
     "jail": {"base", "wire"},
     "agent": {"base", "wire"},
     "netstack": {"base", "wire"},
+    "vmm": {"base", "wire"},
     "provider": {"base", "wire", "net", "core", "engine"},
     "serve": {"base", "wire", "net", "httpd", "core"},
     "registry": {"base", "net", "core", "engine"},

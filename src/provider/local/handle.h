@@ -11,13 +11,16 @@
 #include "engine/files.h"
 #include "engine/launch.h"
 #include "engine/leash.h"
+#include "engine/machine.h"
 #include "engine/record.h"
 #include "engine/task.h"
 
 struct local {
     pthread_mutex_t lock;
-    bool found; // programs are known
+    bool found;  // programs are known
+    bool guests; // this is `microvm`
     char agent[PATH_MAX], netstack[PATH_MAX];
+    struct machine_parts parts; // of guests
     struct launcher launcher;
     struct leashes leashes; // tied sandboxes end with the client that made them
 };

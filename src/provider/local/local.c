@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The provider `local`: sandboxes of this machine's own engine. Layer: provider.
+// The providers `local` and `microvm`: sandboxes of this machine's own engine, in namespaces or
+// each under a kernel of its own. They share the store; each sees its own kind. Layer: provider.
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -14,8 +15,8 @@
 #include "engine/monitor_client.h"
 #include "provider/local/handle.h"
 
-static int local_open(const struct sbx_settings *settings, void **ret_provider,
-                      struct sbx_error *err)
+static int open_kind(const struct sbx_settings *settings, bool guests, void **ret_provider,
+                     struct sbx_error *err)
 {
     int code = settings_only(settings, NULL, 0, err); // it has none yet
     if (code < 0)
@@ -23,11 +24,24 @@ static int local_open(const struct sbx_settings *settings, void **ret_provider,
     struct local *local = calloc(1, sizeof(*local));
     if (!local)
         return err_nomem(err);
+    local->guests = guests;
     pthread_mutex_init(&local->lock, NULL);
     leashes_init(&local->leashes);
     spares_init(&local->launcher.spares);
     *ret_provider = local;
     return 0;
+}
+
+static int local_open(const struct sbx_settings *settings, void **ret_provider,
+                      struct sbx_error *err)
+{
+    return open_kind(settings, false, ret_provider, err);
+}
+
+static int microvm_open(const struct sbx_settings *settings, void **ret_provider,
+                        struct sbx_error *err)
+{
+    return open_kind(settings, true, ret_provider, err);
 }
 
 static void local_close(void *provider)
@@ -67,6 +81,8 @@ static int find_programs(struct local *local, struct sbx_error *err)
         code = find_program("sandboxes-netstack", local->netstack, err);
     if (!local->found && code == 0)
         code = find_program("sandboxes-jail", local->launcher.jail, err);
+    if (!local->found && code == 0 && local->guests)
+        code = machine_find(&local->parts, err);
     local->found = code == 0;
     pthread_mutex_unlock(&local->lock);
     return code;
@@ -86,6 +102,8 @@ static struct local_box *new_handle(struct local *local, struct box *box)
         return NULL;
     handle->local = local;
     handle->box = box;
+    if (box)
+        box->in_guest = local->guests;
     pthread_mutex_init(&handle->lock, NULL);
     return handle;
 }
@@ -111,10 +129,12 @@ static int local_create(void *provider, const struct sbx_spec *asked, const stru
         return err_nomem(err);
     int code = find_programs(local, err);
     if (code == 0)
-        code = boxspec_fill(asked, deadline, &spec, err);
+        code = local->guests ? machine_fill(asked, &local->parts, deadline, &spec, err)
+                             : boxspec_fill(asked, deadline, &spec, err);
     if (code == 0)
         code = store_open(&store, err);
-    spec.box.agent = local->agent;
+    if (!local->guests)
+        spec.box.agent = local->agent;
     spec.box.netstack = local->netstack;
     if (code == 0)
         code = life_begin(&store, &spec, &local->launcher, &local->leashes, deadline, &handle->box,
@@ -125,6 +145,12 @@ static int local_create(void *provider, const struct sbx_spec *asked, const stru
     }
     *ret_box = handle;
     return 0;
+}
+
+// A damaged record tells no kind: then it belongs to `local`.
+static bool is_ours(const struct local *local, const struct record *record)
+{
+    return local->guests == (record->data && record->spec.machine[0]);
 }
 
 static int local_get(void *provider, const char *id, const struct sbx_call *call, void **ret_box,
@@ -138,6 +164,10 @@ static int local_get(void *provider, const char *id, const struct sbx_call *call
         code = store_find(&store, id, &record, &dir_fd, err);
     if (code < 0)
         return code;
+    if (!is_ours(provider, &record)) {
+        close(dir_fd);
+        return err_set(err, SBX_ERR_NOT_FOUND, "there is no sandbox %s of this provider", id);
+    }
     struct box *box = box_new(record.data ? record.spec.id : id, dir_fd);
     struct local_box *handle = box ? new_handle(provider, box) : NULL;
     if (!handle) {
@@ -176,9 +206,11 @@ static int local_list(void *provider, const struct sbx_pair *labels, size_t labe
     }
     owner->records = records;
     owner->count = count;
+    size_t ours = 0;
     for (size_t i = 0; i < count; i++)
-        owner->items[i] = record_info(&records[i]);
-    *ret_list = (struct sbx_list){.count = count, .items = owner->items, .owner = owner};
+        if (is_ours(provider, &records[i]))
+            owner->items[ours++] = record_info(&records[i]);
+    *ret_list = (struct sbx_list){.count = ours, .items = owner->items, .owner = owner};
     return 0;
 }
 
@@ -333,7 +365,26 @@ static int local_resume(void *box, const struct sbx_call *call, struct sbx_error
                 err);
 }
 
-extern const struct sbx_provider_ops provider_local;
+// All but a name, what it can do, and how it is opened.
+#define SHARED_CALLS                                                                               \
+    .close = local_close, .probe = local_probe, .create = local_create, .get = local_get,          \
+    .list = local_list, .list_free = local_list_free, .lock = local_lock, .unlock = local_unlock,  \
+    .box_free = local_box_free, .box_id = local_box_id, .info = local_info,                        \
+    .destroy = local_destroy, .set_ttl = local_set_ttl, .metrics = local_metrics,                  \
+    .expose = local_expose, .pause = local_pause, .resume = local_resume,                          \
+    .process_start = local_process_start, .process_attach = local_process_attach,                  \
+    .process_pid = local_process_pid, .process_read = local_process_read,                          \
+    .process_write = local_process_write, .process_close_input = local_process_close_input,        \
+    .process_resize = local_process_resize, .process_signal = local_process_signal,                \
+    .process_free = local_process_free, .process_list = local_process_list,                        \
+    .process_list_free = task_list_free, .file_write = local_file_write,                           \
+    .file_read = local_file_read, .file_upload = local_file_upload,                                \
+    .file_download = local_file_download, .file_stat = local_file_stat,                            \
+    .file_list = local_file_list, .file_list_free = files_list_free,                               \
+    .file_mkdir = local_file_mkdir, .file_remove = local_file_remove,                              \
+    .file_rename = local_file_rename, .forked = local_forked
+
+extern const struct sbx_provider_ops provider_local, provider_microvm;
 const struct sbx_provider_ops provider_local = {
     .size = sizeof(provider_local),
     .name = "local",
@@ -344,43 +395,17 @@ const struct sbx_provider_ops provider_local = {
                     SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT |
                     SBX_CAP_USERS | SBX_CAP_REPLAY,
     .open = local_open,
-    .close = local_close,
-    .probe = local_probe,
-    .create = local_create,
-    .get = local_get,
-    .list = local_list,
-    .list_free = local_list_free,
-    .lock = local_lock,
-    .unlock = local_unlock,
-    .box_free = local_box_free,
-    .box_id = local_box_id,
-    .info = local_info,
-    .destroy = local_destroy,
-    .set_ttl = local_set_ttl,
-    .metrics = local_metrics,
-    .expose = local_expose,
-    .pause = local_pause,
-    .resume = local_resume,
-    .process_start = local_process_start,
-    .process_attach = local_process_attach,
-    .process_pid = local_process_pid,
-    .process_read = local_process_read,
-    .process_write = local_process_write,
-    .process_close_input = local_process_close_input,
-    .process_resize = local_process_resize,
-    .process_signal = local_process_signal,
-    .process_free = local_process_free,
-    .process_list = local_process_list,
-    .process_list_free = task_list_free,
-    .file_write = local_file_write,
-    .file_read = local_file_read,
-    .file_upload = local_file_upload,
-    .file_download = local_file_download,
-    .file_stat = local_file_stat,
-    .file_list = local_file_list,
-    .file_list_free = files_list_free,
-    .file_mkdir = local_file_mkdir,
-    .file_remove = local_file_remove,
-    .file_rename = local_file_rename,
-    .forked = local_forked,
+    SHARED_CALLS,
+};
+
+const struct sbx_provider_ops provider_microvm = {
+    .size = sizeof(provider_microvm),
+    .name = "microvm",
+    .description = "sandboxes on this machine, each under a kernel of its own in QEMU",
+    .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
+                    SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
+                    SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_METRICS |
+                    SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY,
+    .open = microvm_open,
+    SHARED_CALLS,
 };

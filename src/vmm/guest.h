@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * sandboxes-guest: process 1 of a guest, alone with the agent's program in its initial memory disk.
+ * It waits for what sandboxes-vmm tells it, makes the sandbox's root file system, starts the agent
+ * in process and mount namespaces of its own, and from then on carries the agent's connections over
+ * the serial port. Nothing but the agent and its commands runs here: whoever takes this kernel over
+ * has what he had, this sandbox. Layer: vmm.
+ */
+#pragma once
+
+#include "wire/guest_msg.h"
+
+// What went wrong, as GUEST_FAILED tells it. Always -1.
+int guest_fail(const char *what);
+extern char guest_error[200];
+
+// Modules of a kernel that has not all built in; those that are absent are skipped.
+void guest_load_modules(void);
+
+// The sandbox's root at GUEST_ROOT: the image read-only below, the writable layer in memory above.
+#define GUEST_ROOT "/root"
+int guest_mount_root(const struct guest_config *config);
+
+// Runs in the agent's process, in its namespaces: what belongs to them, then that root becomes "/".
+int guest_enter_root(void);
+
+// Name, clock, random numbers, network: all that makes this guest differ from a saved one.
+int guest_become(const struct guest_config *config);

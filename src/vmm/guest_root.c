@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The root file system of a sandbox in a guest. Layer: vmm.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "vmm/guest.h"
+
+struct node {
+    const char *path;
+    mode_t mode; // with the type, as for mknod(2)
+    const char *link;
+    unsigned major, minor;
+};
+
+static const struct node nodes[] = {
+    {"/rw/up", S_IFDIR | 0755, NULL, 0, 0},
+    {"/rw/work", S_IFDIR | 0700, NULL, 0, 0},
+    {"/rw/up/proc", S_IFDIR | 0555, NULL, 0, 0},
+    {"/rw/up/sys", S_IFDIR | 0555, NULL, 0, 0},
+    {"/rw/up/dev", S_IFDIR | 0755, NULL, 0, 0},
+    {"/rw/up/tmp", S_IFDIR | 01777, NULL, 0, 0},
+    {"/rw/dev", S_IFDIR | 0755, NULL, 0, 0},
+    {"/rw/dev/shm", S_IFDIR | 01777, NULL, 0, 0},
+    {"/rw/dev/pts", S_IFDIR | 0755, NULL, 0, 0},
+    {"/rw/dev/fd", S_IFLNK, "/proc/self/fd", 0, 0},
+    {"/rw/dev/stdin", S_IFLNK, "/proc/self/fd/0", 0, 0},
+    {"/rw/dev/stdout", S_IFLNK, "/proc/self/fd/1", 0, 0},
+    {"/rw/dev/stderr", S_IFLNK, "/proc/self/fd/2", 0, 0},
+    {"/rw/dev/ptmx", S_IFLNK, "pts/ptmx", 0, 0},
+    // Numbers: Documentation/admin-guide/devices.txt.
+    {"/rw/dev/null", S_IFCHR | 0666, NULL, 1, 3},
+    {"/rw/dev/zero", S_IFCHR | 0666, NULL, 1, 5},
+    {"/rw/dev/full", S_IFCHR | 0666, NULL, 1, 7},
+    {"/rw/dev/random", S_IFCHR | 0666, NULL, 1, 8},
+    {"/rw/dev/urandom", S_IFCHR | 0666, NULL, 1, 9},
+    {"/rw/dev/tty", S_IFCHR | 0666, NULL, 5, 0},
+};
+
+static int make_node(const struct node *node)
+{
+    if (node->link)
+        return symlink(node->link, node->path);
+    if (S_ISDIR(node->mode))
+        return mkdir(node->path, node->mode & 07777);
+    return mknod(node->path, node->mode, makedev(node->major, node->minor));
+}
+
+static int make_nodes(void)
+{
+    mode_t saved = umask(0);
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(nodes) && code == 0; i++)
+        if (make_node(&nodes[i]) < 0)
+            code = guest_fail(nodes[i].path);
+    umask(saved);
+    return code;
+}
+
+// Nobody else changes the image while it is in use, so what was read once stays good: cache=loose.
+// Large messages, because each costs two changes between guest and host.
+#define IMAGE_OPTIONS "trans=virtio,version=9p2000.L,cache=loose,msize=524288,access=client"
+
+int guest_mount_root(const struct guest_config *config)
+{
+    char options[100];
+    // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
+    snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0755",
+             (unsigned long long)config->disk_bytes,
+             (unsigned long long)(config->disk_bytes / 4096 + 1024));
+    mkdir("/image", 0755);
+    mkdir("/rw", 0755);
+    mkdir(GUEST_ROOT, 0755);
+    if (mount("tmpfs", "/rw", "tmpfs", MS_NOSUID, options) < 0)
+        return guest_fail("cannot mount the writable layer");
+    if (make_nodes() < 0)
+        return -1;
+    if (mount("image", "/image", "9p", MS_RDONLY | MS_NOSUID | MS_NODEV, IMAGE_OPTIONS) < 0)
+        return guest_fail("cannot mount the image");
+    if (mount("overlay", GUEST_ROOT, "overlay", MS_NOSUID | MS_NODEV,
+              "lowerdir=/image,upperdir=/rw/up,workdir=/rw/work") < 0)
+        return guest_fail("cannot mount the root file system");
+    return 0;
+}
+
+int guest_enter_root(void)
+{
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("proc", GUEST_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return guest_fail("cannot mount /proc");
+    if (mount("/rw/dev", GUEST_ROOT "/dev", NULL, MS_BIND | MS_REC, NULL) < 0 ||
+        mount("devpts", GUEST_ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+              "newinstance,ptmxmode=0666,mode=0620") < 0)
+        return guest_fail("cannot mount /dev");
+    // The initial root can't be left by pivot_root(2): ramfs-rootfs-initramfs.rst.
+    if (chdir(GUEST_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+        chdir("/") < 0)
+        return guest_fail("cannot enter the root file system");
+    return 0;
+}

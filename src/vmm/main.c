@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * sandboxes-vmm: stands where the agent stands in other sandboxes, as process 1 of a jail, and
+ * finds the same descriptors (wire/agent_msg.h). It runs QEMU, and carries connections to the
+ * agent's socket into the guest and back, as bytes: what it says to the guest ends with
+ * GUEST_CONFIG. The guest, and QEMU with it, are hostile; they can end this sandbox and nothing
+ * else. Layer: vmm.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "vmm/qemu.h"
+#include "wire/agent_msg.h"
+#include "wire/frame.h"
+#include "wire/guest_msg.h"
+
+#define BOOT_MS 60000 // for a slow machine and a large kernel
+#define ACCEPT_BATCH 16
+
+struct vmm {
+    struct mux mux;
+    struct machine machine;
+    char *config; // agent_config, as it came
+    size_t config_size;
+    int log_fd;
+    char log[512];
+    size_t logged;
+    bool greeted;     // the guest has said HELLO
+    char failed[256]; // what the guest says of its failure
+};
+
+// Instead of the agent's greeting. The library shows it to the user.
+static void refuse(struct vmm *vmm, const char *what)
+{
+    struct sbx_error error;
+    cleanup_buf struct buf payload = BUF_INIT(4096);
+    const char *why = vmm->failed[0] ? vmm->failed : vmm->log;
+    err_set(&error, SBX_ERR_SETUP, "%s%s%s", what, why[0] ? ": " : "", why);
+    err_hint(&error, "see what is missing: sandboxes doctor");
+    agent_failed_put(&payload, &error);
+    (void)frame_send(AGENT_FD_FIRST, AGENT_FAILED, payload.data, payload.size, NULL, 0,
+                     deadline_in(1000), NULL);
+}
+
+static int read_config(struct vmm *vmm)
+{
+    char probe;
+    ssize_t size = recv(AGENT_FD_MONITOR, &probe, 1, MSG_PEEK | MSG_TRUNC);
+    struct agent_config told;
+    if (size <= 0 || !(vmm->config = malloc((size_t)size)) ||
+        recv(AGENT_FD_MONITOR, vmm->config, (size_t)size, 0) != size ||
+        agent_config_get(vmm->config, (size_t)size, &told) < 0)
+        return -1;
+    vmm->config_size = (size_t)size;
+    int code = machine_parse(told.machine, &vmm->machine);
+    agent_config_deinit(&told);
+    return code;
+}
+
+// The guest is ours from here on: what it becomes, and the connection on which its agent greets.
+static bool send_config(struct vmm *vmm)
+{
+    char entropy[GUEST_ENTROPY_SIZE], hostname[65] = "";
+    struct timespec now;
+    struct rlimit files = {0};
+    cleanup_buf struct buf payload = BUF_INIT(FRAME_PAYLOAD_MAX);
+    if (getrandom(entropy, sizeof(entropy), 0) != sizeof(entropy))
+        return false;
+    gethostname(hostname, sizeof(hostname) - 1);
+    clock_gettime(CLOCK_REALTIME, &now);
+    getrlimit(RLIMIT_NOFILE, &files);
+    struct guest_config config = {
+        .unix_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+        .entropy = entropy,
+        .entropy_size = sizeof(entropy),
+        .hostname = hostname,
+        .disk_bytes = (uint64_t)vmm->machine.disk_mb << 20,
+        .open_files = (uint32_t)files.rlim_cur,
+        .processes = vmm->machine.processes,
+        .network = vmm->machine.network,
+        .agent = vmm->config,
+        .agent_size = vmm->config_size,
+    };
+    guest_config_put(&payload, &config);
+    if (payload.failed)
+        return false;
+    mux_send(&vmm->mux, GUEST_CONFIG, payload.data, payload.size);
+    int first = dup(AGENT_FD_FIRST);
+    if (first < 0)
+        return false;
+    mux_add(&vmm->mux, first);
+    return true;
+}
+
+static bool take_hello(struct vmm *vmm, const void *payload, size_t size)
+{
+    struct wire_reader in = wire_reader(payload, size);
+    if (vmm->greeted || wire_u32(&in) != GUEST_PROTOCOL || !wire_end(&in))
+        return false;
+    vmm->greeted = true;
+    return send_config(vmm);
+}
+
+static bool take_message(void *user, uint32_t type, const void *payload, size_t size)
+{
+    struct vmm *vmm = user;
+    if (type == GUEST_HELLO)
+        return take_hello(vmm, payload, size);
+    if (type == GUEST_FAILED && size < sizeof(vmm->failed)) {
+        memcpy(vmm->failed, payload, size); // the rest of it is zero
+        refuse(vmm, "the guest did not start");
+    }
+    return false;
+}
+
+static void accept_all(struct vmm *vmm)
+{
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        int fd = accept4(AGENT_FD_LISTEN, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        mux_add(&vmm->mux, fd);
+    }
+}
+
+// What QEMU complains of is kept for the user, its beginning at most. False at its end.
+static bool read_log(struct vmm *vmm)
+{
+    char text[256];
+    ssize_t got = read(vmm->log_fd, text, sizeof(text));
+    if (got <= 0)
+        return got < 0 && errno == EINTR;
+    for (ssize_t i = 0; i < got && vmm->logged + 1 < sizeof(vmm->log); i++)
+        vmm->log[vmm->logged++] = text[i] == '\n' ? ' ' : text[i];
+    return true;
+}
+
+static bool monitor_lives(void)
+{
+    char byte;
+    ssize_t got = recv(AGENT_FD_MONITOR, &byte, 1, MSG_DONTWAIT);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+enum { EXTRA_MONITOR, EXTRA_LOG, EXTRA_LISTEN, EXTRA_COUNT };
+
+static void serve(struct vmm *vmm)
+{
+    struct deadline boot = deadline_in(BOOT_MS);
+    for (;;) {
+        struct pollfd extras[EXTRA_COUNT] = {
+            [EXTRA_MONITOR] = {.fd = AGENT_FD_MONITOR, .events = POLLIN},
+            [EXTRA_LOG] = {.fd = vmm->log_fd, .events = POLLIN},
+            [EXTRA_LISTEN] = {.fd = AGENT_FD_LISTEN, .events = POLLIN}};
+        size_t count = vmm->greeted ? EXTRA_COUNT : EXTRA_LISTEN;
+        bool late = !vmm->greeted && deadline_poll_ms(boot) == 0;
+        bool over = mux_turn(&vmm->mux, extras, count, vmm->greeted ? -1 : deadline_poll_ms(boot));
+        if (extras[EXTRA_MONITOR].revents && !monitor_lives())
+            return;
+        if (extras[EXTRA_LOG].revents && !read_log(vmm))
+            over = true;
+        if ((over || late) && !vmm->greeted)
+            refuse(vmm, late ? "the guest did not start in time" : "QEMU ended");
+        if (over || late)
+            return;
+        if (count == EXTRA_COUNT && extras[EXTRA_LISTEN].revents)
+            accept_all(vmm);
+    }
+}
+
+static void prepare(void)
+{
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    syscall(SYS_close_range, AGENT_FD_MONITOR + 1, ~0U, 0);
+    for (int fd = AGENT_FD_LISTEN; fd <= AGENT_FD_MONITOR; fd++)
+        fd_set_cloexec(fd, true);
+    fd_set_nonblock(AGENT_FD_LISTEN, true);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int main(void)
+{
+    static struct vmm vmm;
+    int ends[2];
+    prepare();
+    if (read_config(&vmm) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return 1;
+    pid_t pid = qemu_start(&vmm.machine, ends[1], &vmm.log_fd);
+    if (pid < 0)
+        return 1;
+    close(ends[1]);
+    mux_init(&vmm.mux, ends[0]);
+    vmm.mux.user = &vmm;
+    vmm.mux.message = take_message;
+    serve(&vmm);
+    kill(pid, SIGKILL);
+    return 1;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A guest machine in one line of text, "memory=512 cpus=1 ...": how the library, the jail and
+ * sandboxes-vmm speak of it. Layer: wire.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MACHINE_TEXT_MAX 256
+#define MACHINE_OVERHEAD (192ull << 20) // what QEMU may need besides the guest's memory
+
+struct machine {
+    uint32_t memory_mb;
+    uint32_t cpus;
+    uint32_t kvm;     // 1: by KVM, else emulated
+    uint32_t acpi;    // 1: the kernel finds its devices by ACPI, else on its command line
+    uint32_t network; // 1: with a network card
+    uint32_t saved;   // 1: begins from the saved guest
+    uint32_t debug;   // 1: the guest's console goes to a file in the jail
+    uint32_t disk_mb; // writable layer
+    uint32_t processes;
+};
+
+int machine_print(const struct machine *machine, char *ret_text, size_t size);
+// -1 unless it is what machine_print() makes.
+int machine_parse(const char *text, struct machine *ret_machine);
