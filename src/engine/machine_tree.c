@@ -186,12 +186,11 @@ static int write_disk(int tree_fd, const struct machine_parts *parts, struct sbx
     return 0;
 }
 
-static int write_manifest(int tree_fd, struct sbx_error *err)
+static int write_text(int tree_fd, const char *name, const char *text, struct sbx_error *err)
 {
-    static const char text[] = "layer\t/\tfiles\n";
-    cleanup_fd int fd = create(tree_fd, "manifest");
-    if (fd < 0 || fd_write_full(fd, text, sizeof(text) - 1) < 0)
-        return err_sys(err, 0, errno, "cannot write the manifest");
+    cleanup_fd int fd = create(tree_fd, name);
+    if (fd < 0 || fd_write_full(fd, text, strlen(text)) < 0)
+        return err_sys(err, 0, errno, "cannot write %s", name);
     return 0;
 }
 
@@ -212,7 +211,10 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
         code = copy(files_fd, parts->kernel, "vm/kernel", err);
     if (code == 0)
         code = write_disk(new_fd, parts, err);
-    return code < 0 ? code : write_manifest(new_fd, err);
+    // Whom QEMU's network asks for the guest: the jail's own resolver, docs/network.md.
+    if (code == 0)
+        code = write_text(files_fd, "etc/resolv.conf", "nameserver 10.0.2.3\n", err);
+    return code < 0 ? code : write_text(new_fd, "manifest", "layer\t/\tfiles\n", err);
 }
 
 int machine_tree(const struct machine_parts *parts, struct deadline deadline,

@@ -117,6 +117,16 @@ static void local_box_free(void *handle)
     free(box);
 }
 
+// Bounds a guest whose creator dies while it boots; longer than sandboxes-vmm waits for one.
+#define BOOT_TTL_MS 90000
+
+// The time to live of a guest counts from when it can run commands.
+static int start_ttl(struct box *box, int64_t ttl_ms, struct deadline deadline,
+                     struct sbx_error *err)
+{
+    return ttl_ms > 0 ? monitor_set_ttl(box->dir_fd, ttl_ms, deadline, err) : 0;
+}
+
 static int local_create(void *provider, const struct sbx_spec *asked, const struct sbx_call *call,
                         void **ret_box, struct sbx_error *err)
 {
@@ -136,9 +146,14 @@ static int local_create(void *provider, const struct sbx_spec *asked, const stru
     if (!local->guests)
         spec.box.agent = local->agent;
     spec.box.netstack = local->netstack;
+    int64_t ttl_ms = spec.box.ttl_ms;
+    if (local->guests && ttl_ms > 0)
+        spec.box.ttl_ms += BOOT_TTL_MS;
     if (code == 0)
         code = life_begin(&store, &spec, &local->launcher, &local->leashes, deadline, &handle->box,
                           err);
+    if (code == 0 && local->guests)
+        code = start_ttl(handle->box, ttl_ms, deadline, err);
     if (code < 0) {
         local_box_free(handle);
         return code;
@@ -371,16 +386,15 @@ static int local_resume(void *box, const struct sbx_call *call, struct sbx_error
     .list = local_list, .list_free = local_list_free, .lock = local_lock, .unlock = local_unlock,  \
     .box_free = local_box_free, .box_id = local_box_id, .info = local_info,                        \
     .destroy = local_destroy, .set_ttl = local_set_ttl, .metrics = local_metrics,                  \
-    .expose = local_expose, .pause = local_pause, .resume = local_resume,                          \
-    .process_start = local_process_start, .process_attach = local_process_attach,                  \
-    .process_pid = local_process_pid, .process_read = local_process_read,                          \
-    .process_write = local_process_write, .process_close_input = local_process_close_input,        \
-    .process_resize = local_process_resize, .process_signal = local_process_signal,                \
-    .process_free = local_process_free, .process_list = local_process_list,                        \
-    .process_list_free = task_list_free, .file_write = local_file_write,                           \
-    .file_read = local_file_read, .file_upload = local_file_upload,                                \
-    .file_download = local_file_download, .file_stat = local_file_stat,                            \
-    .file_list = local_file_list, .file_list_free = files_list_free,                               \
+    .pause = local_pause, .resume = local_resume, .process_start = local_process_start,            \
+    .process_attach = local_process_attach, .process_pid = local_process_pid,                      \
+    .process_read = local_process_read, .process_write = local_process_write,                      \
+    .process_close_input = local_process_close_input, .process_resize = local_process_resize,      \
+    .process_signal = local_process_signal, .process_free = local_process_free,                    \
+    .process_list = local_process_list, .process_list_free = task_list_free,                       \
+    .file_write = local_file_write, .file_read = local_file_read,                                  \
+    .file_upload = local_file_upload, .file_download = local_file_download,                        \
+    .file_stat = local_file_stat, .file_list = local_file_list, .file_list_free = files_list_free, \
     .file_mkdir = local_file_mkdir, .file_remove = local_file_remove,                              \
     .file_rename = local_file_rename, .forked = local_forked
 
@@ -395,6 +409,8 @@ const struct sbx_provider_ops provider_local = {
                     SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT |
                     SBX_CAP_USERS | SBX_CAP_REPLAY,
     .open = local_open,
+    .expose = local_expose,
+
     SHARED_CALLS,
 };
 
