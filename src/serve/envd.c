@@ -15,6 +15,7 @@
 #include "serve/transfer.h"
 
 #define TRANSFER_MS (30 * 60 * 1000)
+#define CREATE_MS 60000
 #define PARTS_MAX 1024
 #define INFLATE_SIZE (64 * 1024)
 
@@ -85,6 +86,16 @@ static bool wake(struct httpd_request *request, struct place *box)
     return false;
 }
 
+static int get_box(struct httpd_request *request, const char *id, struct place **ret_box,
+                   struct sbx_error *err)
+{
+    struct serve *serve = serve_of(request);
+    struct sbx_call call = serve_call(request, CREATE_MS);
+    if (serve->settings.debug && strcmp(id, PLACE_DEBUG_ID) == 0)
+        return place_debug(serve, &call, ret_box, err);
+    return place_get(serve, id, ret_box, err);
+}
+
 static bool authorize(struct httpd_request *request)
 {
     char id[SHEET_ID_SIZE], text[256];
@@ -93,7 +104,7 @@ static bool authorize(struct httpd_request *request)
     struct place *box;
     if (!sites_target(request, id, &port))
         return false;
-    if (place_get(serve_of(request), id, &box, &err) < 0) {
+    if (get_box(request, id, &box, &err) < 0) {
         snprintf(text, sizeof(text), "The %s", err.message);
         fail_gone(request, id, text);
         return false;

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -217,6 +219,7 @@ static void take_settings(struct serve *serve, const struct serve_values *values
         .max_life_ms = values->max_life,
         .max_upload = values->max_upload,
         .open = values->open > 0,
+        .debug = values->debug > 0,
     };
 }
 
@@ -225,19 +228,40 @@ static bool is_loopback(const char *address)
     return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
 }
 
+// Where it listens: a socket that the service manager passed has the say.
+static void find_address(const struct serve_values *values, char *ret_address, socklen_t size)
+{
+    struct sockaddr_storage bound = {0};
+    socklen_t bound_size = sizeof(bound);
+    int fd = httpd_activated_fd();
+    snprintf(ret_address, size, "%s", values->listen);
+    if (fd < 0 || getsockname(fd, (struct sockaddr *)&bound, &bound_size) < 0)
+        return;
+    if (bound.ss_family == AF_UNIX)
+        snprintf(ret_address, size, "127.0.0.1"); // of this machine as well
+    else if (getnameinfo((struct sockaddr *)&bound, bound_size, ret_address, size, NULL, 0,
+                         NI_NUMERICHOST) != 0)
+        snprintf(ret_address, size, "an unknown address");
+}
+
+// What leaves this machine is encrypted, and what needs no key does not leave it.
 static int check_exposure(const struct serve *serve, const struct serve_values *values,
                           struct sbx_error *err)
 {
-    if (serve->settings.open && !is_loopback(values->listen)) {
-        err_set(err, SBX_ERR_INVALID, "--no-auth is for loopback addresses only");
+    char address[NI_MAXHOST];
+    find_address(values, address, sizeof(address));
+    if (is_loopback(address))
+        return 0;
+    if (serve->settings.open || serve->settings.debug) {
+        err_set(err, SBX_ERR_INVALID, "%s is for loopback addresses only",
+                serve->settings.open ? "--no-auth" : "--debug-sandbox");
         return err_hint(err, "make a key: sandboxes serve key create");
     }
-    if (!is_loopback(values->listen) && !values->cert)
-        fprintf(stderr,
-                "sandboxes serve: warning: keys travel unencrypted on %s; give --tls-cert "
-                "and --tls-key, or put a proxy with TLS in front\n",
-                values->listen);
-    return 0;
+    if (values->cert || values->plain > 0)
+        return 0;
+    err_set(err, SBX_ERR_INVALID, "keys would travel unencrypted on %s", address);
+    return err_hint(err,
+                    "give --tls-cert and --tls-key, or --plain with a proxy in front that has TLS");
 }
 
 static int start(struct serve *serve, const struct serve_values *values, struct sbx_error *err)

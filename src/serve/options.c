@@ -99,6 +99,16 @@ const struct opt_row serve_rows[SERVE_ROW_COUNT] = {
      .value = "TIME",
      FIELD(grace),
      .help = "how long running requests may go on when the server is told to stop; 10s by default"},
+    {.name = "plain",
+     .kind = OPT_FLAG,
+     FIELD(plain),
+     .help = "listen without TLS beyond loopback, for a proxy in front that has it"},
+    {.name = "debug-sandbox",
+     .kind = OPT_FLAG,
+     FIELD(debug),
+     .help =
+         "answer E2B clients in debug mode (E2B_DEBUG; they ask port 49983) with one sandbox that "
+         "needs no key, on loopback addresses only"},
     {.name = "no-auth",
      .kind = OPT_FLAG,
      FIELD(open),

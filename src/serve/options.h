@@ -10,8 +10,8 @@ struct serve_values {
     struct opt_list templates, hosts;
     int64_t port, max_boxes, rate, connections, max_life, grace;
     uint64_t max_upload;
-    int open;
+    int open, plain, debug;
 };
 
-#define SERVE_ROW_COUNT 18
+#define SERVE_ROW_COUNT 20
 extern const struct opt_row serve_rows[SERVE_ROW_COUNT];

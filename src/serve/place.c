@@ -308,6 +308,28 @@ int place_create(struct serve *serve, const struct place_wish *wish, const struc
     return 0;
 }
 
+int place_debug(struct serve *serve, const struct sbx_call *call, struct place **ret_box,
+                struct sbx_error *err)
+{
+    static const struct pairlist none;
+    struct place_wish wish = {.api = API_E2B,
+                              .owner = "debug", // no key has that id
+                              .name = PLACE_DEBUG_ID,
+                              .image_name = "base",
+                              .labels = &none,
+                              .env = &none,
+                              .internet = 1};
+    int code = 0;
+    pthread_mutex_lock(&serve->boxes.debug_lock);
+    struct place *box = place_by_name(serve, wish.owner, wish.name);
+    if (!box)
+        code = place_create(serve, &wish, call, &box, err);
+    pthread_mutex_unlock(&serve->boxes.debug_lock);
+    if (code == 0)
+        *ret_box = box;
+    return code;
+}
+
 // --- Changing one
 
 int place_save(struct place *box, struct sbx_error *err)
@@ -489,6 +511,7 @@ int places_start(struct serve *serve, struct sbx_error *err)
 {
     struct places *boxes = &serve->boxes;
     pthread_mutex_init(&boxes->lock, NULL);
+    pthread_mutex_init(&boxes->debug_lock, NULL);
     pthread_cond_init(&boxes->wake, NULL);
     boxes->graves = calloc(GRAVES_MAX, sizeof(*boxes->graves));
     if (!boxes->graves)
@@ -521,5 +544,6 @@ void places_stop(struct serve *serve)
     }
     free(boxes->graves);
     pthread_cond_destroy(&boxes->wake);
+    pthread_mutex_destroy(&boxes->debug_lock);
     pthread_mutex_destroy(&boxes->lock);
 }

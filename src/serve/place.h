@@ -51,6 +51,7 @@ struct places {
     pthread_t keeper;
     pthread_cond_t wake;
     bool stopping, keeping;
+    pthread_mutex_t debug_lock; // held while the debug sandbox is looked for or made
 };
 
 // Reads the sheets and starts the thread that ends, pauses and forgets sandboxes in time.
@@ -69,6 +70,11 @@ struct place_wish {
 
 int place_create(struct serve *serve, const struct place_wish *wish, const struct sbx_call *call,
                  struct place **ret_box, struct sbx_error *err);
+
+// The one sandbox of E2B's clients in debug mode, made when it is first asked for.
+#define PLACE_DEBUG_ID "debug_sandbox_id"
+int place_debug(struct serve *serve, const struct sbx_call *call, struct place **ret_box,
+                struct sbx_error *err);
 
 // Both add a reference. NOT_FOUND tells how it ended.
 int place_get(struct serve *serve, const char *id, struct place **ret_box, struct sbx_error *err);

@@ -63,9 +63,9 @@ class Server:
         return self.command("serve", "--state", self.state, "key", "create", name).stdout.decode().strip()
 
     def start(self):
+        port = [] if "--port" in self.options else ["--port", str(self.port or 0)]
         self.process = subprocess.Popen(
-            [COMMAND, "serve", "--state", self.state, "--port", str(self.port or 0), "--access-log",
-             self.log, *self.options],
+            [COMMAND, "serve", "--state", self.state, *port, "--access-log", self.log, *self.options],
             env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
         if not line.startswith("listening on "):

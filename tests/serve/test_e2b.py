@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import socket
 import time
 import unittest
 import urllib.error
@@ -297,6 +298,28 @@ class Files(E2bCase):
             with self.assertRaises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(ask, timeout=10)
             self.assertEqual(caught.exception.code, 401)
+
+
+class Debug(servecase.ServeCase):
+    """E2B_DEBUG: no key, one sandbox, a port that the client knows."""
+    options = ("--debug-sandbox", "--port", "49983")
+
+    @classmethod
+    def setUpClass(cls):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", 49983))
+            except OSError as error:
+                raise unittest.SkipTest(f"port 49983: {error}")
+        super().setUpClass()
+
+    def test_without_a_key(self):
+        box = Sandbox.create(debug=True)
+        box.files.write("/tmp/seen", "by the next one")
+        again = Sandbox.connect("debug_sandbox_id", debug=True)
+        self.assertEqual(again.commands.run("cat /tmp/seen").stdout, "by the next one")
+        self.assertEqual(self.server.ask("GET", "/v2/sandboxes")[0], 401)
 
 
 class Asynchronous(E2bCase):

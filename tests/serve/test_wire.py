@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import subprocess
 import unittest
 
 import servecase
@@ -178,6 +179,25 @@ class Restarted(servecase.ServeCase):
         done = self.server.command("serve", "--state", self.server.state, "--no-auth", "--listen",
                                    "0.0.0.0", "--port", "0", check=False)
         self.assertEqual(done.returncode, 2)
+
+
+    def test_beyond_loopback_only_with_tls(self):
+        done = self.server.command("serve", "--state", self.server.state, "--listen", "0.0.0.0", "--port",
+                                   "0", check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"--tls-cert", done.stderr)
+
+    def test_the_socket_that_is_passed_counts(self):
+        with socket.create_server(("0.0.0.0", 0)) as listener:
+            done = subprocess.run(
+                ["/bin/sh", "-c", f'exec 3<&{listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "sh",
+                 servecase.SERVE, "--state", self.server.state], env=self.server.env, check=False,
+                pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, capture_output=True, timeout=20)
+        self.assertEqual((done.returncode, b"on 0.0.0.0" in done.stderr), (2, True), done.stderr)
+
+    def test_no_debug_sandbox_unless_asked_for(self):
+        self.assertEqual(self.server.ask("GET", "/health", headers={"E2b-Sandbox-Id": "debug_sandbox_id"})[0],
+                         502)
 
 
 class Limited(servecase.ServeCase):
