@@ -164,7 +164,7 @@ static void add_command_page(struct buf *buf, const struct command *command)
     add_head(buf, name, command->summary);
     buf_printf(buf, ".Sh SYNOPSIS\n.Nm sandboxes %s\n", command->name);
     if (command->operands[0])
-        add_line(buf, command->operands);
+        add_sentences(buf, command->operands, strlen(command->operands));
     buf_puts(buf, ".Sh DESCRIPTION\n");
     add_paragraphs(buf, command->details);
     if (command->aliases[0]) {
