@@ -44,6 +44,12 @@ static const struct opt_row rows[] = {
      .help =
          "first install what go.mod, requirements.txt, pyproject.toml, package.json or Cargo.toml "
          "beside the program asks for"},
+    {.name = "entrypoint",
+     .kind = OPT_STRING,
+     .value = "PROGRAM",
+     FIELD(entrypoint),
+     .help = "put this before the words of the command instead of the image's own entrypoint; '' "
+             "puts nothing there"},
     {.name = "timeout",
      .letter = 't',
      .kind = OPT_DURATION,
@@ -102,6 +108,7 @@ static const struct command_example examples[] = {
     {"sandboxes run \"echo hello\"", "a line for the sandbox's shell"},
     {"sandboxes run -- python3 -c 'print(42)'", "words, each as it is"},
     {"sandboxes run --file script.py", "a program; the language by its suffix"},
+    {"sandboxes run --image python:3.12-slim -- python3 --version", "in an image of Docker Hub"},
     {"cat main.go | sandboxes run --lang go", "a program from standard input"},
     {"sandboxes run --file app.py -l project=myapp --reuse", "in the same sandbox each time"},
     {"sandboxes run --fallback local -p e2b \"echo hello\"", "here, if there is no other way"},
@@ -356,6 +363,9 @@ const struct command command_run = {
         "input, the program goes into the sandbox as a file, so any bytes will do; words after "
         "'--' are "
         "its arguments. With --lang, COMMAND is the program itself.\n\n"
+        "An image of a registry may have an entrypoint, which is put before a program and its "
+        "arguments, not before a line for the shell; '--' alone runs what the image itself "
+        "runs.\n\n"
         "A sandbox that run made ends with it, however it ends, unless --keep or --reuse is "
         "given.\n\n"
         "With --fallback, the providers are tried in the order given after the first one; when all "

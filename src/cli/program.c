@@ -85,8 +85,8 @@ static int complain_nothing(struct sbx_error *err)
 {
     err_set(err, SBX_ERR_INVALID, "nothing to run");
     return err_hint(err,
-                    "sandboxes run \"echo hello\", sandboxes run --file main.py, or a program on "
-                    "standard input with --lang python");
+                    "sandboxes run \"echo hello\", sandboxes run --file main.py, a program on "
+                    "standard input with --lang python, or '--' alone for what the image runs");
 }
 
 static int complain_both(struct sbx_error *err)
@@ -127,6 +127,8 @@ int program_read(const char *file, const char *language, const struct opt_operan
         code = read_text(file, &program, err);
     } else if (operands->count > 0) {
         code = read_command(operands, &program);
+    } else if (only_arguments) {
+        program.kind = PROGRAM_WORDS; // of which there are none: what the image itself runs
     } else if (isatty(STDIN_FILENO) && shell) {
         program.kind = PROGRAM_LINE;
         program.line = LOGIN_SHELL;

@@ -7,7 +7,7 @@
 
 enum program_kind {
     PROGRAM_LINE,  // for the sandbox's sh -c
-    PROGRAM_WORDS, // argv as it is
+    PROGRAM_WORDS, // argv as it is; none: what the image itself runs
     PROGRAM_TEXT   // goes into a file of the sandbox
 };
 

@@ -11,7 +11,7 @@
 
 struct run_values {
     struct spec_values spec;
-    const char *file, *language, *fallback;
+    const char *file, *language, *fallback, *entrypoint;
     int64_t timeout, retries, pool;
     int reuse, keep, deps, json, tty, quiet;
 };
@@ -52,6 +52,15 @@ int run_exec(struct run *run, struct sbx_exec *exec, bool step, struct sbx_error
  * may follow.
  */
 int run_prepare(struct run *run, struct sbx_error *err);
+
+/*
+ * The words that start the program in the sandbox's image: its entrypoint or that of --entrypoint,
+ * then the given words or else the image's own. The array is owned, its words are owned by `record`
+ * or the run. INVALID when there are none.
+ */
+struct imagerecord;
+int run_image_words(const struct run *run, struct imagerecord *record, const char ***ret_words,
+                    size_t *ret_count, struct sbx_error *err);
 
 // Runs the program or command to its end.
 int run_start(struct run *run, struct sbx_error *err);

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/id.h"
 #include "cli/signals.h"
+#include "engine/imagerecord.h"
 
 struct sbx_call run_call(void)
 {
@@ -205,9 +206,11 @@ int run_start(struct run *run, struct sbx_error *err)
     exec.cwd = run->values->spec.cwd;
     if (run->program.kind == PROGRAM_LINE) {
         exec.shell = run->program.line;
-    } else {
-        exec.argv = run->program.words;
-        exec.argc = run->program.word_count;
+        return run_exec(run, &exec, false, err);
     }
-    return run_exec(run, &exec, false, err);
+    cleanup_imagerecord struct imagerecord record = {0};
+    cleanup_free const char **words = NULL;
+    int code = run_image_words(run, &record, &words, &exec.argc, err);
+    exec.argv = words;
+    return code < 0 ? code : run_exec(run, &exec, false, err);
 }

@@ -154,11 +154,12 @@ bool pulled_is_saved(const char *path)
            !has(fd, "usr");
 }
 
-int pulled_open_saved(const char *shown, const char *path, const struct cachedir *cache,
-                      struct deadline deadline, struct image *ret_image, struct sbx_error *err)
+// A saved image's name in the store tells the state of its directory.
+static int name_saved(const char *shown, const char *path, char ret_name[IMAGEREF_NAME_SIZE],
+                      struct sbx_error *err)
 {
     static const char *const parts[] = {".", "index.json", "manifest.json"};
-    char name[IMAGEREF_NAME_SIZE], key_text[STATKEY_SIZE];
+    char key_text[STATKEY_SIZE];
     struct statkey key = STATKEY_INIT;
     cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -170,7 +171,35 @@ int pulled_open_saved(const char *shown, const char *path, const struct cachedir
         statkey_add_stat(&key, there ? &info : NULL);
     }
     statkey_name(&key, key_text);
-    snprintf(name, sizeof(name), "localhost/saved:%s", key_text);
+    snprintf(ret_name, IMAGEREF_NAME_SIZE, "localhost/saved:%s", key_text);
+    return 0;
+}
+
+int pulled_open_saved(const char *shown, const char *path, const struct cachedir *cache,
+                      struct deadline deadline, struct image *ret_image, struct sbx_error *err)
+{
+    char name[IMAGEREF_NAME_SIZE];
+    int rc = name_saved(shown, path, name, err);
+    if (rc < 0)
+        return rc;
     const struct wanted wanted = {.shown = shown, .name = name, .path = path};
     return open_wanted(&wanted, cache, deadline, ret_image, err);
+}
+
+int pulled_record(const char *image, struct imagerecord *ret_record, struct sbx_error *err)
+{
+    cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
+    cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
+    char name[IMAGEREF_NAME_SIZE];
+    struct imageref ref;
+    bool saved = strchr(image, '/') && pulled_is_saved(image);
+    cleanup_free char *path = saved ? realpath(image, NULL) : NULL;
+    int rc = path ? name_saved(image, path, name, err) : imageref_parse(image, &ref, err);
+    if (rc == 0 && !path)
+        imageref_name(&ref, name);
+    if (rc == 0)
+        rc = cachedir_open(&cache, err);
+    if (rc == 0)
+        rc = imagestore_open(&cache, &store, err);
+    return rc < 0 ? SBX_ERR_NOT_FOUND : imagerecord_read(&store, name, ret_record, err);
 }

@@ -20,3 +20,7 @@ bool pulled_is_saved(const char *path);
 // As pulled_open() of such a directory. shown: what the user called it.
 int pulled_open_saved(const char *shown, const char *path, const struct cachedir *cache,
                       struct deadline deadline, struct image *ret_image, struct sbx_error *err);
+
+// What is known of an image by the name that a sandbox was made with. NOT_FOUND for what has no
+// settings of its own (`host`, a directory, an archive), and for what is not in the store.
+int pulled_record(const char *image, struct imagerecord *ret_record, struct sbx_error *err);

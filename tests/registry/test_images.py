@@ -106,6 +106,20 @@ class Pull(RegistryCase):
         self.assertEqual("0 /etc 1 3\n", self.inside(name, "echo $(id -u) $(pwd) $A $B", "--user", "root",
                                                      "-w", "/etc", "-e", "B=3"))
 
+    def test_entrypoint(self):
+        name = self.offer("box/entry", Image([base_layer()], Entrypoint=["/bin/echo", "entry"], Cmd=["own"]))
+
+        def run(*words):
+            return self.sandboxes("run", "--network", "none", "--image", name, *words)[1]
+
+        self.assertEqual("entry own\n", run("--"))
+        self.assertEqual("entry a 'b\n", run("--", "a", "'b"))
+        self.assertEqual("line\n", run("echo line"))
+        self.assertEqual("x\n", run("--entrypoint", "", "--", "echo", "x"))
+        self.assertEqual("/\n", run("--entrypoint", "pwd", "--"))
+        status, _, err = self.sandboxes("run", "--", check=False)
+        self.assert_clean_failure(status, err)
+
     def test_modes_links_and_attributes(self):
         layer = Layer().dir("d", 0o750).add("d/one", b"1", mode=0o4711).add("d/two", kind=tarfile.LNKTYPE, link="d/one")
         layer.add("implied/deep/file", b"x").add("d/tagged", b"t", pax_headers={
