@@ -151,8 +151,13 @@ void imageref_name(const struct imageref *ref, char ret_name[IMAGEREF_NAME_SIZE]
 
 const char *imageref_short(const char *name)
 {
-    static const char hub[] = IMAGEREF_HUB "/", library[] = IMAGEREF_HUB "/library/";
-    if (strncmp(name, library, sizeof(library) - 1) == 0)
-        return name + sizeof(library) - 1;
-    return strncmp(name, hub, sizeof(hub) - 1) == 0 ? name + sizeof(hub) - 1 : name;
+    static const char hub[] = IMAGEREF_HUB "/", library[] = "library/";
+    if (strncmp(name, hub, sizeof(hub) - 1) != 0)
+        return name;
+    const char *path = name + sizeof(hub) - 1, *slash = strchr(path, '/');
+    const char *rest = slash ? slash + 1 : "";
+    if (strncmp(path, library, sizeof(library) - 1) == 0 && !strchr(rest, '/'))
+        return rest;
+    // What looks like a registry, or would get "library/" again, stays whole.
+    return slash && !is_host(path, (size_t)(slash - path)) ? path : name;
 }

@@ -29,11 +29,13 @@ static void check_name(const char *text)
         return;
     imageref_name(&ref, name);
     CHECK(strlen(name) < IMAGEREF_NAME_SIZE - 1 && !strpbrk(name, " \t\n\r?#%\\\"'"));
-    CHECK(!strstr(name, "..") && !strstr(ref.path, "//"));
+    CHECK(!strstr(ref.path, "..") && !strstr(ref.path, "//") && ref.tag[0] != '.');
     CHECK(imageref_parse(name, &again, &err) == 0);
     imageref_name(&again, second);
     CHECK(strcmp(name, second) == 0);
     CHECK(imageref_parse(imageref_short(name), &again, &err) == 0);
+    imageref_name(&again, second);
+    CHECK(strcmp(name, second) == 0);
 }
 
 static void check_record(char *text)

@@ -22,6 +22,7 @@
 
 #define ID_MAX 65535
 #define NOBODY 65534
+#define FLUSH_EARLY (64 << 10)
 #define XATTRS_MAX 64
 #define XATTR_BYTES_MAX 65536
 
@@ -162,6 +163,9 @@ static int make_file(struct extract *x, struct archive_entry *entry, int dir_fd,
     if (fd < 0)
         return fail(x, path);
     int rc = size > 0 ? copy_blocks(x, fd, path, size) : 0;
+    // On its way to the disk while the next ones are read: the end waits for all of it.
+    if (rc == 0 && size >= FLUSH_EARLY)
+        (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return rc < 0 ? rc : set_file_facts(x, entry, fd, path);
 }
 

@@ -28,5 +28,5 @@ struct unpack_answer {
     struct sbx_error err; // code 0: all is there
     uint64_t bytes;
     uint64_t entries;
-    char digest[SHA256_HEX_SIZE]; // of the archive's file
+    char digest[SHA256_HEX_SIZE]; // of the archive's file; of a layer: means nothing
 };
