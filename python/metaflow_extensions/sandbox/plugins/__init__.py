@@ -12,6 +12,10 @@ STEP_DECORATORS_DESC = [
     ("e2b", ".sandbox_decorator.E2BDecorator"),
 ]
 
+# Environments are solved with this one, outside of sandboxes.
+if os.environ.get("METAFLOW_SANDBOX_MICROMAMBA_PATH"):
+    os.environ.setdefault("METAFLOW_PATH_TO_MICROMAMBA", os.environ["METAFLOW_SANDBOX_MICROMAMBA_PATH"])
+
 # In a sandbox the local datastore is read-only; what is new goes to a directory of the task's own.
 if os.environ.get("METAFLOW_SANDBOX_STAGE"):
     DATASTORES_DESC = [("local", ".staged_storage.StagedLocalStorage")]
