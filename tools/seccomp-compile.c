@@ -46,13 +46,14 @@ static const struct row rows[] = {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-// What libseccomp 2.5 doesn't know. From 424 on numbers are the same on all machines; the first two
-// are x86-64's alone.
+// What libseccomp 2.5.3 doesn't know (Ubuntu 22.04). From 424 on numbers are the same on all
+// machines; the first two are x86-64's alone.
 static const struct {
     const char *name;
     int number;
 } newer[] = {
-    {"uretprobe", 335},         {"uprobe", 336},           {"set_mempolicy_home_node", 450},
+    {"uretprobe", 335},         {"uprobe", 336},           {"memfd_secret", 447},
+    {"process_mrelease", 448},  {"futex_waitv", 449},      {"set_mempolicy_home_node", 450},
     {"cachestat", 451},         {"fchmodat2", 452},        {"map_shadow_stack", 453},
     {"futex_wake", 454},        {"futex_wait", 455},       {"futex_requeue", 456},
     {"statmount", 457},         {"listmount", 458},        {"lsm_get_self_attr", 459},

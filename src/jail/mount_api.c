@@ -7,6 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef SYS_mount_setattr // musl before 1.2.3
+#define SYS_mount_setattr 442
+#endif
+
 int mount_clone(const char *path, bool recursive)
 {
     unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);

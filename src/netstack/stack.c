@@ -138,12 +138,10 @@ static const SlirpCb callbacks = {
     .notify = on_notify,
 };
 
-_Static_assert(SLIRP_CONFIG_VERSION_MAX >= 4, "libslirp 4.7 or later");
-
 static Slirp *make_slirp(struct stack *stack)
 {
     SlirpConfig config = {
-        .version = 4,
+        .version = SLIRP_CONFIG_VERSION_MAX < 4 ? SLIRP_CONFIG_VERSION_MAX : 4,
         .in_enabled = true,
         .vnetwork.s_addr = htonl(NETPLAN_NETWORK_IP),
         .vnetmask.s_addr = htonl(NETPLAN_NETMASK_IP),
@@ -152,7 +150,9 @@ static Slirp *make_slirp(struct stack *stack)
         .if_mtu = NETPLAN_MTU,
         .if_mru = NETPLAN_MTU,
         .disable_host_loopback = !filter_opens_machine(&stack->filter, 0),
+#if SLIRP_CONFIG_VERSION_MAX >= 4 // libslirp 4.7; before it the filter alone keeps DHCP out
         .disable_dhcp = true,
+#endif
     };
     return slirp_new(&config, &callbacks, stack);
 }
