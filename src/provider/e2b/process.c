@@ -322,6 +322,8 @@ int e2b_process_run(struct e2b_box *box, const char *user, const char *const *ar
         if (code == 0 && event.kind == SBX_EVENT_OUTPUT && out)
             buf_add(out, event.data, event.size);
     }
+    // Our own is short: it is not killed, which would take another one of our own.
+    ((struct e2b_process *)process)->ended = true;
     e2b_process_free(process);
     if (code == 0)
         *ret_exit_code = event.outcome.exit_code;
