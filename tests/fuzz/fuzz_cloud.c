@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a cloud service sends: frames of Connect RPC and WebSocket, events of commands, times (first
-// byte even), and archives (odd).
+// What a cloud service sends: frames of Connect RPC and WebSocket, events of commands, times, logs
+// of sessions, lists of files (first byte even), and archives (odd).
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,8 @@
 #include "net/tar.h"
 #include "net/websocket.h"
 #include "net/when.h"
+#include "provider/daytona/files.h"
+#include "provider/daytona/output.h"
 #include "provider/e2b/event.h"
 
 #define CHECK(condition)                                                                           \
@@ -47,6 +49,37 @@ static void check_frames(const char *data, size_t size)
     memcpy(text, data, length);
     text[length] = '\0';
     when_parse(text);
+}
+
+static void check_log(const char *data, size_t size)
+{
+    struct output output = {0};
+    struct output_event event;
+    struct buf out = BUF_INIT(1 << 20);
+    struct sbx_error err;
+    size_t whole = size;
+    while (output_next(&output, &data, &size, &out, &event, &err) == 0 && event.kind) {
+        CHECK(size <= whole && out.size <= whole);
+        CHECK(event.kind != OUTPUT_DATA || event.stream == SBX_STDOUT ||
+              event.stream == SBX_STDERR);
+    }
+    buf_deinit(&out);
+}
+
+static void check_list(const char *data, size_t size)
+{
+    struct sbx_file_info items[64];
+    struct buf names = BUF_INIT(size + 16);
+    struct sbx_error err;
+    size_t count = 0;
+    char *text = strndup(data, size);
+    if (text && buf_reserve(&names, size + 16) &&
+        daytona_entry_parse(text, &names, items, 64, &count, &err) == 0)
+        for (size_t i = 0; i < count; i++)
+            CHECK(strlen(items[i].name) <= size &&
+                  (!items[i].link || strlen(items[i].link) <= size));
+    buf_deinit(&names);
+    free(text);
 }
 
 struct memory {
@@ -88,7 +121,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (data[0] & 1)
         check_archive(data + 1, size - 1);
-    else
+    else {
         check_frames((const char *)data + 1, size - 1);
+        check_log((const char *)data + 1, size - 1);
+        check_list((const char *)data + 1, size - 1);
+    }
     return 0;
 }

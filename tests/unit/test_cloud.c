@@ -10,6 +10,9 @@
 #include "net/url.h"
 #include "net/websocket.h"
 #include "net/when.h"
+#include "provider/daytona/files.h"
+#include "provider/daytona/output.h"
+#include "provider/daytona/script.h"
 #include "provider/e2b/event.h"
 #include "unit.h"
 
@@ -144,6 +147,97 @@ static void times_are_read(void **state)
     assert_int_equal(when_parse("soon"), 0);
     assert_int_equal(when_parse("2026-13-01T00:00:00Z"), 0);
     assert_int_equal(when_parse(NULL), 0);
+}
+
+// What a log says, as one line: ">" and "!" stand for the two streams.
+static int read_log(const char *log, size_t size, size_t step, char *said, size_t room)
+{
+    struct output output = {0};
+    struct output_event event;
+    struct buf out = BUF_INIT(4096);
+    int code = 0;
+    said[0] = '\0';
+    for (size_t at = 0; at < size && code == 0; at += step) {
+        const char *data = log + at;
+        size_t left = step < size - at ? step : size - at;
+        for (;;) {
+            size_t used = strlen(said);
+            code = output_next(&output, &data, &left, &out, &event, &err);
+            if (code < 0 || !event.kind)
+                break;
+            if (event.kind == OUTPUT_DATA)
+                snprintf(said + used, room - used, "%c%.*s", event.stream == SBX_STDERR ? '!' : '>',
+                         (int)out.size, out.data);
+            else
+                snprintf(said + used, room - used, "[%d %u]", event.kind, event.number);
+        }
+    }
+    buf_deinit(&out);
+    return code;
+}
+
+static void logs_of_sessions_are_read(void **state)
+{
+    static const char log[] = "\1\1\1!start 77\n\2\2\2ZXJy\n\1\1\1aGkK\n!exit 3\n.\n\2\2\2.\n";
+    static const char *const bad[] = {
+        "!start 1\n", "\1!later\n",  "\1!start x\n", "\1!exit 99999999999\n",
+        "\1a*bc\n",   "\2!exit 0\n", "\1!exit 1x\n"};
+    char said[500];
+    for (size_t step = 1; step < sizeof(log); step++) {
+        assert_int_equal(read_log(log, sizeof(log) - 1, step, said, sizeof(said)), 0);
+        assert_string_equal(said, "[1 77]!err>hi\n[4 3][5 0][5 0]");
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(read_log(bad[i], strlen(bad[i]), 1000, said, sizeof(said)),
+                         SBX_ERR_PROTOCOL);
+}
+
+static void lists_of_files_are_read(void **state)
+{
+    static const char text[] =
+        "/81a4 12 1000 1000 1795230594 ./a\nb/\n/a1ff 3 0 0 5 ./l/\n/l/dGFyZ2V0/";
+    static const char *const bad[] = {"", "/81a4", "/81a4 1 2 3 4 ./a/", "/81a4 1 2 3 4 ./a",
+                                      "/81a4 1 2 3 4 ./a//a/***/"};
+    struct sbx_file_info items[4];
+    struct buf names = BUF_INIT(1000);
+    size_t count;
+    assert_non_null(buf_reserve(&names, 1000));
+    assert_int_equal(daytona_entry_parse(text, &names, items, 4, &count, &err), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(items[0].name, "a\nb");
+    assert_int_equal(items[0].size, 12);
+    assert_int_equal(items[0].mode, 0644);
+    assert_int_equal(items[0].kind, SBX_FILE_REGULAR);
+    assert_int_equal(items[1].kind, SBX_FILE_SYMLINK);
+    assert_string_equal(items[1].link, "target");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        names.size = 0;
+        assert_int_equal(daytona_entry_parse(bad[i], &names, items, 4, &count, &err),
+                         SBX_ERR_PROTOCOL);
+    }
+    buf_deinit(&names);
+}
+
+static void names_of_sessions_tell_their_command(void **state)
+{
+    char name[NAME_SIZE];
+    uint32_t flags, id;
+    int64_t started;
+    script_name(0x14, 1795230594400, 4000000000u, name);
+    assert_true(script_name_parse(name, &flags, &started, &id));
+    assert_int_equal(flags, 0x14);
+    assert_int_equal(started, 1795230594400);
+    assert_true(id == 4000000000u);
+    assert_false(script_name_parse("sandboxes-1-2-3x", &flags, &started, &id));
+    assert_false(script_name_parse("mine", &flags, &started, &id));
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct buf line = BUF_INIT(SCRIPT_MAX), shown = BUF_INIT(1000);
+    exec.shell = "echo 'it''s' \"$x\"";
+    script_session(&line, &exec, NULL);
+    script_shown(buf_text(&line), &shown);
+    assert_string_equal(buf_text(&shown), exec.shell);
+    buf_deinit(&line);
+    buf_deinit(&shown);
 }
 
 static void addresses_are_encoded(void **state)
@@ -366,6 +460,9 @@ int main(void)
         cmocka_unit_test(times_are_read),
         cmocka_unit_test(websocket_frames_are_those_of_the_rfc),
         cmocka_unit_test(frames_that_no_server_may_send_are_refused),
+        cmocka_unit_test(logs_of_sessions_are_read),
+        cmocka_unit_test(lists_of_files_are_read),
+        cmocka_unit_test(names_of_sessions_tell_their_command),
         cmocka_unit_test(addresses_are_encoded),
         cmocka_unit_test(a_tree_goes_there_and_back),
         cmocka_unit_test(nothing_is_written_outside),
