@@ -203,6 +203,9 @@ static void take_settings(struct serve *serve, const struct serve_values *values
     size_t count = 0;
     static char images[TEMPLATES_MAX][256];
     templates[count++] = (struct sbx_pair){"base", ""};
+    // What e2b-code-interpreter asks for unless told otherwise; its sandboxes work, its kernels
+    // don't.
+    templates[count++] = (struct sbx_pair){"code-interpreter-v1", ""};
     for (size_t i = 0; i < values->templates.count && count < TEMPLATES_MAX; i++) {
         const char *pair = values->templates.items[i], *image = strchr(pair, '=');
         snprintf(images[count], sizeof(images[count]), "%.*s", (int)(image - pair), pair);

@@ -115,6 +115,17 @@ class Life(E2bCase):
         with self.assertRaises(e2b.AuthenticationException):
             Sandbox.list(**{**self.point, "api_key": "e2b_" + "0" * 40}).next_items()
 
+    def test_the_code_interpreter_s_sandbox(self):
+        try:
+            from e2b_code_interpreter import Sandbox as Interpreter
+        except ImportError as error:
+            self.skipTest(str(error))
+        box = Interpreter.create(timeout=60, **self.point)
+        try:
+            self.assertEqual(box.commands.run("echo here").stdout, "here\n")
+        finally:
+            box.kill()
+
     def test_no_internet(self):
         box = Sandbox.create(timeout=60, allow_internet_access=False, **self.point)
         try:
@@ -190,6 +201,13 @@ class Commands(E2bCase):
         handle.disconnect()
         again = self.box.commands.connect(handle.pid)
         self.assertEqual(again.wait().stdout, "late\n")
+
+    def test_lost_with_its_sandbox(self):
+        box = Sandbox.create(timeout=60, **self.point)
+        handle = box.commands.run("sleep 60", background=True)
+        box.kill()
+        with self.assertRaisesRegex(e2b.SandboxException, "was killed by request"):
+            handle.wait()
 
     def test_killed_by_itself(self):
         with self.assertRaises(e2b.CommandExitException) as caught:
