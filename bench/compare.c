@@ -144,6 +144,16 @@ static double ours_internet(struct compare *compare)
     return ours_first(compare->ours, compare->root, SBX_NETWORK_INTERNET);
 }
 
+static double ours_cold_none(struct compare *compare)
+{
+    return ours_cold(compare->root, SBX_NETWORK_NONE);
+}
+
+static double ours_cold_internet(struct compare *compare)
+{
+    return ours_cold(compare->root, SBX_NETWORK_INTERNET);
+}
+
 static double ours_host_internet(struct compare *compare)
 {
     return ours_first(compare->ours, NULL, SBX_NETWORK_INTERNET);
@@ -170,6 +180,8 @@ static const struct {
     {"first", "crun run", crun_run},
     {"first", "ours none", ours_none},
     {"first", "ours internet", ours_internet},
+    {"first", "ours none, client's first", ours_cold_none},
+    {"first", "ours internet, client's first", ours_cold_internet},
     {"first", "ours internet host image", ours_host_internet},
     {"first", "ours internet with destroy", ours_life},
     {"process", "bwrap true", bwrap_true},

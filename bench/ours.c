@@ -93,6 +93,15 @@ double ours_first(struct ours *ours, const char *image, uint32_t network)
     return first(ours, image, network, false);
 }
 
+double ours_cold(const char *image, uint32_t network)
+{
+    struct ours *ours = ours_open();
+    ours_client(ours);
+    double taken = first(ours, image, network, false);
+    ours_close(ours);
+    return taken;
+}
+
 double ours_whole(struct ours *ours, const char *image, uint32_t network)
 {
     return first(ours, image, network, true);

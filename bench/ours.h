@@ -19,6 +19,9 @@ void ours_destroy(struct sbx_sandbox *sandbox); // frees the handle too
 void ours_hello(struct sbx_sandbox *sandbox, bool host_image);
 
 double ours_first(struct ours *ours, const char *image, uint32_t network); // ms, to output and end
+// The same by a client that makes no other, so that nothing was made ahead.
+double ours_cold(const char *image, uint32_t network);
+
 double ours_whole(struct ours *ours, const char *image, uint32_t network); // ms, with destroy
 double ours_living_exec(struct ours *ours, const char *image);             // ms, in a living one
 

@@ -234,6 +234,20 @@ static size_t count_lines(const char *path)
     return count;
 }
 
+// Of the whole machine: the last but one column of /proc/cgroups, cgroups(7).
+static double count_cgroups(void)
+{
+    FILE *file = fopen("/proc/cgroups", "re");
+    char line[256];
+    double sum = 0, count;
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, "%*s %*s %lf", &count) == 1 && line[0] != '#')
+            sum += count;
+    if (file)
+        fclose(file);
+    return sum;
+}
+
 // Created, used and destroyed one after another; the first and last tenth are told apart.
 static void row(size_t count)
 {
@@ -245,7 +259,7 @@ static void row(size_t count)
         bench_die("out of memory");
     ours_whole(ours, root, SBX_NETWORK_INTERNET);
     size_t fds = count_entries("/proc/self/fd"), mounts = count_lines("/proc/self/mountinfo");
-    double memory = bench_meminfo_kb("MemAvailable");
+    double memory = bench_meminfo_kb("MemAvailable"), cgroups = count_cgroups();
     uint64_t begin = bench_now();
     for (size_t i = 0; i < count; i++)
         samples[i] = ours_whole(ours, root, SBX_NETWORK_INTERNET);
@@ -258,6 +272,7 @@ static void row(size_t count)
                 (double)count_entries("/proc/self/fd") - (double)fds);
     bench_value("row", "more mounts", "",
                 (double)count_lines("/proc/self/mountinfo") - (double)mounts);
+    bench_value("row", "more cgroups", "", count_cgroups() - cgroups);
     bench_value("row", "less memory available", "kB", memory - bench_meminfo_kb("MemAvailable"));
     free(samples);
     ours_close(ours);
