@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "engine/doctor_cgroup.h"
 #include "engine/launch.h"
+#include "engine/machine.h"
 #include "engine/probe.h"
 #include "engine/remedy.h"
 
@@ -276,6 +277,17 @@ static void check_kvm(struct machine *machine, struct doctor_check *check)
         remedy(check, "sudo usermod -aG kvm $USER, then log in again");
 }
 
+static void check_guests(struct machine *machine, struct doctor_check *check)
+{
+    struct machine_parts parts = {0};
+    struct sbx_error err = {0};
+    (void)machine;
+    if (machine_find(&parts, &err) == 0)
+        return found(check, DOCTOR_OK, "QEMU with %.150s", parts.kernel);
+    found(check, DOCTOR_OK, "not there: %.150s", err.message);
+    remedy(check, "%s", err.remedy);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct machine *machine, struct doctor_check *check);
@@ -288,6 +300,7 @@ static const struct {
     {"network", check_network},        {"programs", check_programs},
     {"memory", check_memory},          {"state directory", check_state},
     {"image store", check_images},     {"kvm", check_kvm},
+    {"microvm", check_guests},
 };
 _Static_assert(ARRAY_SIZE(checks) <= DOCTOR_CHECKS_MAX, "callers have room for all checks");
 
