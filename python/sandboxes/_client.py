@@ -121,9 +121,9 @@ def _ports(value: Mapping[int, int] | Iterable[int] | None) -> tuple[tuple[int, 
     return tuple((int(port), 0) for port in value)
 
 
-def spec(provider: str, config: SandboxConfig, tied: bool = False) -> _native.Spec:
+def spec(provider: str, config: SandboxConfig, tied: bool = False, ttl: bool = True) -> _native.Spec:
     """The library's specification of a sandbox. An option nobody knows is an error: it would be
-    dropped in silence."""
+    dropped in silence. Without ``ttl`` the provider decides how long it lives."""
     options = config.provider_config or {}
     for key in options:
         if key not in OPTIONS:
@@ -142,7 +142,7 @@ def spec(provider: str, config: SandboxConfig, tied: bool = False) -> _native.Sp
         int(options.get("max_pids") or 0),
         int(options.get("max_open_files") or 0),
         1 if options.get("tied", tied) else 0,
-        milliseconds(config.timeout_seconds),
+        milliseconds(config.timeout_seconds) if ttl else 0,
         _network(options),
         tuple(options.get("allow") or ()),
         pairs(config.env_vars),

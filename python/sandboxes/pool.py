@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from .base import Sandbox, SandboxConfig, SandboxProvider, tied
-from .exceptions import SandboxQuotaError, SandboxStateError
+from .exceptions import SandboxQuotaError, SandboxStateError, SandboxUnsupportedError
 
 __all__ = ["ConnectionPool", "PoolConfig", "PoolStrategy", "SandboxPool", "SandboxPoolEntry"]
 
@@ -335,7 +335,10 @@ class SandboxPool:
         """The pool decides when its sandboxes end, not the time to live of the configuration."""
         extend: Callable[[str, float], Awaitable[None]] | None = getattr(entry.provider, "set_timeout", None)
         if extend and (entry.config.timeout_seconds or 0) < self.config.sandbox_ttl:
-            await extend(entry.sandbox.id, self.config.sandbox_ttl + 60)
+            try:
+                await extend(entry.sandbox.id, self.config.sandbox_ttl + 60)
+            except SandboxUnsupportedError:
+                pass  # its provider decides
 
     async def release(self, sandbox_id: str) -> None:
         """Gives a sandbox back. More idle ones than wanted end, the longest idle first."""

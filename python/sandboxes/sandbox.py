@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -309,7 +310,8 @@ class Sandbox:
         """Its time to live begins anew, as if it had been made just now."""
         provider = self._provider()
         if isinstance(provider, NativeProvider) and seconds:
-            await provider.set_timeout(self.id, seconds)
+            with suppress(SandboxUnsupportedError):  # its provider decides
+                await provider.set_timeout(self.id, seconds)
 
     def _provider(self) -> SandboxProvider:
         return self._ensure_manager().get_provider(self._provider_name)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The providers of services from Python, as users write it: `sandboxes serve` plays the services."""
 import asyncio
+import errno
 import os
 import re
 import signal
 import subprocess
+import time
 import unittest
 from unittest import mock
 
@@ -15,6 +17,7 @@ pycase.require_local()
 from sandboxes import (  # noqa: E402
     Manager,
     ProviderError,
+    RetryConfig,
     Sandbox,
     SandboxAuthenticationError,
     SandboxConfig,
@@ -168,6 +171,19 @@ class Common:
                     await manager.create_sandbox(SandboxConfig())
                 self.assertEqual(401, caught.exception.http_status)
                 self.assertIn(self.name, caught.exception.failures)
+
+        self.run_async(main())
+
+    def test_a_service_that_is_not_there_is_asked_again_and_passed_over(self):
+        async def main():
+            with mock.patch.dict(os.environ, self.variables("http://127.0.0.1:1", service.key)):
+                begin, retry = time.monotonic(), RetryConfig(max_retries=2, initial_delay=0.05, jitter=False)
+                manager = Manager(providers=[self.kind()(), LocalProvider()], retry=retry)
+                with self.assertRaises(ProviderError) as caught:
+                    await manager.create_sandbox(SandboxConfig())
+                self.assertEqual(("UNAVAILABLE", errno.ECONNREFUSED), (caught.exception.code, caught.exception.errno))
+                self.assertGreaterEqual(time.monotonic() - begin, 0.15)
+                self.assertEqual("hi\n", (await manager.execute_with_fallback("echo hi")).stdout)
 
         self.run_async(main())
 

@@ -75,7 +75,7 @@ class NativeProvider(SandboxProvider):
         needs = f"; its setting is {self.SETTING}" if self.SETTING else ""
         if row is None or not row[2]:  # one that can do nothing is a name for later
             raise ProviderError(f"provider '{self._name}' is not part of this version{needs}")
-        self._bits = row[2]
+        self._can = {_native.capability_name(1 << bit) for bit in range(32) if row[2] & 1 << bit}
 
     def _client(self) -> _native.Client:
         return self._own or _client.client()
@@ -121,9 +121,12 @@ class NativeProvider(SandboxProvider):
             metadata={"image": config.image},
         )
 
+    def _spec(self, config: SandboxConfig, ties: bool) -> _native.Spec:
+        return _client.spec(self._name, config, ties, "ttl" in self._can)
+
     async def create_sandbox(self, config: SandboxConfig) -> Sandbox:
         """Makes a sandbox; it can run commands when this returns."""
-        spec = _client.spec(self._name, config, tied.get())
+        spec = self._spec(config, tied.get())
         box = self._keep(await _bridge.call(self._client().create(spec, 0)))
         if config.setup_commands:
             await self._set_up(box, config.setup_commands)
@@ -146,7 +149,7 @@ class NativeProvider(SandboxProvider):
         ask at once get the same."""
         if not config.labels:
             return await self.create_sandbox(config)
-        spec = _client.spec(self._name, config, tied.get())
+        spec = self._spec(config, tied.get())
         box, created = await _bridge.call(self._client().get_or_create(spec, 0))
         self._keep(box)
         if created and config.setup_commands:
@@ -218,7 +221,7 @@ class NativeProvider(SandboxProvider):
         self, config: SandboxConfig, command: str | Sequence[str], timeout: float | None = None
     ) -> ExecutionResult:
         """One command in a sandbox of its own, which ends with it: a single call of the library."""
-        spec = _client.spec(self._name, config, tied=True)
+        spec = self._spec(config, True)
         exec = _client.execution(command, timeout=timeout)
         return _client.result(await _bridge.call(self._client().run(spec, exec, 0)))
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Creations whose answer was lost. Layer: provider.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,9 +121,13 @@ void cloud_reapers_end(struct cloud_reapers *reapers, const char *token)
     reap_later(reapers, token, 1);
 }
 
-// True when the service has surely made nothing.
+// True when the service has surely made nothing: it refused, or was never reached, connect(2).
 static bool surely_none(int code, const struct sbx_error *why)
 {
+    static const int never[] = {ECONNREFUSED, ENETUNREACH, EHOSTUNREACH};
+    for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+        if (code == SBX_ERR_UNAVAILABLE && why->sys_errno == never[i])
+            return true;
     return why->http_status >= 400 && why->http_status < 500 && code != SBX_ERR_TIMEOUT;
 }
 
