@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flows with @sandbox on the local engine and the local datastore."""
+import json
 import os
 
 import flowcase
@@ -15,7 +16,7 @@ out = dict(
     twice=sorted(task.data.twice for task in run["each"]),
     stdout=start.stdout, stderr=start.stderr, seen=start.data.seen, home=start.data.home, user=start.data.user,
     attempts=[Task(fails.pathspec, attempt=n).stdout for n in (0, 1)], attempt=fails.data.attempt,
-    before=shows.data.before, secret=shows.data.secret, card=get_cards(shows)[0].get())
+    before=shows.data.before, secret=shows.data.secret, uploaded=start.data.uploaded, card=get_cards(shows)[0].get())
 """
 
 
@@ -45,6 +46,8 @@ class Features(flowcase.FlowCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.env["METAFLOW_SANDBOX_UPLOADS"] = json.dumps(
+            [{"local": "note.txt", "remote": "/tmp/uploaded/note", "mode": "0640"}])
         cls.output = cls.flow("features.py", "run", "--tag", "mine")
         cls.facts = cls.client(FACTS)
 
@@ -69,6 +72,9 @@ class Features(flowcase.FlowCase):
 
     def test_client_works_inside(self):
         self.check(before=12)
+
+    def test_uploads(self):
+        self.check(uploaded=["a note\n", "0o100640"])
 
     def test_secrets(self):
         self.check(secret="told")

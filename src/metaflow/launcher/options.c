@@ -35,6 +35,8 @@ static const struct opt_row rows[] = {
     ROW("code", OPT_STRING, code, "DIR", "the flow's own files"),
     ROW("root-home", OPT_STRING, root_home, "DIR", "what stands for /root inside"),
     ROW("mount", OPT_LIST, mounts, "PATH", "shown inside at the same path, read-only; repeatable"),
+    ROW("upload", OPT_LIST, uploads, "FILE", "copied into the sandbox; repeatable"),
+    ROW("upload-to", OPT_LIST, upload_to, "PATH", "where to, for each --upload"),
     ROW("env", OPT_LIST, env, "NAME[=VARIABLE]",
         "variable that goes inside, with the value of VARIABLE here; repeatable"),
     {.name = "network",
@@ -83,6 +85,8 @@ int step_options_read(int argc, const char *const *argv, struct step_options *re
         code = split_task(ret_options, err);
     if (code == 0 && ret_options->command.count < 2)
         code = err_set(err, SBX_ERR_INVALID, "no command of a step after --");
+    if (code == 0 && ret_options->uploads.count != ret_options->upload_to.count)
+        code = err_set(err, SBX_ERR_INVALID, "each --upload needs an --upload-to");
     if (code < 0)
         err_hint(err, "Metaflow starts this program: put @sandbox above a step instead");
     return code;

@@ -16,6 +16,7 @@ struct step_options {
     const char *root_home; // directory that stands for /root inside
     const char *debug;     // directory of the dumps; the sandbox is kept
     struct opt_list mounts, env, allow;
+    struct opt_list uploads, upload_to; // files here, and the path inside for each
     int64_t cpu, timeout, attempt, infra_retries;
     uint64_t memory;
     int network, soft_limits;

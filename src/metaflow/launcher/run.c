@@ -179,12 +179,21 @@ static int run_command(struct step_run *run, struct sbx_sandbox *box, struct sbx
     return code;
 }
 
+static int upload(const struct step_run *run, struct sbx_sandbox *box, struct sbx_error *err)
+{
+    const struct step_options *options = run->options;
+    const struct sbx_call call = {.size = sizeof(call), .cancel = run->cancel};
+    int code =
+        options->code ? sbx_file_upload(box, options->code, CODE_INSIDE, NULL, &call, err) : 0;
+    for (size_t i = 0; i < options->uploads.count && code == 0; i++)
+        code = sbx_file_upload(box, options->uploads.items[i], options->upload_to.items[i], NULL,
+                               &call, err);
+    return code;
+}
+
 static int use(struct step_run *run, struct sbx_sandbox *box, struct sbx_error *err)
 {
-    const struct sbx_call call = {.size = sizeof(call), .cancel = run->cancel};
-    int code = run->options->code
-                   ? sbx_file_upload(box, run->options->code, CODE_INSIDE, NULL, &call, err)
-                   : 0;
+    int code = upload(run, box, err);
     return code < 0 ? code : run_command(run, box, err);
 }
 

@@ -24,6 +24,10 @@ class Features(FlowSpec):
         self.user = current.username
         self.seen = dict(os.environ)
         self.items = [1, 2, 3]
+        self.uploaded = None
+        if os.path.exists("/tmp/uploaded"):
+            with open("/tmp/uploaded/note") as file:
+                self.uploaded = [file.read(), oct(os.fstat(file.fileno()).st_mode)]
         print("out of start")
         print("err of start", file=sys.stderr)
         sys.stdout.write("no newline")

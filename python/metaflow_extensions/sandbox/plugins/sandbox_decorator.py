@@ -4,6 +4,7 @@
 Layer: decorators. May import everything below: backends, settings, environment, host_view, code, program.
 """
 import os
+import shutil
 import sys
 
 from metaflow.decorators import StepDecorator
@@ -79,6 +80,7 @@ class SandboxDecorator(StepDecorator):
         self.gpu = wanted["gpu"]
         self.env = settings.variables(self.attributes["env"], step)
         self.infra_retries = settings.infra_retries()
+        self.uploads = settings.uploads()
         backends.check_datastore(self.backend, flow_datastore.TYPE)
 
     def _check_neighbours(self):
@@ -94,6 +96,7 @@ class SandboxDecorator(StepDecorator):
 
     def runtime_init(self, flow, graph, package, run_id):
         backends.check_key(self.backend)
+        backends.check_place(self.backend)
         self.launcher = program.find()
         cls = SandboxDecorator
         if cls._run is None:
@@ -145,6 +148,8 @@ class SandboxDecorator(StepDecorator):
         for name, value in options.items():
             if value is not None:
                 yield from (f"--{name}", str(value))
+        for local, target, mode in self.uploads:
+            yield from ("--upload", self._run.with_mode(local, mode), "--upload-to", target)
         if not self.asked:
             yield "--soft-limits"
         if self.datastore.TYPE != "local":
@@ -228,6 +233,16 @@ class _Run:
     def code(self):
         self._code = self._code or code.lay_out(self._package, os.path.join(self.directory, "code"))
         return self._code
+
+    def with_mode(self, path, mode):
+        """The file, or a copy of it with this mode."""
+        if mode is None:
+            return path
+        copy = os.path.join(self.directory, f"{mode:o}-{abs(hash(path)):x}")
+        if not os.path.exists(copy):
+            shutil.copyfile(path, copy)
+            os.chmod(copy, mode)
+        return copy
 
     @property
     def root_home(self):

@@ -3,6 +3,7 @@
 
 Layer: settings. May import exceptions.
 """
+import json
 import os
 
 from .exceptions import SandboxException
@@ -50,6 +51,32 @@ def debug_directory(environ=os.environ):
     if falsehood(text):
         return None
     return DEBUG_DIRECTORY if truth(text) else os.path.abspath(text)
+
+
+def uploads(environ=os.environ):
+    """METAFLOW_SANDBOX_UPLOADS: (file here, path inside, mode or None) of each row."""
+    text = environ.get("METAFLOW_SANDBOX_UPLOADS") or "[]"
+    try:
+        rows = [_upload(row) for row in json.loads(text)]
+    except (TypeError, ValueError, KeyError) as error:
+        raise SandboxException(
+            f"METAFLOW_SANDBOX_UPLOADS is not understood ({error}). Set it to a JSON list like "
+            '[{"local": "data.bin", "remote": "/tmp/data.bin", "mode": "0644"}]') from None
+    for local, _, _ in rows:
+        if not os.path.isfile(local):
+            raise SandboxException(
+                f"METAFLOW_SANDBOX_UPLOADS names '{local}', which is no file. Correct its path, or unset the "
+                "variable")
+    return rows
+
+
+def _upload(row):
+    mode = int(str(row["mode"]), 8) if "mode" in row else None
+    if set(row) - {"local", "remote", "mode"} or not 0 <= (mode or 0) <= 0o777:
+        raise ValueError("a row has local, remote and perhaps mode, from 0000 to 0777")
+    if not str(row["remote"]).startswith("/"):
+        raise ValueError(f"remote {row['remote']!r} does not begin with /")
+    return os.path.abspath(os.path.expanduser(row["local"])), str(row["remote"]), mode
 
 
 def infra_retries(environ=os.environ):
