@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our client of E2B beside the official one, against the same server: python3 bench/cloud.py BUILD
+"""Our clients of services beside others, against the same server: python3 bench/cloud.py BUILD
 
-The server is where E2B_API_URL, E2B_SANDBOX_URL and E2B_API_KEY point, e.g. `sandboxes serve`. The official
-client is the package e2b of the Python that runs this. Medians; the last lines are one whole process that
-runs one command."""
+The server is where E2B_API_URL, E2B_SANDBOX_URL, E2B_API_KEY and DAYTONA_API_URL, DAYTONA_API_KEY point, e.g.
+`sandboxes serve`. The others are those of the packages e2b, daytona and cased-sandboxes that the Python which
+runs this has. CONCURRENT=20 changes how many commands run at once. Medians; the last lines are one whole process that runs one command."""
+import asyncio
+import importlib.util
 import os
 import statistics
 import subprocess
@@ -11,8 +13,9 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-ROUNDS, CONCURRENT = 20, 100
-ONE = "from e2b import Sandbox; s = Sandbox.create(); s.commands.run('true'); s.kill()"
+ROUNDS, CONCURRENT = 20, int(os.environ.get("CONCURRENT", "100"))
+ONE = {"e2b": "from e2b import Sandbox; s = Sandbox.create(); s.commands.run('true'); s.kill()",
+       "daytona": "from daytona import Daytona; s = Daytona().create(); s.process.exec('true'); s.delete()"}
 
 
 def timed(action):
@@ -21,45 +24,115 @@ def timed(action):
     return (time.monotonic() - began) * 1000
 
 
-def official():
-    from e2b import Sandbox
+class E2B:
+    def __init__(self):
+        from e2b import Sandbox
+        self.sandbox = Sandbox
+
+    def create(self):
+        return self.sandbox.create(timeout=60)
+
+    def run(self, box):
+        box.commands.run("true")
+
+    def end(self, box):
+        box.kill()
+
+
+class Daytona:
+    def __init__(self):
+        from daytona import Daytona as Client
+        self.client = Client()
+
+    def create(self):
+        return self.client.create()
+
+    def run(self, box):
+        box.process.exec("true")
+
+    def end(self, box):
+        box.delete()
+
+
+class Cased:
+    """Its calls wait in an event loop, which is kept."""
+
+    def __init__(self, provider):
+        from sandboxes import Sandbox
+        self.sandbox, self.provider, self.loop = Sandbox, provider, asyncio.new_event_loop()
+
+    def wait(self, what):
+        return self.loop.run_until_complete(what)
+
+    def create(self):
+        return self.wait(self.sandbox.create(provider=self.provider))
+
+    def run(self, box):
+        self.wait(box.execute("true"))
+
+    def many(self, box, count):
+        async def all_of_them():
+            await asyncio.gather(*(box.execute("true") for _ in range(count)))
+        self.wait(all_of_them())
+
+    def end(self, box):
+        self.wait(box.destroy())
+
+
+def many(client, box, pool):
+    if hasattr(client, "many"):
+        client.many(box, CONCURRENT)
+    else:
+        list(pool.map(lambda _: client.run(box), range(CONCURRENT)))
+
+
+def measure(name, client):
+    ends = []
 
     def first():
-        box = Sandbox.create(timeout=60)
-        box.commands.run("true")
-        ends.append(box)
+        ends.append(client.create())
+        client.run(ends[-1])
 
-    ends = []
-    first()
-    firsts = [timed(first) for _ in range(ROUNDS)]
-    for box in ends:
-        box.kill()
-    box = Sandbox.create(timeout=60)
-    box.commands.run("true")
-    execs = [timed(lambda: box.commands.run("true")) for _ in range(ROUNDS)]
-    with ThreadPoolExecutor(CONCURRENT) as pool:
-        many = [timed(lambda: list(pool.map(lambda _: box.commands.run("true"), range(CONCURRENT))))
-                for _ in range(5)]
-    box.kill()
-    print(f"e2b: create and first command {statistics.median(firsts):.2f} ms, a command "
-          f"{statistics.median(execs):.2f} ms, {CONCURRENT} commands at once {statistics.median(many):.1f} ms")
+    try:
+        first()
+        firsts = []
+        for _ in range(ROUNDS):
+            firsts.append(timed(first))
+            client.end(ends.pop())
+        box = ends[0]
+        execs = [timed(lambda: client.run(box)) for _ in range(ROUNDS)]
+        with ThreadPoolExecutor(CONCURRENT) as pool:
+            at_once = [timed(lambda: many(client, box, pool)) for _ in range(3)]
+        print(f"{name}: create and first command {statistics.median(firsts):.2f} ms, a command "
+              f"{statistics.median(execs):.2f} ms, {CONCURRENT} commands at once {statistics.median(at_once):.1f} ms",
+              flush=True)
+    except Exception as error:  # of a package that does not work with this server: the others are measured
+        print(f"{name}: {type(error).__name__}: {error}", flush=True)
+    finally:
+        for box in ends:
+            client.end(box)
 
 
 def process(build, name, argv):
     times = [timed(lambda: subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)) for _ in range(7)]
     peak = subprocess.run([os.path.join(build, "bench/bench_cloud"), "--peak", *argv], check=True,
                           stdout=subprocess.PIPE).stdout.decode().strip()
-    print(f"{name}: one process with one command {statistics.median(times):.1f} ms, {peak} MB")
+    print(f"{name}: one process with one command {statistics.median(times):.1f} ms, {peak} MB", flush=True)
 
 
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "build"
-    ours = [os.path.join(build, "src/cli/sandboxes"), "run", "-p", "e2b", "--", "true"]
-    theirs = [sys.executable, "-c", ONE]
-    subprocess.run([os.path.join(build, "bench/bench_cloud"), "e2b", str(ROUNDS), str(CONCURRENT)], check=True)
-    official()
-    for name, argv in (("sandboxes", ours), ("e2b", theirs)):
-        process(build, name, argv)
+    wanted = sys.argv[2:] or ["e2b", "daytona"]
+    for provider in wanted:
+        subprocess.run([os.path.join(build, "bench/bench_cloud"), provider, str(ROUNDS), str(CONCURRENT)], check=True)
+        if importlib.util.find_spec(provider):
+            measure(f"official {provider}", {"e2b": E2B, "daytona": Daytona}[provider]())
+        if importlib.util.find_spec("sandboxes.providers.vercel") and importlib.util.find_spec("pydantic"):
+            measure(f"cased-sandboxes with {provider}", Cased(provider))
+        process(build, f"sandboxes with {provider}",
+                [os.path.join(build, "src/cli/sandboxes"), "run", "-p", provider, "--", "true"])
+        if importlib.util.find_spec(provider):
+            process(build, f"official {provider}", [sys.executable, "-c", ONE[provider]])
 
 
 if __name__ == "__main__":
