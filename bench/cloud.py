@@ -3,7 +3,8 @@
 
 The server is where E2B_API_URL, E2B_SANDBOX_URL, E2B_API_KEY and DAYTONA_API_URL, DAYTONA_API_KEY point, e.g.
 `sandboxes serve`. The others are those of the packages e2b, daytona and cased-sandboxes that the Python which
-runs this has. CONCURRENT=20 changes how many commands run at once. Medians; the last lines are one whole process that runs one command."""
+runs this has. CONCURRENT=20 changes how many commands run at once. Medians; the last lines are one whole
+process that runs one command."""
 import asyncio
 import importlib.util
 import os
