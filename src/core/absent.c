@@ -23,10 +23,8 @@ ABSENT(sprites, "sandboxes of Sprites");
 static const struct {
     const char *name, *variable;
 } rows[] = {
-    {"modal", "MODAL_TOKEN_ID"},
-    {"cloudflare", "CLOUDFLARE_SANDBOX_BASE_URL"},
-    {"hopx", "HOPX_API_KEY"},
-    {"vercel", "VERCEL_TOKEN"},
+    {"modal", "MODAL_TOKEN_ID"},  {"cloudflare", "CLOUDFLARE_SANDBOX_BASE_URL"},
+    {"hopx", "HOPX_API_KEY"},     {"vercel", "VERCEL_TOKEN"},
     {"sprites", "SPRITES_TOKEN"},
 };
 

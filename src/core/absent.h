@@ -5,6 +5,6 @@
 
 #include "core/registry.h"
 
-extern const struct sbx_provider_ops absent_modal, absent_cloudflare, absent_hopx,
-    absent_vercel, absent_sprites;
+extern const struct sbx_provider_ops absent_modal, absent_cloudflare, absent_hopx, absent_vercel,
+    absent_sprites;
 registry_load_fn absent_load;

@@ -162,7 +162,7 @@ static void finish(struct job *job, const struct sbx_event *event, const struct 
     job->ended_ms = clock_unix_ms();
     if (event)
         job->outcome = event->outcome;
-    else
+    else if (err)
         job->failure = *err;
     pthread_cond_broadcast(&job->changed);
     pthread_mutex_unlock(&job->lock);

@@ -5,7 +5,7 @@
 void box_spec_put(struct buf *out, const struct box_spec *spec)
 {
     wire_put_u32(out, BOX_VERSION);
-    const char *const texts[] = {spec->id,       spec->image, spec->user,    spec->workdir,
+    const char *const texts[] = {spec->id,       spec->image, spec->user,     spec->workdir,
                                  spec->hostname, spec->agent, spec->netstack, spec->machine};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         wire_put_text(out, texts[i]);
@@ -27,7 +27,7 @@ void box_spec_put(struct buf *out, const struct box_spec *spec)
 
 static void get_scalars(struct wire_reader *in, struct box_spec *spec)
 {
-    const char **const texts[] = {&spec->id,       &spec->image, &spec->user,    &spec->workdir,
+    const char **const texts[] = {&spec->id,       &spec->image, &spec->user,     &spec->workdir,
                                   &spec->hostname, &spec->agent, &spec->netstack, &spec->machine};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         *texts[i] = wire_text(in);

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -437,6 +438,54 @@ class Pipes(LocalCase):
                               stdin=subprocess.DEVNULL, check=False)
         self.assertEqual(b"y\n141\n", done.stdout)
         self.assertEqual([], self.ids())
+
+
+@unittest.skipUnless(shutil.which("node"), "needs node")
+class Promised(LocalCase):
+    """Lines of the documents, typed into a shell as they stand; compilers have tests of their own."""
+    FILES = {
+        "script.py": "import os\nprint('it''s', 6 * 7, os.environ.get('API_KEY'), os.environ.get('DEBUG'))\n",
+        "app.py": "print('app')\n",
+        "script.sh": "echo 'it'\"'\"'s' \"$0\" >/dev/null; echo sh\n",
+        "data.csv": "a,b\n1,2\n",
+    }
+    LINES = (
+        ("sandboxes run \"python3 -c 'print(sum(range(100)))'\"", "4950\n"),
+        ("sandboxes run --file script.py", "its 42 None None\n"),
+        ("cat script.py | sandboxes run --lang python", "its 42 None None\n"),
+        ("echo 'console.log(\"Hello!\")' | sandboxes run --lang node", "Hello!\n"),
+        ("sandboxes run \"python3 -c 'print(42)'\"", "42\n"),
+        ("sandboxes run --file script.py -e API_KEY=secret -e DEBUG=1", "its 42 secret 1\n"),
+        ("sandboxes run --file script.sh -t 600", "sh\n"),
+        ("sandboxes run --file app.py -l project=myapp --reuse", "app\n"),
+        ("sandboxes run --file app.py -l project=myapp --reuse", "app\n"),
+        ("sandboxes run --file script.py --keep", "its 42 None None\n"),
+        ("sandboxes list -q -p local | wc -l", "2\n"),
+        ("sandboxes list -l project=myapp --json | grep -c '\"id\"'", "1\n"),
+        ("sandboxes destroy -l project=myapp", ""),
+        ("sandboxes destroy --all --yes", ""),
+        ("sandboxes list -q", ""),
+        ("sandboxes run \"echo hello from \\$(whoami)@\\$(hostname)\"", "hello from user@sandbox\n"),
+        ("sandboxes run -e DEBUG=1 -t 60 --memory 128m --network none --file app.py", "app\n"),
+        ("sandboxes run --mount \"$PWD:/work\" --cwd /work -- wc -l data.csv", "2 data.csv\n"),
+        ("id=$(sandboxes create -l project=demo --ttl 1h); sandboxes cp data.csv \"$id:data.csv\"; "
+         "sandboxes exec \"$id\" -- wc -l data.csv; tar -c app.py | sandboxes cp - \"$id:work\"; "
+         "sandboxes cp \"$id:work\" - | tar -t; sandboxes destroy \"$id\"",
+         "2 data.csv\nwork/\nwork/app.py\n"),
+    )
+
+    def test_lines(self):
+        for name, text in self.FILES.items():
+            self.file(name, text)
+        os.chmod(self.work, 0o755)  # mounted: seen by the sandbox's user
+        env = {**self.env, "PATH": os.path.dirname(COMMAND) + ":" + self.env["PATH"]}
+        for line, expected in self.LINES:
+            if "--memory" in line and os.geteuid() != 0:
+                continue  # without a cgroup of its own that is an error
+            with self.subTest(line):
+                done = subprocess.run(["sh", "-c", line], cwd=self.work, env=env, text=True, check=False,
+                                      stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+                self.assertEqual((0, expected), (done.returncode, done.stdout), done.stderr)
 
 
 if __name__ == "__main__":
