@@ -52,7 +52,7 @@ int puller_keep(struct puller *puller, const struct manifest *manifest,
                 const struct puller_source *source, struct imagerecord *record,
                 struct sbx_error *err);
 
-// CONFLICT etc. for a body that is not what its digest says.
+// PROTOCOL for what is not what its digest says.
 int puller_check_digest(const void *data, size_t size, const char *digest, struct sbx_error *err);
 void puller_digest(const void *data, size_t size, char ret_digest[IMAGEREF_DIGEST_SIZE]);
 int puller_read_config(const void *data, size_t size, struct imagerecord *record,
