@@ -148,20 +148,47 @@ static int finish(const struct step_options *options, const struct step_run *run
     return run->outcome.signal ? die_by(run->outcome.signal) : run->outcome.exit_code;
 }
 
-// Whether another provider stands in for one that this version does not have is the backend's row
-// to say; the step's log tells.
+static int find_provider(struct sbx_client *client, const char *name,
+                         struct sbx_provider_info *ret_info, struct sbx_error *err)
+{
+    for (size_t i = 0; i < sbx_provider_count(client); i++) {
+        int code = sbx_provider_get(client, i, ret_info, err);
+        if (code < 0 || strcmp(ret_info->name, name) == 0)
+            return code;
+    }
+    return err_set(err, SBX_ERR_NOT_FOUND, "this version has no provider '%s'", name);
+}
+
+// A step's files are mounted, so a provider without mounts is none for it.
+static bool can_run_steps(struct sbx_client *client, const char *name, const char **ret_why)
+{
+    struct sbx_provider_info info = SBX_PROVIDER_INFO_INIT;
+    struct sbx_error err;
+    *ret_why = "it is not part of this version";
+    if (find_provider(client, name, &info, &err) < 0)
+        return false;
+    *ret_why = info.configured ? "it has no mounts" : "it is not set up on this machine";
+    return info.configured && (info.capabilities & SBX_CAP_MOUNTS);
+}
+
+// Whether another provider stands in for one that can't be used is the backend's row to say; the
+// step's log tells.
 static int open_client(const struct step_options *options, struct step_run *run,
                        struct sbx_error *err)
 {
     struct sbx_client_options client = SBX_CLIENT_OPTIONS_INIT;
-    client.provider = run->provider = options->provider;
+    const char *why;
+    client.provider = run->provider = options->instead ? options->instead : options->provider;
     int code = sbx_client_open(&client, &run->client, err);
-    if (code != SBX_ERR_NOT_FOUND || !options->instead)
+    if (code < 0 || !options->instead)
         return code;
-    message_note("this version has no provider '%s': step '%s' runs with '%s' instead",
-                 options->provider, options->step, options->instead);
-    client.provider = run->provider = options->instead;
-    return sbx_client_open(&client, &run->client, err);
+    if (can_run_steps(run->client, options->provider, &why)) {
+        run->provider = options->provider;
+        return sbx_client_set_default(run->client, run->provider, err);
+    }
+    message_note("'%s' can't be used (%s): step '%s' runs with '%s' instead", options->provider,
+                 why, options->step, options->instead);
+    return 0;
 }
 
 static int run_all(const struct step_options *options, struct sbx_error *err)

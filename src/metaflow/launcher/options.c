@@ -19,7 +19,7 @@ static const char *const networks[] = {"none", "internet", "allow", "host", NULL
 
 static const struct opt_row rows[] = {
     ROW("provider", OPT_STRING, provider, "NAME", "where the sandbox is made"),
-    ROW("instead", OPT_STRING, instead, "NAME", "provider to use where that one is not built in"),
+    ROW("instead", OPT_STRING, instead, "NAME", "provider to use where that one can't be"),
     ROW("image", OPT_STRING, image, "IMAGE", "its root file system"),
     ROW("gpu", OPT_STRING, gpu, "KIND", "its gpu"),
     ROW("cpu", OPT_MILLIS, cpu, "CORES", "processor time it may use"),

@@ -8,7 +8,7 @@
 
 struct step_options {
     const char *provider, *image, *gpu;
-    const char *instead;   // provider to use where this version has no `provider`
+    const char *instead;   // provider to use where `provider` can't be; NULL: none
     const char *task;      // FLOW/RUN/STEP/TASK
     const char *datastore; // the local datastore's directory; NULL: a remote datastore
     const char *cards;     // where cards are kept

@@ -10,7 +10,7 @@ from .exceptions import SandboxException
 
 # provider: its name in the library. local: on this machine, so files can be mounted and the local
 # datastore be used. key: the variable without which it can't be used.
-# instead: the provider to use where the library is built without that one.
+# instead: the provider to use where that one can't run steps; the step's log says so.
 Backend = namedtuple("Backend", "name provider local key url instead", defaults=[None])
 
 BACKENDS = {backend.name: backend for backend in (
