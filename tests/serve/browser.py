@@ -29,7 +29,7 @@ class Browser:
             ["/bin/sh", "-c", f"exec 3<&{there_in} 4>&{there_out}; exec \"$@\"", "sh", find(), *FLAGS,
              f"--user-data-dir={self.profile}", "about:blank"],
             pass_fds=(there_in, there_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env={**os.environ, "HOME": self.profile})
+            stderr=subprocess.DEVNULL, env={**os.environ, "HOME": self.profile, "TMPDIR": self.profile})
         os.close(there_in)
         os.close(there_out)
         self.output, self.input = here_out, os.fdopen(here_in, "rb")
