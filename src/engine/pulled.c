@@ -105,26 +105,25 @@ static int open_wanted(const struct wanted *wanted, const struct cachedir *cache
 {
     cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
     cleanup_imagerecord struct imagerecord record = {0};
-    cleanup(image_deinit) struct image image = {0};
+    struct image image = {0};
     int rc = imagestore_open(cache, &store, err);
     if (rc < 0)
         return rc;
-    image.hold_fd = malloc(sizeof(int));
-    if (!image.hold_fd)
+    int *hold_fd = malloc(sizeof(*hold_fd));
+    if (!hold_fd)
         return err_nomem(err);
-    *image.hold_fd = -1;
-    rc = imagestore_hold(&store, false, deadline, image.hold_fd, err);
+    *hold_fd = -1;
+    rc = imagestore_hold(&store, false, deadline, hold_fd, err);
     if (rc == 0)
         rc = find_or_fetch(&store, wanted, deadline, &record, err);
-    struct image opened = {0};
     if (rc == 0)
-        rc = open_record(wanted, &store, &record, cache, deadline, &opened, err);
-    opened.hold_fd = steal_ptr(image.hold_fd);
-    image = opened;
-    if (rc < 0)
+        rc = open_record(wanted, &store, &record, cache, deadline, &image, err);
+    image.hold_fd = hold_fd; // which opening would have overwritten
+    if (rc < 0) {
+        image_deinit(&image);
         return rc;
+    }
     *ret_image = image;
-    image = (struct image){0};
     return 0;
 }
 

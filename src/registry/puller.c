@@ -17,18 +17,18 @@
 
 int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_error *err)
 {
-    cleanup_puller struct puller puller = {.store = IMAGESTORE_NONE,
-                                           .deadline = {.at_ms = DEADLINE_NEVER}};
+    struct puller puller = {.store = IMAGESTORE_NONE, .deadline = {.at_ms = DEADLINE_NEVER}};
     cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
     int rc = config_load(config_path, &puller.config, err);
     if (rc == 0)
         rc = cachedir_open(&cache, err);
     if (rc == 0)
         rc = imagestore_open(&cache, &puller.store, err);
-    if (rc < 0)
+    if (rc < 0) {
+        puller_close(&puller);
         return rc;
+    }
     *ret_puller = puller;
-    puller = (struct puller){.store = IMAGESTORE_NONE};
     return 0;
 }
 
@@ -48,8 +48,9 @@ void puller_digest(const void *data, size_t size, char ret_digest[IMAGEREF_DIGES
     sha256_init(&hash);
     sha256_update(&hash, data, size);
     sha256_final(&hash, digest);
-    memcpy(ret_digest, "sha256:", 7);
-    sha256_hex(digest, ret_digest + 7);
+    static const char kind[] = "sha256:";
+    memcpy(ret_digest, kind, sizeof(kind));
+    sha256_hex(digest, ret_digest + sizeof(kind) - 1);
 }
 
 int puller_check_digest(const void *data, size_t size, const char *digest, struct sbx_error *err)

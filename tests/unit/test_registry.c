@@ -45,10 +45,10 @@ static void names(void **state)
 static void no_names(void **state)
 {
     static const char *const rows[] = {
-        "",       "A/b",         "a//b",       "/a",        "a/",     "a:",     "a:-x",
+        "",       "A/b",         "a//b",         "/a",        "a/",     "a:",     "a:-x",
         "a b",    "a@sha256:12", ("a@md5:" HEX), "a..b",      "a/../b", "a.b:x/", "a___b",
-        "x.y:/a", "a\nb",        "a:b:c",      "x.y:1a/b",  "a/-b",   "[::1/x", "a@",
-        "a?b",    "a#b",         "a%2fb",      "-x.io/a/b", ".x/a",
+        "x.y:/a", "a\nb",        "a:b:c",        "x.y:1a/b",  "a/-b",   "[::1/x", "a@",
+        "a?b",    "a#b",         "a%2fb",        "-x.io/a/b", ".x/a",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct imageref ref;
