@@ -186,6 +186,36 @@ def stream():
     row("100 MB through async for, as text (median of 5)", statistics.median(samples), "MB/s")
 
 
+def resident():
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def memory():
+    """What the process holds after much of the same, to after some of it."""
+
+    async def streamed(box, count):
+        for _ in range(count):
+            async for _ in box.stream("dd if=/dev/zero bs=1M count=100 status=none"):
+                pass
+
+    async def called(box, count):
+        for _ in range(count // 100):
+            await asyncio.gather(*(box.execute("true") for _ in range(100)))
+
+    async def main():
+        for what, work, some, many in (("2,000 MB streamed", streamed, 2, 20),
+                                       ("10,000 commands, 100 at once", called, 500, 10_000)):
+            async with Sandbox.create() as box:
+                await work(box, some)
+                before = resident()
+                await work(box, many)
+                row(f"memory after {what}: more than before", resident() - before, "MB")
+        row("  all of the process's", resident(), "MB")
+
+    asyncio.run(main())
+
+
 def pool():
     provider = NativeProvider("fake", create_delay_ms=100)
 
@@ -212,5 +242,5 @@ def pool():
 
 
 if __name__ == "__main__":
-    for part in (start, binding, local, stream, pool):
+    for part in (start, binding, local, stream, memory, pool):
         part()

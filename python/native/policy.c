@@ -55,13 +55,14 @@ static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *named)
 {
     struct sbx_retry retry = SBX_RETRY_INIT;
     struct sbx_breaker_options options = SBX_BREAKER_OPTIONS_INIT;
-    long long first, most, open;
-    if (!PyArg_ParseTuple(args, "s(IIILL)(IIIL):Policy", &options.name, &retry.attempts,
-                          &retry.flags, &retry.factor_percent, &first, &most, &options.failures,
-                          &options.successes, &options.probes, &open))
+    long long first, most, budget, open;
+    if (!PyArg_ParseTuple(args, "s(IIILLL)(IIIL):Policy", &options.name, &retry.attempts,
+                          &retry.flags, &retry.factor_percent, &first, &most, &budget,
+                          &options.failures, &options.successes, &options.probes, &open))
         return NULL;
     retry.first_ms = first;
     retry.most_ms = most;
+    retry.budget_ms = budget;
     options.open_ms = open;
     allocfunc alloc = PyType_GetSlot(type, Py_tp_alloc);
     struct policy *self = (struct policy *)alloc(type, 0);
@@ -84,16 +85,20 @@ static PyObject *policy_next(struct policy *self, PyObject *args)
 {
     const char *name;
     unsigned made;
+    long long spent;
     unsigned long long random;
     enum operation operation;
     struct sbx_error err = {0};
-    if (!PyArg_ParseTuple(args, "sIiiiIK:next", &name, &made, &err.code, &err.sys_errno,
-                          &err.http_status, &err.retry_after_ms, &random) ||
+    if (!PyArg_ParseTuple(args, "sIiiiILK:next", &name, &made, &err.code, &err.sys_errno,
+                          &err.http_status, &err.retry_after_ms, &spent, &random) ||
         find_operation(name, &operation) < 0)
         return NULL;
     if (made >= self->retry.attempts || !operation_repeats(operation, err.code, &err))
         Py_RETURN_NONE;
-    return PyLong_FromLongLong(sbx_retry_delay(&self->retry, made + 1, err.retry_after_ms, random));
+    int64_t wait = sbx_retry_delay(&self->retry, made + 1, err.retry_after_ms, random);
+    if (!retry_affords(&self->retry, spent, wait))
+        Py_RETURN_NONE;
+    return PyLong_FromLongLong(wait);
 }
 
 static PyObject *enter(struct policy *self, PyObject *unused)
@@ -130,7 +135,8 @@ static PyObject *get_state(struct policy *self, void *unused)
 
 static PyMethodDef methods[] = {
     {"next", (PyCFunction)policy_next, METH_VARARGS,
-     "next(operation, made, code, errno, http_status, retry_after_ms, random): wait in ms or None"},
+     "next(operation, made, code, errno, http_status, retry_after_ms, spent_ms, random): "
+     "wait in ms or None"},
     {"enter", (PyCFunction)enter, METH_NOARGS, "enter(): a pass, for leave()"},
     {"leave", (PyCFunction)leave, METH_VARARGS, "leave(pass, code)"},
     {"reset", (PyCFunction)reset, METH_NOARGS, "reset(): the breaker is closed"},

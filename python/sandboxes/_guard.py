@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -102,13 +103,13 @@ class Guard:
 
     async def repeated(self, operation: str, call: Callable[[], Awaitable[_T]]) -> _T:
         """The result of a call, made again as often as its kind and its failures allow."""
-        made = 0
+        made, begun = 0, time.monotonic()
         while True:
             try:
                 return await call()
             except Exception as error:
                 made += 1
-                wait = self._wait(operation, made, error)
+                wait = self._wait(operation, made, time.monotonic() - begun, error)
                 if wait is None:
                     raise
             await _bridge.sleep(wait)
@@ -129,12 +130,13 @@ class Guard:
 
         return await self.repeated("destroy", once)
 
-    def _wait(self, operation: str, made: int, error: Exception) -> float | None:
+    def _wait(self, operation: str, made: int, spent: float, error: Exception) -> float | None:
         """Seconds until the next attempt; None: there is none."""
         status = int(_number(error, "http_status", "status_code", "status"))
         after = min(int(_number(error, "retry_after") * 1000), 2**32 - 1)
         errno = int(_number(error, "errno"))
-        wait = self.policy.next(operation, made, _code(error), errno, status, after, random.getrandbits(64))
+        random_bits, spent_ms = random.getrandbits(64), int(spent * 1000)
+        wait = self.policy.next(operation, made, _code(error), errno, status, after, spent_ms, random_bits)
         return None if wait is None else wait / 1000
 
 
@@ -142,12 +144,13 @@ def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))  # 0 would be the default
 
 
-def _retry(retry: RetryConfig | None) -> tuple[int, int, int, int, int]:
+def _retry(retry: RetryConfig | None) -> tuple[int, int, int, int, int, int]:
     if retry is None:
-        return (0, 0, 0, 0, 0)
+        return (0, 0, 0, 0, 0, 0)
     factor = round(max(1.0, retry.exponential_base) * 100)
     exact = 0 if retry.jitter else 1
-    return (retry.max_retries + 1, exact, factor, _ms(retry.initial_delay), _ms(retry.max_delay))
+    budget = 0 if retry.budget is None else _ms(retry.budget)
+    return (retry.max_retries + 1, exact, factor, _ms(retry.initial_delay), _ms(retry.max_delay), budget)
 
 
 def _breaker(breaker: CircuitBreaker | None) -> tuple[int, int, int, int]:

@@ -25,12 +25,21 @@ def code_rank(code: int, /) -> int: ...
 @final
 class Policy:
     def __new__(
-        cls, name: str, retry: tuple[int, int, int, int, int], breaker: tuple[int, int, int, int], /
+        cls, name: str, retry: tuple[int, int, int, int, int, int], breaker: tuple[int, int, int, int], /
     ) -> Policy: ...
     @property
     def state(self) -> str: ...
     def next(
-        self, operation: str, made: int, code: int, errno: int, status: int, retry_after_ms: int, random: int, /
+        self,
+        operation: str,
+        made: int,
+        code: int,
+        errno: int,
+        status: int,
+        retry_after_ms: int,
+        spent_ms: int,
+        random: int,
+        /,
     ) -> int | None: ...
     def enter(self) -> int: ...
     def leave(self, ticket: int, code: int, /) -> None: ...

@@ -153,7 +153,10 @@ async def _result_of(value: Any) -> Any:
 
 @dataclass
 class RetryConfig:
-    """How often and after how long (seconds) to try again, and what."""
+    """How often and after how long (seconds) to try again, and what.
+
+    No attempt begins later than ``budget`` seconds after the first one did.
+    """
 
     max_retries: int = 3
     initial_delay: float = 1.0
@@ -170,12 +173,15 @@ class RetryConfig:
         SandboxAuthenticationError,
         SandboxNotFoundError,
     )
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         if self.max_retries < 0 or self.initial_delay < 0 or self.max_delay < 0:
             raise ValueError("retries and delays must not be negative")
         if self.exponential_base <= 0 or (self.timeout is not None and self.timeout <= 0):
             raise ValueError("exponential_base and timeout must be positive")
+        if self.budget is not None and self.budget <= 0:
+            raise ValueError("budget must be positive")
 
 
 RetryPolicy = RetryConfig
@@ -250,23 +256,33 @@ class RetryHandler:
             return value
         return await asyncio.wait_for(value, self.timeout) if self.timeout else await value
 
+    def _affords(self, begun: float, wait: float) -> bool:
+        budget = self.config.budget
+        return budget is None or time.monotonic() - begun + wait <= budget
+
     async def execute_with_retry(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Calls a function, plain or async; raises its last error when trying again may not help."""
-        attempt = 0
-        budget = self.config.max_retries + (1 if self.allow_additional_attempt else 0)
+        attempt, begun = 0, time.monotonic()
+        most = self.config.max_retries + (1 if self.allow_additional_attempt else 0)
         while True:
             try:
                 return await self._attempt(func, args, kwargs)
             except Exception as error:
                 if self.circuit_breaker and isinstance(error, ProviderError) and _OPEN in str(error):
-                    await asyncio.sleep(max(self.circuit_breaker.recovery_timeout, 0.001))
+                    wait = max(self.circuit_breaker.recovery_timeout, 0.001)
+                    if not self._affords(begun, wait):
+                        raise
+                    await asyncio.sleep(wait)
                     continue
                 attempt += 1
-                if attempt > budget or not self._may_retry(error, attempt):
+                if attempt > most or not self._may_retry(error, attempt):
+                    raise
+                asked = error.retry_after if isinstance(error, SandboxError) else 0.0
+                wait = max(self.calculate_delay(attempt), asked)
+                if not self._affords(begun, wait):
                     raise
                 await self._tell(attempt, error)
-                asked = error.retry_after if isinstance(error, SandboxError) else 0.0
-                await asyncio.sleep(max(self.calculate_delay(attempt), asked))
+                await asyncio.sleep(wait)
 
     execute = execute_with_retry
 

@@ -13,9 +13,8 @@ struct attempts attempts_begin(const struct guard *guard, enum operation operati
     if (!guard)
         return attempts;
     attempts.whole = deadline_from_call(call);
-    attempts.budget_at = DEADLINE_NEVER;
     if (guard->retry->budget_ms)
-        attempts.budget_at = retry_now_ms(guard->clock) + guard->retry->budget_ms;
+        attempts.begun_ms = retry_now_ms(guard->clock);
     return attempts;
 }
 
@@ -71,8 +70,8 @@ static bool wait_for_next(struct attempts *attempts, int *code, struct sbx_error
         return false;
     int64_t ms =
         sbx_retry_delay(guard->retry, attempts->made + 1, err->retry_after_ms, draw(guard));
-    int64_t now = retry_now_ms(guard->clock);
-    if (now > attempts->budget_at - ms ||
+    int64_t spent = guard->retry->budget_ms ? retry_now_ms(guard->clock) - attempts->begun_ms : 0;
+    if (!retry_affords(guard->retry, spent, ms) ||
         (attempts->whole.at_ms != DEADLINE_NEVER && clock_boot_ms() + ms >= attempts->whole.at_ms))
         return false;
     log_debug("core", "attempt %u failed: %s; next in %lld ms", attempts->made, err->message,

@@ -30,7 +30,7 @@ struct attempts {
     enum operation operation;
     struct sbx_call *call;
     struct deadline whole;
-    int64_t budget_at; // on the guard's clock
+    int64_t begun_ms; // on the guard's clock, where there is a budget
     uint32_t made;
     uint64_t pass; // of the breaker
 };

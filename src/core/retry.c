@@ -52,6 +52,11 @@ int retry_fill(const struct sbx_retry *retry, struct sbx_retry *ret_full, struct
     return 0;
 }
 
+bool retry_affords(const struct sbx_retry *retry, int64_t spent_ms, int64_t wait_ms)
+{
+    return !retry->budget_ms || wait_ms <= retry->budget_ms - spent_ms;
+}
+
 int64_t retry_now_ms(const struct sbx_clock *clock)
 {
     return clock && clock->now_ms ? clock->now_ms(clock->payload) : clock_boot_ms();

