@@ -119,6 +119,13 @@ struct sbx_provider_ops {
 
     /* In the child of a fork: see sbx_client_forked(); optional. */
     void (*forked)(void *provider);
+
+    /*
+     * As process_start, for a command at whose output nobody looks before its end; optional. It may
+     * wait for that end, and gives the whole output to process_read then.
+     */
+    int (*process_run)(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
+                       void **ret_process, struct sbx_error *err);
 };
 
 /*

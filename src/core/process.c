@@ -69,7 +69,16 @@ static int give_input(struct sbx_process *process, const struct sbx_exec *exec, 
                       &process->feed, err);
 }
 
-int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool copy_input,
+static int provider_start(const struct provider *provider, void *box, bool whole,
+                          const struct sbx_exec *exec, const struct sbx_call *call,
+                          void **ret_handle, struct sbx_error *err)
+{
+    if (whole && provider->ops.process_run && !(exec->flags & SBX_EXEC_STDIN))
+        return provider->ops.process_run(box, exec, call, ret_handle, err);
+    return provider->ops.process_start(box, exec, call, ret_handle, err);
+}
+
+int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, enum process_use use,
                   const struct sbx_call *call, struct sbx_process **ret_process,
                   struct sbx_error *err)
 {
@@ -92,13 +101,14 @@ int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool
         plain.flags |= SBX_EXEC_STDIN;
     }
     guarded(code, sandbox->guard, OPERATION_PROCESS_START, &left, err,
-            provider->ops.process_start(sandbox->box, &plain, &left, &process->handle, err));
+            provider_start(provider, sandbox->box, use == PROCESS_WHOLE, &plain, &left,
+                           &process->handle, err));
     if (code < 0)
         return client_done(provider, code, err);
     if (process->fed) {
         code = deadline_call(deadline, &left, err);
         if (code == 0)
-            code = give_input(process, exec, copy_input, &left, err);
+            code = give_input(process, exec, use == PROCESS_OPEN, &left, err);
     }
     if (code == 0)
         *ret_process = steal_ptr(process);
@@ -121,7 +131,7 @@ int sbx_process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec,
         code = check_call(call, &full_call, err);
     if (code < 0)
         return code;
-    return process_start(sandbox, &full_exec, true, &full_call, ret_process, err);
+    return process_start(sandbox, &full_exec, PROCESS_OPEN, &full_call, ret_process, err);
 }
 
 int sbx_process_attach(struct sbx_sandbox *sandbox, uint32_t pid, const struct sbx_call *call,

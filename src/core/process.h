@@ -16,8 +16,14 @@ struct sbx_process {
     bool ended;     // EXIT has been read
 };
 
-// As sbx_process_start with checked arguments; exec->input is copied if asked, else it must outlive
-// the process handle.
-int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, bool copy_input,
+// What the handle is for. Only with OPEN is exec->input copied, else it must outlive the handle.
+enum process_use {
+    PROCESS_OPEN,   // the caller's own
+    PROCESS_STREAM, // to be read to its end
+    PROCESS_WHOLE   // the same, and nobody looks at the output before
+};
+
+// As sbx_process_start with checked arguments.
+int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, enum process_use use,
                   const struct sbx_call *call, struct sbx_process **ret_process,
                   struct sbx_error *err);

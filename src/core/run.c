@@ -38,13 +38,13 @@ static int pump(struct sbx_process *process, struct deadline deadline, sbx_outpu
     }
 }
 
-static int run(struct sbx_sandbox *sandbox, const struct sbx_exec *exec,
+static int run(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, enum process_use use,
                const struct sbx_call *call, sbx_output_fn on_output, void *payload,
                struct sbx_outcome *ret_outcome, struct sbx_error *err)
 {
     struct deadline deadline = deadline_from_call(call);
     cleanup(cleanup_process_fn) struct sbx_process *process = NULL;
-    int code = process_start(sandbox, exec, false, call, &process, err);
+    int code = process_start(sandbox, exec, use, call, &process, err);
     if (code < 0)
         return code;
     return pump(process, deadline, on_output, payload, ret_outcome, err);
@@ -81,7 +81,8 @@ int sbx_stream_run(struct sbx_sandbox *sandbox, const struct sbx_exec *exec,
         code = check_not_null(ret_outcome, "ret_outcome", err);
     if (code < 0)
         return code;
-    return run(sandbox, &full_exec, &full_call, on_output, payload, ret_outcome, err);
+    return run(sandbox, &full_exec, PROCESS_STREAM, &full_call, on_output, payload, ret_outcome,
+               err);
 }
 
 struct collected {
@@ -141,7 +142,7 @@ int sbx_run(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, const stru
         limit = SIZE_MAX / 4; // doubling towards it must not overflow
     cleanup(collected_deinit) struct collected collected = {{BUF_INIT(limit), BUF_INIT(limit)},
                                                             false};
-    code = run(sandbox, &full_exec, &full_call, collect, &collected, &outcome, err);
+    code = run(sandbox, &full_exec, PROCESS_WHOLE, &full_call, collect, &collected, &outcome, err);
     if (collected.streams[0].failed || collected.streams[1].failed)
         return err_nomem(err);
     return code < 0 ? code : give_result(&collected, &outcome, ret_result, err);

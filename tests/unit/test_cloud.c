@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/base64.h"
 #include "net/connect.h"
@@ -11,8 +12,7 @@
 #include "net/websocket.h"
 #include "net/when.h"
 #include "provider/daytona/files.h"
-#include "provider/daytona/output.h"
-#include "provider/daytona/script.h"
+#include "provider/daytona/process.h"
 #include "provider/e2b/event.h"
 #include "unit.h"
 
@@ -451,6 +451,105 @@ static void frames_that_no_server_may_send_are_refused(void **state)
         assert_int_equal(ws_frame_take(rows[i].data, rows[i].size, &frame), -1);
 }
 
+// --- Commands of one request: the script as it is, run by this machine's shell
+
+static int run_whole(const struct sbx_exec *exec, const char *cwd, struct daytona_process *process)
+{
+    struct buf line = BUF_INIT(100000), text = BUF_INIT(16 << 20);
+    char piece[65536];
+    size_t size;
+    script_whole(&line, "sandboxes-0-1-2", exec, cwd);
+    assert_non_null(buf_text(&line));
+    FILE *shell = popen(line.data, "r");
+    assert_non_null(shell);
+    while ((size = fread(piece, 1, sizeof(piece), shell)) > 0)
+        buf_add(&text, piece, size);
+    assert_true(WIFEXITED(pclose(shell)));
+    *process = (struct daytona_process){.kept = {BUF_INIT(8 << 20), BUF_INIT(8 << 20)}};
+    int code = whole_read(process, exec, buf_text(&text), &err);
+    buf_deinit(&line);
+    buf_deinit(&text);
+    return code;
+}
+
+static void forget_whole(struct daytona_process *process)
+{
+    buf_deinit(&process->kept[0]);
+    buf_deinit(&process->kept[1]);
+}
+
+static void commands_of_one_request_are_exact(void **state)
+{
+    static const char mixed[] = "printf 'out\\0\\377\\n\\n'; printf '!7\\n.err' >&2; exit 7";
+    static const char much[] = "i=0; while [ $i -lt 2000 ]; do echo .!begin; echo !$i >&2; "
+                               "i=$((i+1)); done; head -c 1000000 /dev/zero >&2; kill -9 $$";
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct daytona_process process;
+    exec.shell = mixed;
+    assert_int_equal(run_whole(&exec, NULL, &process), 0);
+    assert_int_equal(process.outcome.exit_code, 7);
+    assert_int_equal(process.kept[0].size, 7);
+    assert_memory_equal(process.kept[0].data, "out\0\377\n\n", 7);
+    assert_int_equal(process.kept[1].size, 7);
+    assert_memory_equal(process.kept[1].data, "!7\n.err", 7);
+    forget_whole(&process);
+    exec.flags = SBX_EXEC_MERGE;
+    assert_int_equal(run_whole(&exec, "/", &process), 0);
+    assert_int_equal(process.outcome.exit_code, 7);
+    assert_int_equal(process.kept[0].size, 14);
+    assert_memory_equal(process.kept[0].data, "out\0\377\n\n!7\n.err", 14);
+    assert_int_equal(process.kept[1].size, 0);
+    forget_whole(&process);
+    exec.flags = 0;
+    exec.shell = much;
+    assert_int_equal(run_whole(&exec, NULL, &process), 0);
+    assert_int_equal(process.outcome.signal, 9);
+    assert_int_equal(process.kept[0].size, 2000 * 8);
+    assert_int_equal(process.kept[1].size, 1000000 + 10 * 3 + 90 * 4 + 900 * 5 + 1000 * 6);
+    forget_whole(&process);
+    const char *missing[] = {"no-such-program-anywhere"};
+    exec = (struct sbx_exec)SBX_EXEC_INIT;
+    exec.argv = missing;
+    exec.argc = 1;
+    assert_int_equal(run_whole(&exec, NULL, &process), SBX_ERR_EXEC);
+    assert_int_equal(run_whole(&exec, "/no/such", &process), SBX_ERR_EXEC);
+}
+
+static void whole_outputs_that_make_no_sense_are_errors(void **state)
+{
+    static const struct {
+        const char *text;
+        int code;
+    } rows[] = {
+        {NULL, SBX_ERR_PROTOCOL},
+        {"", SBX_ERR_PROTOCOL},
+        {"sh: 1: not found\n", SBX_ERR_PROTOCOL},
+        {"!begin\n", SBX_ERR_UNAVAILABLE},
+        {"!begin\nQUJD\n", SBX_ERR_UNAVAILABLE},
+        {"!begin\nQUJD\n.\n!0\n", SBX_ERR_UNAVAILABLE},
+        {"!begin\n!later 3\n", SBX_ERR_PROTOCOL},
+        {"!begin\n!start 3\n", SBX_ERR_PROTOCOL},
+        {"!begin\n!fail 2\n", SBX_ERR_EXEC},
+        {"!begin\nQUJ\n.\n!0\n.\n", SBX_ERR_PROTOCOL},
+        {"!begin\nQUJD\n.\n!0.\n", SBX_ERR_PROTOCOL},
+        {"!begin\nQUJD\n.\n!256\n.\n", SBX_ERR_PROTOCOL},
+        {"!begin\nQUJD\n.\n!-1\n.\n", SBX_ERR_PROTOCOL},
+        {"!begin\nQUJD\n.\n!0\n!0\n.\n", SBX_ERR_PROTOCOL},
+        {"!begin\nQUJD\n.\nQUJD\n.\n", SBX_ERR_PROTOCOL},
+        {"!begin\nQUJD\n.\nQU!0\nJD\n.\n", 0},
+        {"noise\n!begin\n.\n!0\n.\nnoise", 0},
+    };
+    const char *argv[] = {"prog"};
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    exec.argv = argv;
+    exec.argc = 1;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct daytona_process process = {.kept = {BUF_INIT(1000), BUF_INIT(1000)}};
+        assert_int_equal(whole_read(&process, &exec, rows[i].text, &err), rows[i].code);
+        forget_whole(&process);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +560,8 @@ int main(void)
         cmocka_unit_test(websocket_frames_are_those_of_the_rfc),
         cmocka_unit_test(frames_that_no_server_may_send_are_refused),
         cmocka_unit_test(logs_of_sessions_are_read),
+        cmocka_unit_test(commands_of_one_request_are_exact),
+        cmocka_unit_test(whole_outputs_that_make_no_sense_are_errors),
         cmocka_unit_test(lists_of_files_are_read),
         cmocka_unit_test(names_of_sessions_tell_their_command),
         cmocka_unit_test(addresses_are_encoded),

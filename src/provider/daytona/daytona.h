@@ -100,6 +100,9 @@ int daytona_toolbox_run(void *box, const char *user, const char *const *argv, si
 // process.c
 int daytona_process_start(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                           void **ret_process, struct sbx_error *err);
+// whole.c: with one request, where the command allows it.
+int daytona_process_run(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
+                        void **ret_process, struct sbx_error *err);
 int daytona_process_attach(void *box, uint32_t pid, const struct sbx_call *call, void **ret_process,
                            struct sbx_error *err);
 uint32_t daytona_process_pid(void *process);

@@ -39,6 +39,8 @@ void process_delete(struct daytona_process *process)
         ws_close(process->ws);
     daytona_box_unref(process->box);
     buf_deinit(&process->out);
+    buf_deinit(&process->kept[0]);
+    buf_deinit(&process->kept[1]);
     free(process);
 }
 
@@ -342,6 +344,8 @@ int daytona_process_read(void *self, const struct sbx_call *call, struct sbx_eve
     struct daytona_process *process = self;
     struct deadline deadline = deadline_from_call(call);
     struct output_event event;
+    if (whole_next(process, ret_event))
+        return 0;
     while (!is_over(process)) {
         int code = wait_event(process, deadline, &event, err);
         if (code < 0)
@@ -365,7 +369,7 @@ void daytona_process_free(void *self)
     bool keep = process->flags & SBX_EXEC_BACKGROUND;
     if (!process->ended && process->pid && !keep)
         kill_tree(process);
-    if (!keep)
+    if (!keep && !process->whole)
         forget(process);
     process_delete(process);
 }

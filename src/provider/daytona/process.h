@@ -22,6 +22,10 @@ struct daytona_process {
     const char *data; // of the last message, not yet read
     size_t size;
     struct buf out; // of the last event
+    // Of a command that has run to its end already (whole.c): both streams, and how many are read.
+    bool whole;
+    struct buf kept[2];
+    unsigned given;
 };
 
 int process_new(struct daytona_box *box, struct daytona_process **ret_process,
@@ -37,6 +41,13 @@ static inline void process_cleanup(struct daytona_process **process)
 int process_name(struct daytona_process *process, struct sbx_error *err);
 // No such program or directory, as the script tells it.
 int process_no_program(const struct sbx_exec *exec, uint32_t number, struct sbx_error *err);
+
+// What the script of a command without a session wrote: both streams and the outcome. Fails as
+// starting the command does.
+int whole_read(struct daytona_process *process, const struct sbx_exec *exec, const char *text,
+               struct sbx_error *err);
+// Of a command that has run to its end: false when both streams have been read.
+bool whole_next(struct daytona_process *process, struct sbx_event *ret_event);
 
 // terminal.c
 int terminal_start(struct daytona_process *process, const struct sbx_exec *exec,

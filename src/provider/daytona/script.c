@@ -51,6 +51,23 @@ static const char around[] =
     "esac; }\n"
     "{ r \"$@\" 6>&1 | e >&3 4>&- 5>&- 7<&-; } 5>&1 | e >&4 3>&- 7<&-\n";
 
+/*
+ * $1 is "m" with merged output, $2 the directory or empty, the rest as for CHECK. Standard error
+ * waits in a variable until the other stream has ended.
+ */
+static const char around_whole[] =
+    "m=$1 c=$2; shift 2\n"
+    "exec 3>&1 2>/dev/null </dev/null\n"
+    "echo !begin\n"
+    "[ -z \"$c\" ] || cd -- \"$c\" || { echo !cwd; exit; }\n" CHECK "shift\n"
+    "if [ \"$m\" ]; then\n"
+    "e=$(exec 5>&1; { (exec \"$@\" 2>&1 3>&- 5>&-); echo \"!$?\" >&5; } | base64 >&3)\n"
+    "else\n"
+    "e=$(exec 5>&1; { { (exec \"$@\" 2>&4 3>&- 4>&- 5>&-); echo \"!$?\" >&5; } | "
+    "base64 >&3 4>&- 5>&-; } 4>&1 | base64 3>&- 5>&-)\n"
+    "fi\n"
+    "printf '.\\n%s\\n.\\n' \"$e\"\n";
+
 // $1 is the directory or empty, $2 the script `begin`, the rest is its arguments. Interrupts are
 // the program's, not this shell's.
 static const char on_terminal[] =
@@ -176,6 +193,17 @@ void script_session(struct buf *out, const struct sbx_exec *exec, const char *wo
     buf_puts(out, input ? merge ? " sh im" : " sh i" : merge ? " sh m" : " sh ''");
     put(out, directory(exec, workdir));
     put(out, begin);
+    put_command(out, exec);
+}
+
+void script_whole(struct buf *out, const char *name, const struct sbx_exec *exec,
+                  const char *workdir)
+{
+    buf_puts(out, "exec /bin/sh -c");
+    put(out, around_whole);
+    put(out, name);
+    buf_puts(out, exec->flags & SBX_EXEC_MERGE ? " m" : " ''");
+    put(out, directory(exec, workdir));
     put_command(out, exec);
 }
 

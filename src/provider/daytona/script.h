@@ -27,6 +27,11 @@ void script_argv(struct buf *out, const char *const *argv, size_t argc);
 
 // The line for a session's shell. `workdir` is used where exec names no directory.
 void script_session(struct buf *out, const struct sbx_exec *exec, const char *workdir);
+// The line for a command without a session, whose log comes whole: "!begin", or a word of failure;
+// stdout in Base64, a dot, stderr with "!STATUS" and the end of its line somewhere in it, a dot.
+// `name` is where it can be found among the processes.
+void script_whole(struct buf *out, const char *name, const struct sbx_exec *exec,
+                  const char *workdir);
 // What a terminal's shell becomes.
 void script_terminal(struct buf *out, const struct sbx_exec *exec, const char *workdir);
 // What people wrote, out of a session's line; may be cut.
