@@ -88,9 +88,13 @@ static void fill_polls(const struct monitor *monitor, struct pollfd *fds)
 {
     const struct jail *jail = monitor->jail;
     bool network_idle = monitor->netstack_pid == 0;
+    // While all places are taken, the next clients wait in the socket's queue.
+    bool has_place = false;
+    for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+        has_place |= monitor->clients[i] < 0;
     const int watched[WATCH_FIXED] = {
         [WATCH_INIT] = jail->init_pidfd,
-        [WATCH_CONTROL] = jail->control_fd,
+        [WATCH_CONTROL] = has_place ? jail->control_fd : -1,
         [WATCH_BOOT] = jail->boot_fd,
         [WATCH_TIMER] = monitor->timer_fd,
         [WATCH_DEVICE] = network_idle ? jail->device_fd : -1,
