@@ -8,12 +8,15 @@
 #include "cli/help.h"
 #include "cli/out.h"
 
+#define TYPED_MAX 2 // operands that decide what may follow
+
 // What has been typed so far.
 struct state {
     struct cli *cli;
     struct buf buf;
     const struct command *command;
-    size_t operands; // before the current word
+    size_t operands;              // before the current word
+    const char *typed[TYPED_MAX]; // the first of them
     const char *current;
     const char *prefix; // put before each candidate: "--network=" or ""
 };
@@ -125,6 +128,36 @@ static const struct opt_row *find_row(const struct command *command, const char 
     return NULL;
 }
 
+// Where the form's next word begins if it begins with what was typed, else NULL.
+static const char *follow(const struct state *state, const char *form)
+{
+    for (size_t i = 0; i < state->operands; i++) {
+        size_t length = strcspn(form, " ");
+        if (strlen(state->typed[i]) != length || strncmp(form, state->typed[i], length) != 0 ||
+            !form[length])
+            return NULL;
+        form += length + 1;
+    }
+    return form;
+}
+
+static void offer_forms(struct state *state)
+{
+    char last[32] = "";
+    for (size_t i = 0; state->operands <= TYPED_MAX && state->command->forms[i]; i++) {
+        char word[sizeof(last)];
+        const char *next = follow(state, state->command->forms[i]);
+        if (!next)
+            continue;
+        snprintf(word, sizeof(word), "%.*s", (int)strcspn(next, " "), next);
+        if (strcmp(word, "FILE") == 0)
+            offer_files(state);
+        else if (strcmp(word, last) != 0) // forms with the same beginning are neighbours
+            offer(state, word, NULL);
+        memcpy(last, word, sizeof(last));
+    }
+}
+
 static void offer_operand(struct state *state)
 {
     enum complete_kind kind = state->command ? state->command->complete : COMPLETE_COMMAND;
@@ -141,6 +174,8 @@ static void offer_operand(struct state *state)
         offer_files(state);
     } else if (kind == COMPLETE_FILES) {
         offer_files(state);
+    } else if (state->command && state->command->forms) {
+        offer_forms(state);
     }
 }
 
@@ -184,6 +219,8 @@ static void walk(struct state *state, const char *const *words, size_t count)
         } else if (!state->command) {
             state->command = command_find(word);
         } else {
+            if (state->operands < TYPED_MAX)
+                state->typed[state->operands] = word;
             state->operands++;
         }
     }

@@ -44,6 +44,9 @@ static const struct command_example examples[] = {
     {NULL, NULL},
 };
 
+static const char *const forms[] = {
+    "pull", "list", "inspect", "rm", "prune", "import FILE", "build-from-dir FILE", NULL};
+
 const struct command command_image = {
     .name = "image",
     .aliases = "images",
@@ -68,6 +71,6 @@ const struct command command_image = {
     .values_size = sizeof(struct image_values),
     .least = 1,
     .most = SIZE_MAX,
-    .complete = COMPLETE_FILES,
+    .forms = forms,
     .run = run_image,
 };

@@ -36,6 +36,8 @@ static const struct command_example examples[] = {
     {NULL, NULL},
 };
 
+static const char *const forms[] = {"key create", "key list", "key revoke", NULL};
+
 const struct command command_serve = {
     .name = "serve",
     .aliases = "",
@@ -52,5 +54,6 @@ const struct command command_serve = {
     .parts = {{"Options", serve_rows, SERVE_ROW_COUNT, 0}},
     .values_size = sizeof(struct serve_values),
     .most = 3,
+    .forms = forms,
     .run = run_serve,
 };

@@ -62,6 +62,8 @@ struct command {
     size_t least, most;   // number of operands; SIZE_MAX: any
     size_t free_operands; // opt_grammar's; 0 means any number
     enum complete_kind complete;
+    const char *const
+        *forms; // words that operands may be, "key create"; FILE: any file; ended by NULL
     bool hidden;
     // Returns the exit status.
     int (*run)(struct cli *cli, struct invocation *use);

@@ -72,7 +72,7 @@ int guest_mount_root(const struct guest_config *config)
     // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
     snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0755",
              (unsigned long long)config->disk_bytes,
-             (unsigned long long)(config->disk_bytes / 4096 + 1024));
+             (unsigned long long)config->disk_bytes / 4096 + 1024);
     mkdir("/image", 0755);
     mkdir("/rw", 0755);
     mkdir(GUEST_ROOT, 0755);

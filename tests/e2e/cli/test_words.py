@@ -153,6 +153,17 @@ class Completion(unittest.TestCase):
         self.assertEqual(["destroy"], self.complete("help", "des"))
         self.assertEqual([], self.complete("nonsense", "--bogus="))
 
+    def test_words_after_words(self):
+        self.assertEqual(["pull", "list", "inspect", "rm", "prune", "import", "build-from-dir"],
+                         self.complete("image", ""))
+        self.assertEqual(["prune"], self.complete("image", "pr"))
+        self.assertEqual([":files"], self.complete("image", "import", ""))
+        self.assertEqual([], self.complete("image", "pull", ""))
+        self.assertEqual(["key"], self.complete("serve", "--port", "1", ""))
+        self.assertEqual(["create", "list", "revoke"], self.complete("serve", "key", ""))
+        self.assertEqual([], self.complete("serve", "key", "create", ""))
+        self.assertEqual([], self.complete("serve", "a", "b", "c", ""))
+
     def test_scripts_parse(self):
         for shell in ("bash", "zsh", "fish"):
             script = run("completion", shell).stdout
