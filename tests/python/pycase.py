@@ -89,6 +89,7 @@ def require_local():
     if PROVIDER == "local" and subprocess.run([COMMAND, "doctor"], stdout=subprocess.DEVNULL,
                                               stderr=subprocess.DEVNULL, check=False).returncode != 0:
         print("1..0 # SKIP no sandbox can be made on this machine")
+        shutil.rmtree(BASE, ignore_errors=True)
         sys.exit(77)
 
 
