@@ -100,14 +100,21 @@ static int copy_files(int from_fd, int to_fd)
     return failed;
 }
 
-static int fill(const struct stage *stage)
+// Of a first attempt the task's record is enough: the rest is what the step writes again. Every
+// file costs: ext4 without a journal looks for a place among all that was removed in the last
+// minutes.
+static int fill(const struct step_options *options, const struct stage *stage)
 {
     cleanup_fd int task_fd = open_dir(stage->fd, "task");
     cleanup_fd int meta_fd = task_fd < 0 ? -1 : make_dir(task_fd, "_meta", 0777);
     if (meta_fd < 0 || copy_files(stage->task_fd, task_fd) < 0)
         return -1;
     cleanup_fd int from_fd = open_dir(stage->task_fd, "_meta");
-    return from_fd >= 0 ? copy_files(from_fd, meta_fd) : 0;
+    if (from_fd < 0)
+        return 0;
+    if (options->attempt == 0)
+        return take_copy(from_fd, "_self.json", meta_fd, COPY_MAX) < 0 && errno == ENOSPC ? -1 : 0;
+    return copy_files(from_fd, meta_fd);
 }
 
 static void name_paths(const struct step_options *options, struct stage *stage)
@@ -124,7 +131,7 @@ int stage_open(const struct step_options *options, struct stage *ret_stage, stru
     struct stage stage = STAGE_INIT;
     stage.root_fd = open(options->datastore, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (stage.root_fd < 0 || open_task(options, &stage) < 0 || enter_area(&stage) < 0 ||
-        fill(&stage) < 0) {
+        fill(options, &stage) < 0) {
         err_sys(err, SBX_ERR_IO, errno, "cannot prepare the datastore '%s'", options->datastore);
         err_hint(err, "make '%s' a directory that you can write", options->datastore);
         stage_close(&stage);
