@@ -71,7 +71,7 @@ static const struct opt_row rows[] = {
      .kind = OPT_STRING,
      .value = "NAMES",
      FIELD(fallback),
-     .help = "providers to try in turn when making the sandbox fails, e.g. modal,local"},
+     .help = "providers to try in turn when making the sandbox fails, e.g. daytona,local"},
     {.name = "retries",
      .kind = OPT_INT,
      .value = "N",

@@ -133,8 +133,8 @@ static int add_file(struct buf *disk, const char *name, const char *path, struct
 
 // sandboxes-guest loads those that are there, in its order: vmm/guest_modules.c.
 static const char *const modules[] = {
-    "drivers/virtio/virtio",
     "drivers/virtio/virtio_ring",
+    "drivers/virtio/virtio",
     "drivers/virtio/virtio_mmio",
     "drivers/char/virtio_console",
     "fs/netfs/netfs",

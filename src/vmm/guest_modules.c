@@ -9,7 +9,7 @@
 #include "vmm/guest.h"
 
 static const char *const modules[] = {
-    "virtio",       "virtio_ring",  "virtio_mmio", "virtio_console", "netfs",   "fscache",
+    "virtio_ring",  "virtio",       "virtio_mmio", "virtio_console", "netfs",   "fscache",
     "9pnet",        "9pnet_virtio", "9p",          "exportfs",       "overlay", "failover",
     "net_failover", "virtio_net",
 };
