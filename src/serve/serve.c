@@ -26,7 +26,7 @@ unsigned serve_status(const struct sbx_error *err)
         {SBX_ERR_INVALID, 400},     {SBX_ERR_NOT_FOUND, 404}, {SBX_ERR_CONFLICT, 409},
         {SBX_ERR_AUTH, 401},        {SBX_ERR_DENIED, 403},    {SBX_ERR_QUOTA, 429},
         {SBX_ERR_TIMEOUT, 504},     {SBX_ERR_CANCELLED, 503}, {SBX_ERR_UNAVAILABLE, 502},
-        {SBX_ERR_UNSUPPORTED, 501}, {SBX_ERR_EXEC, 400},
+        {SBX_ERR_UNSUPPORTED, 501}, {SBX_ERR_EXEC, 400},      {SBX_ERR_SETUP, 501},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (rows[i].code == err->code)
