@@ -74,7 +74,8 @@ class ServiceCase(unittest.TestCase):
         os.mkdir(self.project)
         drop = ("METAFLOW_", "SANDBOXES_")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(drop) and "proxy" not in k.lower()}
-        self.env.update(HOME=self.home, METAFLOW_USER="tester", USER="tester", PYTHONDONTWRITEBYTECODE="1")
+        self.env.update(HOME=self.home, METAFLOW_USER="tester", USER="tester", PYTHONDONTWRITEBYTECODE="1",
+                        METAFLOW_CLIENT_CACHE_PATH=os.path.join(self.home, "client"))
 
     def tearDown(self):
         for _ in range(8):
