@@ -22,6 +22,18 @@ int thread_start(pthread_t *ret_thread, void *(*run)(void *), void *argument)
     return failed;
 }
 
+int thread_start_detached(void *(*run)(void *), void *argument, size_t stack_size)
+{
+    pthread_attr_t attributes;
+    pthread_t id;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, stack_size);
+    int failed = pthread_create(&id, &attributes, run, argument);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
 void thread_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attributes;

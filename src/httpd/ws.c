@@ -13,6 +13,7 @@
 
 #include "base/base64.h"
 #include "base/sha1.h"
+#include "base/thread.h"
 #include "httpd/ws_list.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, section 1.3
@@ -335,14 +336,8 @@ static void upgraded(void *cls, struct MHD_Connection *connection, void *con_cls
         memcpy(ws->received, extra, extra_size);
         ws->end = extra_size;
     }
-    pthread_attr_t attributes;
-    pthread_t id;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, THREAD_STACK);
-    if (extra_size > RECEIVE_SIZE || pthread_create(&id, &attributes, thread, ws) != 0)
+    if (extra_size > RECEIVE_SIZE || thread_start_detached(thread, ws, THREAD_STACK) != 0)
         end(ws);
-    pthread_attr_destroy(&attributes);
 }
 
 static bool is_handshake(const struct httpd_request *request)

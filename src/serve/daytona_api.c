@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Daytona's control plane: sandboxes as the Daytona clients know them. Layer: serve.
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "serve/auth.h"
+#include "serve/paging.h"
 #include "serve/session.h"
 #include "serve/sites.h"
 
@@ -568,27 +568,10 @@ static bool passes(struct httpd_request *request, struct place *box, const struc
     return fits;
 }
 
-static int newest_first(const void *a, const void *b)
-{
-    const struct place *x = *(struct place *const *)a, *y = *(struct place *const *)b;
-    if (x->sheet.created_ms != y->sheet.created_ms)
-        return x->sheet.created_ms < y->sheet.created_ms ? 1 : -1;
-    return strcmp(y->sheet.id, x->sheet.id);
-}
-
-static bool is_behind(const struct place *box, const char *cursor)
-{
-    char *end;
-    int64_t time = strtoll(cursor, &end, 10);
-    if (box->sheet.created_ms != time)
-        return box->sheet.created_ms < time;
-    return *end == '.' && strcmp(box->sheet.id, end + 1) < 0;
-}
-
 static void put_page(struct httpd_request *request, struct json *json, struct place **boxes,
                      size_t count, const struct filter *filter)
 {
-    char next[128] = "";
+    char next[PAGING_TOKEN_SIZE] = "";
     int64_t shown = 0;
     const struct place *last = NULL;
     json_begin_object(json);
@@ -596,10 +579,10 @@ static void put_page(struct httpd_request *request, struct json *json, struct pl
     json_begin_array(json);
     for (size_t i = 0; i < count; i++) {
         if (!passes(request, boxes[i], filter) ||
-            (filter->cursor && !is_behind(boxes[i], filter->cursor)))
+            (filter->cursor && !paging_is_behind(boxes[i], filter->cursor, false)))
             continue;
         if (shown++ == filter->limit) {
-            snprintf(next, sizeof(next), "%" PRId64 ".%s", last->sheet.created_ms, last->sheet.id);
+            paging_token(last, next);
             break;
         }
         put_sandbox(request, json, boxes[i], NULL);
@@ -624,7 +607,7 @@ static void list(struct httpd_request *request)
     if (code < 0) {
         serve_fail(request, &err);
     } else {
-        qsort(boxes, count, sizeof(struct place *), newest_first);
+        paging_sort(boxes, count, false);
         put_page(request, &json, boxes, count, &filter);
         httpd_reply_json(request, 200, &buf);
     }

@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "serve/auth.h"
+#include "serve/paging.h"
 #include "serve/sites.h"
 
 #define REPLY_MAX (16 * 1024 * 1024)
@@ -501,31 +502,6 @@ static bool passes(struct httpd_request *request, struct place *box, const struc
     return passes;
 }
 
-// "TIME_MS.ID" of the last one shown: the next page begins behind it, even if that one is gone.
-static bool is_behind(const struct place *box, const struct filter *filter)
-{
-    char *end;
-    int64_t time = strtoll(filter->after, &end, 10);
-    int order = box->sheet.created_ms < time   ? -1
-                : box->sheet.created_ms > time ? 1
-                : *end == '.'                  ? strcmp(box->sheet.id, end + 1)
-                                               : 0;
-    return filter->oldest_first ? order > 0 : order < 0;
-}
-
-static int newest_first(const void *a, const void *b)
-{
-    const struct place *x = *(struct place *const *)a, *y = *(struct place *const *)b;
-    if (x->sheet.created_ms != y->sheet.created_ms)
-        return x->sheet.created_ms < y->sheet.created_ms ? 1 : -1;
-    return strcmp(y->sheet.id, x->sheet.id);
-}
-
-static int oldest_first(const void *a, const void *b)
-{
-    return -newest_first(a, b);
-}
-
 static void put_page(struct httpd_request *request, struct json *json, struct place **boxes,
                      size_t count, const struct filter *filter)
 {
@@ -533,12 +509,12 @@ static void put_page(struct httpd_request *request, struct json *json, struct pl
     const struct place *last = NULL;
     json_begin_array(json);
     for (size_t i = 0; i < count; i++) {
-        if (!passes(request, boxes[i], filter) || (filter->after && !is_behind(boxes[i], filter)))
+        if (!passes(request, boxes[i], filter) ||
+            (filter->after && !paging_is_behind(boxes[i], filter->after, filter->oldest_first)))
             continue;
         if (shown++ == filter->limit) {
-            char token[128];
-            snprintf(token, sizeof(token), "%" PRId64 ".%s", last->sheet.created_ms,
-                     last->sheet.id);
+            char token[PAGING_TOKEN_SIZE];
+            paging_token(last, token);
             httpd_add_header(request, "X-Next-Token", token);
             break;
         }
@@ -562,7 +538,7 @@ static void list(struct httpd_request *request)
     if (code < 0) {
         serve_fail(request, &err);
     } else {
-        qsort(boxes, count, sizeof(*boxes), filter.oldest_first ? oldest_first : newest_first);
+        paging_sort(boxes, count, filter.oldest_first);
         put_page(request, &json, boxes, count, &filter);
         httpd_reply_json(request, 200, &buf);
     }

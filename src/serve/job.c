@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "serve/serve.h"
 
 #define THREAD_STACK (256 * 1024)
@@ -185,13 +186,7 @@ static void *pump(void *argument)
 
 static int start_pump(struct job *job, struct sbx_error *err)
 {
-    pthread_attr_t attributes;
-    pthread_t id;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, THREAD_STACK);
-    int failed = pthread_create(&id, &attributes, pump, job_ref(job));
-    pthread_attr_destroy(&attributes);
+    int failed = thread_start_detached(pump, job_ref(job), THREAD_STACK);
     if (failed == 0)
         return 0;
     job_unref(job);

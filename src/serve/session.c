@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "base/thread.h"
 #include "serve/serve.h"
 
 #define MARK_END 0x1e
@@ -336,14 +337,8 @@ static void *follow(void *argument)
 
 static int start_follower(struct session *session, struct sbx_error *err)
 {
-    pthread_attr_t attributes;
-    pthread_t id;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, THREAD_STACK);
     session->refs++;
-    int failed = pthread_create(&id, &attributes, follow, session);
-    pthread_attr_destroy(&attributes);
+    int failed = thread_start_detached(follow, session, THREAD_STACK);
     if (failed == 0)
         return 0;
     session->refs--;

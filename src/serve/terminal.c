@@ -8,12 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "httpd/ws.h"
-#include "serve/job.h"
+#include "serve/job_socket.h"
 
 #define SIDE_MAX 1000
 #define START_MS 30000
-#define SLICE_MS 200
 #define SHELL "[ -x /bin/bash ] && exec /bin/bash -i -l; exec /bin/sh -i"
 
 struct wire {
@@ -61,13 +59,8 @@ static int start(struct wire *wire, const struct sbx_call *call, struct sbx_erro
 static void *send_output(void *argument)
 {
     struct wire *wire = argument;
-    struct job_event event = {.kind = JOB_SILENT};
-    while (event.kind != JOB_END && !atomic_load(&wire->left)) {
-        listener_read(wire->listener, SLICE_MS, &event);
-        if (event.kind == JOB_OUTPUT && ws_send(wire->ws, WS_BINARY, event.data, event.size) < 0)
-            atomic_store(&wire->left, true);
-        free(event.data);
-    }
+    struct job_event event;
+    listener_to_socket(wire->listener, wire->ws, &wire->left, &event);
     if (event.kind == JOB_END)
         ws_close(wire->ws, WS_NORMAL,
                  event.failure.code ? "the sandbox is gone" : "the shell ended");

@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "base/base64.h"
-#include "httpd/ws.h"
+#include "serve/job_socket.h"
 #include "serve/session.h"
 #include "serve/toolbox.h"
 
 #define REPLY_MAX (4 * 1024 * 1024)
 #define SIDE_MAX 1000 // rows, columns
-#define SLICE_MS 200
 #define EXIT_CONTROL "X-Daytona-Pty-Exit-Control"
 #define ENVS "X-Daytona-Pty-Envs~"
 
@@ -197,13 +196,8 @@ static void tell_exit(struct wire *wire, const struct sbx_outcome *outcome)
 static void *send_output(void *argument)
 {
     struct wire *wire = argument;
-    struct job_event event = {.kind = JOB_SILENT};
-    while (event.kind != JOB_END && !atomic_load(&wire->left)) {
-        listener_read(wire->listener, SLICE_MS, &event);
-        if (event.kind == JOB_OUTPUT && ws_send(wire->ws, WS_BINARY, event.data, event.size) < 0)
-            atomic_store(&wire->left, true);
-        free(event.data);
-    }
+    struct job_event event;
+    listener_to_socket(wire->listener, wire->ws, &wire->left, &event);
     if (event.kind == JOB_END) {
         tell_exit(wire, &event.outcome);
         session_close(wire->session);
