@@ -33,6 +33,14 @@ void store_close(struct store *store)
     store->fd = -1;
 }
 
+int store_lock_labels(const struct sbx_pair *labels, size_t count, struct deadline deadline,
+                      struct label_lock **ret_lock, struct sbx_error *err)
+{
+    cleanup_store struct store store = {.fd = -1};
+    int code = store_open(&store, err);
+    return code < 0 ? code : lock_labels(store.fd, labels, count, deadline, ret_lock, err);
+}
+
 static int make_directory(const struct store *store, char id[ID_SIZE], struct sbx_error *err)
 {
     for (int attempt = 0; attempt < 8; attempt++) {

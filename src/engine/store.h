@@ -24,6 +24,11 @@ int store_open(struct store *ret_store, struct sbx_error *err);
 void store_close(struct store *store);
 #define cleanup_store cleanup(store_close)
 
+// lock_labels() (engine/lock.h) in the runtime directory.
+struct label_lock;
+int store_lock_labels(const struct sbx_pair *labels, size_t count, struct deadline deadline,
+                      struct label_lock **ret_lock, struct sbx_error *err);
+
 // A new sandbox's directory.
 struct store_box {
     char id[ID_SIZE];

@@ -28,6 +28,18 @@ static bool is_own(const char *name)
     return strncmp(name, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
 }
 
+void cloud_record_renew(pthread_mutex_t *lock, struct cloud_record *held,
+                        const struct cloud_record *fresh, struct jsonv *root,
+                        struct sbx_info *ret_info)
+{
+    pthread_mutex_lock(lock);
+    cloud_record_deinit(held);
+    *held = *fresh;
+    held->root = root;
+    *ret_info = held->info;
+    pthread_mutex_unlock(lock);
+}
+
 int cloud_record_labels(const struct jsonv *labels, struct cloud_record *record,
                         struct sbx_error *err)
 {

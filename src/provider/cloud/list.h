@@ -15,6 +15,11 @@ void cloud_record_deinit(struct cloud_record *record);
 int cloud_record_labels(const struct jsonv *labels, struct cloud_record *record,
                         struct sbx_error *err);
 
+// Takes what the service says now, with the object it is in, to `held`, which the lock guards.
+void cloud_record_renew(pthread_mutex_t *lock, struct cloud_record *held,
+                        const struct cloud_record *fresh, struct jsonv *root,
+                        struct sbx_info *ret_info);
+
 // From an object of the service; root is not taken over. GONE for one that is no sandbox any more.
 #define CLOUD_RECORD_GONE 1
 typedef int cloud_record_fn(const struct jsonv *object, struct cloud_record *ret_record,

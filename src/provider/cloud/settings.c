@@ -76,11 +76,8 @@ struct deadline cloud_deadline(const struct sbx_call *call)
 int cloud_lock(void *provider, const struct sbx_pair *labels, size_t label_count,
                const struct sbx_call *call, void **ret_lock, struct sbx_error *err)
 {
-    cleanup_store struct store store = {.fd = -1};
     struct label_lock *lock;
-    int code = store_open(&store, err);
-    if (code == 0)
-        code = lock_labels(store.fd, labels, label_count, deadline_from_call(call), &lock, err);
+    int code = store_lock_labels(labels, label_count, deadline_from_call(call), &lock, err);
     if (code == 0)
         *ret_lock = lock;
     return code;

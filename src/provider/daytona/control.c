@@ -7,8 +7,8 @@
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
-#include "net/status.h"
 #include "net/url.h"
+#include "provider/cloud/exchange.h"
 #include "provider/daytona/daytona.h"
 
 #define BODY_MAX (4u << 20)
@@ -35,28 +35,21 @@ int daytona_control_call(struct daytona *daytona, const char *method, const char
                          struct jsonv **ret_answer, struct sbx_error *err)
 {
     cleanup_buf struct buf url = BUF_INIT(128 << 10);
-    cleanup_reply struct http_reply reply = HTTP_REPLY_INIT;
     struct daytona_headers headers;
     bool repeatable = strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0;
     buf_printf(&url, "%s%s", daytona->api, path);
     if (!buf_text(&url) || (body && body->failed))
         return err_nomem(err);
     daytona_control_headers(daytona, body != NULL, &headers);
-    struct http_request request = {.method = method,
-                                   .url = url.data,
-                                   .headers = headers.list,
-                                   .header_count = DAYTONA_HEADERS,
-                                   .body = body ? body->data : NULL,
-                                   .body_size = body ? body->size : 0,
-                                   .flags = repeatable ? HTTP_IDEMPOTENT : 0};
-    int code = http_call(daytona->http, &request, deadline, &reply, err);
-    if (code < 0)
-        return err_wrap(err, "%s", what), code;
-    if (status_code(reply.status) < 0)
-        return status_error(what, &reply, err);
-    if (ret_answer)
-        code = jsonv_parse(reply.body.data, reply.body.size, ret_answer, err);
-    return code < 0 ? err_wrap(err, "%s: the service's answer", what), code : 0;
+    const struct cloud_exchange exchange = {.http = daytona->http,
+                                            .method = method,
+                                            .url = url.data,
+                                            .headers = headers.list,
+                                            .header_count = DAYTONA_HEADERS,
+                                            .body = body,
+                                            .idempotent = repeatable,
+                                            .what = what};
+    return cloud_exchange(&exchange, deadline, ret_answer, NULL, err);
 }
 
 static int call_box(struct daytona *daytona, const char *id, const char *method, const char *rest,
@@ -235,12 +228,7 @@ int daytona_control_info(void *self, const struct sbx_call *call, struct sbx_inf
         jsonv_free(object);
         return code;
     }
-    record.root = object;
-    pthread_mutex_lock(&box->lock);
-    cloud_record_deinit(&box->record);
-    box->record = record;
-    *ret_info = box->record.info;
-    pthread_mutex_unlock(&box->lock);
+    cloud_record_renew(&box->lock, &box->record, &record, object, ret_info);
     return 0;
 }
 

@@ -5,39 +5,22 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "provider/cloud/wish.h"
 #include "provider/daytona/daytona.h"
 
 #define GIB (1ull << 30)
 #define LEASH_MINUTES 1 // the least there is
 
-struct lacking {
-    bool asked;
-    const char *what;
-};
-
 static int check(const struct sbx_spec *spec, struct sbx_error *err)
 {
-    bool fixed_port = false;
-    for (size_t i = 0; i < spec->port_count; i++)
-        fixed_port |= spec->ports[i].host_port != 0;
-    const struct lacking rows[] = {
+    const struct cloud_lacking rows[] = {
         {spec->hostname, "a host name of your choice"},
         {spec->max_pids, "a limit of processes"},
         {spec->max_open_files, "a limit of open files"},
         {spec->network == SBX_NETWORK_HOST, "this machine's network"},
-        {fixed_port, "a port of this machine; ports have addresses of their own"},
+        {cloud_asks_fixed_port(spec), "a port of this machine; ports have addresses of their own"},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].asked)
-            return err_set(err, SBX_ERR_UNSUPPORTED, "provider 'daytona' does not have %s",
-                           rows[i].what);
-    for (size_t i = 0; i < spec->allow_count; i++)
-        if (strchr(spec->allow[i], ':') &&
-            strchr(spec->allow[i], ':') == strrchr(spec->allow[i], ':'))
-            return err_set(err, SBX_ERR_UNSUPPORTED,
-                           "provider 'daytona' cannot allow a single port: spec.allow[%zu] is '%s'",
-                           i, spec->allow[i]);
-    return 0;
+    return cloud_refuse("daytona", spec, rows, ARRAY_SIZE(rows), err);
 }
 
 // "registry/name" and "name:tag" are images, other names snapshots.
@@ -96,17 +79,11 @@ static void put_network(struct json *json, const struct sbx_spec *spec)
     put_allowed(json, "domainAllowList", spec, false);
 }
 
-static void put_pairs(struct json *json, const struct sbx_pair *pairs, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        json_put_text(json, pairs[i].name, pairs[i].value);
-}
-
 static void put_labels(struct json *json, const struct sbx_spec *spec, const char *token)
 {
     json_key(json, "labels");
     json_begin_object(json);
-    put_pairs(json, spec->labels, spec->label_count);
+    cloud_put_pairs(json, spec->labels, spec->label_count);
     json_put_text(json, OWN_TOKEN, token);
     if (spec->workdir)
         json_put_text(json, OWN_WORKDIR, spec->workdir);
@@ -144,7 +121,7 @@ int daytona_create_body(const struct daytona *daytona, const struct sbx_spec *sp
     put_labels(&json, spec, token);
     json_key(&json, "env");
     json_begin_object(&json);
-    put_pairs(&json, spec->env, spec->env_count);
+    cloud_put_pairs(&json, spec->env, spec->env_count);
     json_end_object(&json);
     put_amount(&json, "cpu", spec->cpu_millis, 1000);
     put_amount(&json, "memory", spec->memory_bytes, GIB);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The provider `daytona`: its table and settings. Layer: provider.
 #include "provider/daytona/daytona.h"
+#include "provider/cloud/commands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/cleanup.h"
 #include "core/settings.h"
 #include "net/keys.h"
+#include "provider/cloud/commands.h"
 #include "provider/daytona/row.h"
 
 #define DEFAULT_API "https://app.daytona.io/api"
@@ -158,7 +160,7 @@ const struct sbx_provider_ops daytona_ops = {
     .process_signal = daytona_process_signal,
     .process_free = daytona_process_free,
     .process_list = daytona_process_list,
-    .process_list_free = daytona_process_list_free,
+    .process_list_free = cloud_commands_free,
     .file_write = daytona_file_write,
     .file_read = daytona_file_read,
     .file_upload = daytona_file_upload,

@@ -118,7 +118,6 @@ int daytona_process_resize(void *process, uint16_t rows, uint16_t cols, struct s
 int daytona_process_signal(void *process, int32_t signal, struct sbx_error *err);
 int daytona_process_list(void *box, const struct sbx_call *call, struct sbx_process_list *ret_list,
                          struct sbx_error *err);
-void daytona_process_list_free(struct sbx_process_list *list);
 
 // files.c
 int daytona_file_write(void *box, const char *path, const void *data, size_t size,

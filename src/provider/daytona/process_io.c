@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Input, size and signals of commands of Daytona, and the list of them. Layer: provider.
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "provider/cloud/commands.h"
 #include "provider/daytona/files.h"
 #include "provider/daytona/process.h"
 
@@ -100,25 +98,17 @@ int daytona_process_signal(void *self, int32_t signal, struct sbx_error *err)
                                          deadline_in(REQUEST_MS), err);
 }
 
-struct owner {
-    struct buf text; // all commands, each with its NUL
-    struct sbx_process_info items[];
-};
-
-// False for a session that is not one of ours.
-static bool fill_item(const struct jsonv *session, struct owner *owner,
-                      struct sbx_process_info *info)
+// A session that is not one of ours is left out.
+static void add_session(struct cloud_commands *commands, const struct jsonv *session)
 {
     const struct jsonv *command = jsonv_at(jsonv_get(session, "commands"), 0);
     cleanup_buf struct buf shown = BUF_INIT(4096);
-    *info = (struct sbx_process_info){.running = !jsonv_get(command, "exitCode")};
-    if (!command || !script_name_parse(jsonv_text(session, "sessionId"), &info->flags,
-                                       &info->started_ms, &info->pid))
-        return false;
+    struct sbx_process_info info = {.running = !jsonv_get(command, "exitCode")};
+    if (!command || !script_name_parse(jsonv_text(session, "sessionId"), &info.flags,
+                                       &info.started_ms, &info.pid))
+        return;
     script_shown(jsonv_text(command, "command"), &shown);
-    buf_add(&owner->text, shown.data, shown.size);
-    buf_add(&owner->text, "", 1);
-    return true;
+    cloud_commands_add(commands, &info, &shown, shown.size);
 }
 
 int daytona_process_list(void *self, const struct sbx_call *call, struct sbx_process_list *ret_list,
@@ -129,30 +119,10 @@ int daytona_process_list(void *self, const struct sbx_call *call, struct sbx_pro
                                     cloud_deadline(call), &answer, err);
     if (code < 0)
         return code;
-    size_t all = jsonv_count(answer), count = 0;
-    struct owner *owner = calloc(1, sizeof(*owner) + (all + 1) * sizeof(owner->items[0]));
-    if (!owner)
+    struct cloud_commands *commands = cloud_commands_new(jsonv_count(answer));
+    if (!commands)
         return err_nomem(err);
-    owner->text.limit = 64u << 20;
-    for (size_t i = 0; i < all; i++)
-        count += fill_item(jsonv_at(answer, i), owner, &owner->items[count]);
-    const char *at = owner->text.data;
-    for (size_t i = 0; i < count && !owner->text.failed; i++) {
-        owner->items[i].command = at;
-        at += strlen(at) + 1;
-    }
-    *ret_list = (struct sbx_process_list){.count = count, .items = owner->items, .owner = owner};
-    if (!owner->text.failed)
-        return 0;
-    daytona_process_list_free(ret_list);
-    return err_nomem(err);
-}
-
-void daytona_process_list_free(struct sbx_process_list *list)
-{
-    struct owner *owner = list->owner;
-    if (owner)
-        buf_deinit(&owner->text);
-    free(owner);
-    *list = (struct sbx_process_list){0};
+    for (size_t i = 0; i < jsonv_count(answer); i++)
+        add_session(commands, jsonv_at(answer, i));
+    return cloud_commands_finish(commands, ret_list, err);
 }

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "net/status.h"
+#include "provider/cloud/exchange.h"
 #include "provider/daytona/daytona.h"
 #include "provider/daytona/script.h"
 
@@ -23,7 +23,6 @@ int daytona_toolbox_call(struct daytona_box *box, const char *method, const char
                          struct jsonv **ret_answer, struct sbx_error *err)
 {
     cleanup_buf struct buf url = BUF_INIT(64 << 10);
-    cleanup_reply struct http_reply reply = HTTP_REPLY_INIT;
     struct daytona_headers headers;
     int code = daytona_toolbox_url(box, path, &url, err);
     if (code == 0 && body && !buf_text(body))
@@ -31,21 +30,15 @@ int daytona_toolbox_call(struct daytona_box *box, const char *method, const char
     if (code < 0)
         return code;
     daytona_control_headers(box->daytona, body != NULL, &headers);
-    struct http_request request = {.method = method,
-                                   .url = url.data,
-                                   .headers = headers.list,
-                                   .header_count = DAYTONA_HEADERS,
-                                   .body = body ? body->data : NULL,
-                                   .body_size = body ? body->size : 0,
-                                   .flags = strcmp(method, "GET") == 0 ? HTTP_IDEMPOTENT : 0};
-    code = http_call(box->daytona->http, &request, deadline, &reply, err);
-    if (code < 0)
-        return err_wrap(err, "%s", what), code;
-    if (status_code(reply.status) < 0)
-        return status_error(what, &reply, err);
-    if (ret_answer)
-        code = jsonv_parse(reply.body.data, reply.body.size, ret_answer, err);
-    return code < 0 ? err_wrap(err, "%s: the service's answer", what), code : 0;
+    const struct cloud_exchange exchange = {.http = box->daytona->http,
+                                            .method = method,
+                                            .url = url.data,
+                                            .headers = headers.list,
+                                            .header_count = DAYTONA_HEADERS,
+                                            .body = body,
+                                            .idempotent = strcmp(method, "GET") == 0,
+                                            .what = what};
+    return cloud_exchange(&exchange, deadline, ret_answer, NULL, err);
 }
 
 int daytona_toolbox_open(struct daytona_box *box, const char *path, const char *what,

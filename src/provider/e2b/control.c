@@ -8,8 +8,8 @@
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "net/status.h"
 #include "net/url.h"
+#include "provider/cloud/exchange.h"
 #include "provider/e2b/e2b.h"
 
 #define DEFAULT_TTL_S 300
@@ -20,34 +20,21 @@ int e2b_control_call(struct e2b *e2b, const char *method, const char *path, stru
                      struct buf *ret_headers, struct sbx_error *err)
 {
     cleanup_buf struct buf url = BUF_INIT(128 << 10);
-    cleanup_reply struct http_reply reply = HTTP_REPLY_INIT;
     buf_printf(&url, "%s%s", e2b->api, path);
     struct http_header headers[] = {{"X-API-KEY", e2b->key},
                                     {"Content-Type", body ? "application/json" : NULL}};
     bool repeatable = strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0;
     if (!buf_text(&url) || (body && body->failed))
         return err_nomem(err);
-    struct http_request request = {.method = method,
-                                   .url = url.data,
-                                   .headers = headers,
-                                   .header_count = ARRAY_SIZE(headers),
-                                   .body = body ? body->data : NULL,
-                                   .body_size = body ? body->size : 0,
-                                   .flags = repeatable ? HTTP_IDEMPOTENT : 0};
-    int code = http_call(e2b->http, &request, deadline, &reply, err);
-    if (code < 0)
-        return err_wrap(err, "%s", what), code;
-    if (status_code(reply.status) < 0)
-        return status_error(what, &reply, err);
-    if (ret_answer)
-        code = jsonv_parse(reply.body.data, reply.body.size, ret_answer, err);
-    if (code < 0)
-        return err_wrap(err, "%s: the service's answer", what), code;
-    if (ret_headers) {
-        *ret_headers = reply.headers;
-        reply.headers = (struct buf){0};
-    }
-    return 0;
+    const struct cloud_exchange exchange = {.http = e2b->http,
+                                            .method = method,
+                                            .url = url.data,
+                                            .headers = headers,
+                                            .header_count = ARRAY_SIZE(headers),
+                                            .body = body,
+                                            .idempotent = repeatable,
+                                            .what = what};
+    return cloud_exchange(&exchange, deadline, ret_answer, ret_headers, err);
 }
 
 // "/sandboxes/ID" and what follows.
@@ -227,12 +214,7 @@ int e2b_control_info(void *self, const struct sbx_call *call, struct sbx_info *r
         jsonv_free(object);
         return code;
     }
-    record.root = object;
-    pthread_mutex_lock(&box->lock);
-    cloud_record_deinit(&box->record);
-    box->record = record;
-    *ret_info = box->record.info;
-    pthread_mutex_unlock(&box->lock);
+    cloud_record_renew(&box->lock, &box->record, &record, object, ret_info);
     return 0;
 }
 

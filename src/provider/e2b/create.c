@@ -3,46 +3,22 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "provider/cloud/wish.h"
 #include "provider/e2b/e2b.h"
 
 #define DEFAULT_TTL_S 300
 
-struct lacking {
-    bool asked;
-    const char *what;
-};
-
 static int check(const struct sbx_spec *spec, struct sbx_error *err)
 {
-    bool fixed_port = false;
-    for (size_t i = 0; i < spec->port_count; i++)
-        fixed_port |= spec->ports[i].host_port != 0;
-    const struct lacking rows[] = {
+    const struct cloud_lacking rows[] = {
         {spec->hostname, "a host name of your choice"},
         {spec->ttl_ms < 0, "sandboxes without a time to live"},
         {spec->network == SBX_NETWORK_HOST, "this machine's network"},
         {spec->network == SBX_NETWORK_INTERNET && spec->allow_count > 0,
          "the internet and a list besides"},
-        {fixed_port, "a port of this machine; ports have host names of their own"},
+        {cloud_asks_fixed_port(spec), "a port of this machine; ports have host names of their own"},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].asked)
-            return err_set(err, SBX_ERR_UNSUPPORTED, "provider 'e2b' does not have %s",
-                           rows[i].what);
-    for (size_t i = 0; i < spec->allow_count; i++)
-        if (strchr(spec->allow[i], ':') &&
-            strchr(spec->allow[i], ':') == strrchr(spec->allow[i], ':'))
-            return err_set(err, SBX_ERR_UNSUPPORTED,
-                           "provider 'e2b' cannot allow a single port: "
-                           "spec.allow[%zu] is '%s'",
-                           i, spec->allow[i]);
-    return 0;
-}
-
-static void put_pairs(struct json *json, const struct sbx_pair *pairs, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        json_put_text(json, pairs[i].name, pairs[i].value);
+    return cloud_refuse("e2b", spec, rows, ARRAY_SIZE(rows), err);
 }
 
 static void put_network(struct json *json, const struct sbx_spec *spec)
@@ -71,7 +47,7 @@ static void put_metadata(struct json *json, const struct sbx_spec *spec, const c
 {
     json_key(json, "metadata");
     json_begin_object(json);
-    put_pairs(json, spec->labels, spec->label_count);
+    cloud_put_pairs(json, spec->labels, spec->label_count);
     json_put_text(json, OWN_TOKEN, token);
     if (spec->user)
         json_put_text(json, OWN_USER, spec->user);
@@ -97,7 +73,7 @@ int e2b_create_body(const struct sbx_spec *spec, const char *token, struct buf *
     put_metadata(&json, spec, token);
     json_key(&json, "envVars");
     json_begin_object(&json);
-    put_pairs(&json, spec->env, spec->env_count);
+    cloud_put_pairs(&json, spec->env, spec->env_count);
     json_end_object(&json);
     put_network(&json, spec);
     json_end_object(&json);

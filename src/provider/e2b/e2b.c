@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The provider `e2b`: its table and settings. Layer: provider.
 #include "provider/e2b/e2b.h"
+#include "provider/cloud/commands.h"
 
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "core/settings.h"
 #include "net/keys.h"
+#include "provider/cloud/commands.h"
 #include "provider/e2b/row.h"
 
 #define DEBUG_API "http://localhost:3000"
@@ -121,7 +123,7 @@ const struct sbx_provider_ops e2b_ops = {
     .process_signal = e2b_process_signal,
     .process_free = e2b_process_free,
     .process_list = e2b_process_list,
-    .process_list_free = e2b_process_list_free,
+    .process_list_free = cloud_commands_free,
     .file_write = e2b_file_write,
     .file_read = e2b_file_read,
     .file_upload = e2b_file_upload,

@@ -121,7 +121,6 @@ int e2b_process_signal(void *process, int32_t signal, struct sbx_error *err);
 void e2b_process_free(void *process);
 int e2b_process_list(void *box, const struct sbx_call *call, struct sbx_process_list *ret_list,
                      struct sbx_error *err);
-void e2b_process_list_free(struct sbx_process_list *list);
 // A short command of our own to its end: its exit code and, in `out` if not NULL, its output.
 int e2b_process_run(struct e2b_box *box, const char *user, const char *const *argv, size_t argc,
                     struct deadline deadline, int *ret_exit_code, struct buf *out,

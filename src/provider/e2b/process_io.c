@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Input, size and signals of commands of E2B, and the list of them. Layer: provider.
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "provider/cloud/commands.h"
 #include "provider/e2b/files.h"
 #include "provider/e2b/process.h"
 
 #define INPUT_PIECE (256u << 10)
+#define SHOWN_MAX 256 // of a command in the list
 
 static void begin(struct json *json, uint32_t pid)
 {
@@ -128,19 +126,13 @@ int e2b_process_signal(void *self, int32_t signal, struct sbx_error *err)
                               deadline_in(REQUEST_MS), err);
 }
 
-struct owner {
-    struct buf text; // all commands, each with its NUL
-    struct sbx_process_info items[];
-};
-
-static void fill_item(const struct jsonv *item, struct owner *owner, struct sbx_process_info *info)
+static void add_process(struct cloud_commands *commands, const struct jsonv *item)
 {
     cleanup_buf struct buf shown = BUF_INIT(1 << 20);
-    *info = (struct sbx_process_info){.pid = (uint32_t)jsonv_int(item, "pid", 0), .running = 1};
-    e2b_start_tag(jsonv_text(item, "tag"), &info->flags, &info->started_ms);
+    struct sbx_process_info info = {.pid = (uint32_t)jsonv_int(item, "pid", 0), .running = 1};
+    e2b_start_tag(jsonv_text(item, "tag"), &info.flags, &info.started_ms);
     e2b_start_shown(jsonv_get(item, "config"), &shown);
-    buf_add(&owner->text, shown.data, shown.size < 256 ? shown.size : 256);
-    buf_add(&owner->text, "", 1);
+    cloud_commands_add(commands, &info, &shown, SHOWN_MAX);
 }
 
 int e2b_process_list(void *self, const struct sbx_call *call, struct sbx_process_list *ret_list,
@@ -151,30 +143,10 @@ int e2b_process_list(void *self, const struct sbx_call *call, struct sbx_process
     if (code < 0)
         return code;
     const struct jsonv *list = jsonv_get(answer, "processes");
-    size_t count = jsonv_count(list);
-    struct owner *owner = calloc(1, sizeof(*owner) + (count + 1) * sizeof(owner->items[0]));
-    if (!owner)
+    struct cloud_commands *commands = cloud_commands_new(jsonv_count(list));
+    if (!commands)
         return err_nomem(err);
-    owner->text.limit = 64u << 20;
-    for (size_t i = 0; i < count; i++)
-        fill_item(jsonv_at(list, i), owner, &owner->items[i]);
-    const char *at = owner->text.data;
-    for (size_t i = 0; i < count && !owner->text.failed; i++) {
-        owner->items[i].command = at;
-        at += strlen(at) + 1;
-    }
-    *ret_list = (struct sbx_process_list){.count = count, .items = owner->items, .owner = owner};
-    if (!owner->text.failed)
-        return 0;
-    e2b_process_list_free(ret_list);
-    return err_nomem(err);
-}
-
-void e2b_process_list_free(struct sbx_process_list *list)
-{
-    struct owner *owner = list->owner;
-    if (owner)
-        buf_deinit(&owner->text);
-    free(owner);
-    *list = (struct sbx_process_list){0};
+    for (size_t i = 0; i < jsonv_count(list); i++)
+        add_process(commands, jsonv_at(list, i));
+    return cloud_commands_finish(commands, ret_list, err);
 }
