@@ -126,6 +126,14 @@ struct sbx_provider_ops {
      */
     int (*process_run)(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                        void **ret_process, struct sbx_error *err);
+
+    /* Snapshots. fork is never NULL. */
+    int (*snapshot)(void *box, const char *name, const struct sbx_call *call,
+                    struct sbx_error *err);
+    int (*snapshot_remove)(void *provider, const char *name, const struct sbx_call *call,
+                           struct sbx_error *err);
+    int (*fork)(void *box, const struct sbx_fork *fork, const struct sbx_call *call, void **ret_box,
+                struct sbx_error *err);
 };
 
 /*

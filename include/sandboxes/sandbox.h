@@ -211,6 +211,48 @@ SBX_API int sbx_sandbox_pause(struct sbx_sandbox *sandbox, const struct sbx_call
 SBX_API int sbx_sandbox_resume(struct sbx_sandbox *sandbox, const struct sbx_call *call,
                                struct sbx_error *err);
 
+/*
+ * Keeps the sandbox's files as an image: sandboxes created with spec.image = name begin with them.
+ * A snapshot that has the name is replaced. What runs in the sandbox stands still meanwhile, where
+ * it can be paused, and goes on after; a paused one stays paused. Not part of it: processes,
+ * memory, mounts, /dev/shm, variables given to the sandbox. Local: the name is like any image's
+ * (docs/images.md). Errors: INVALID (name), NOT_FOUND, UNSUPPORTED, QUOTA (too large, no room),
+ * TIMEOUT, CANCELLED, IO. On failure nothing is left behind, and what had the name has it still.
+ */
+SBX_API int sbx_sandbox_snapshot(struct sbx_sandbox *sandbox, const char *name,
+                                 const struct sbx_call *call, struct sbx_error *err);
+
+/* Forgets a snapshot; sandboxes made from it go on. provider NULL: the client's default. NOT_FOUND
+   if no snapshot has the name. */
+SBX_API int sbx_snapshot_remove(struct sbx_client *client, const char *provider, const char *name,
+                                const struct sbx_call *call, struct sbx_error *err);
+
+/* What a fork has other than its original. All zero: nothing but the id. Borrowed. */
+struct sbx_fork {
+    size_t size;
+    const struct sbx_pair *labels; /* all that it has: the original's are not taken over */
+    size_t label_count;
+    const struct sbx_pair *env; /* besides the original's, in place of those of the same name */
+    size_t env_count;
+    int64_t ttl_ms;    /* as of sbx_spec; 0: what the original was created with, from now on */
+    uint32_t lifetime; /* enum sbx_lifetime */
+    uint32_t reserved;
+};
+#define SBX_FORK_INIT                                                                              \
+    {                                                                                              \
+        .size = sizeof(struct sbx_fork)                                                            \
+    }
+
+/*
+ * A new sandbox with the files of this one as they are now, taken as for a snapshot, and with its
+ * image, user, limits, network, mounts and variables. Processes don't run in it, ports are not
+ * exposed. fork NULL: nothing else is different. Errors as of sbx_sandbox_snapshot() and
+ * sbx_sandbox_create().
+ */
+SBX_API int sbx_sandbox_fork(struct sbx_sandbox *sandbox, const struct sbx_fork *fork,
+                             const struct sbx_call *call, struct sbx_sandbox **ret_sandbox,
+                             struct sbx_error *err);
+
 /* "running", "paused", ... and "none", "internet", ...; NULL for other numbers. Static storage. */
 SBX_API const char *sbx_state_name(uint32_t state);
 SBX_API const char *sbx_network_name(uint32_t network);

@@ -33,6 +33,9 @@ void check_give(void *to, size_t size, void *from, size_t from_size);
 
 int check_call(const struct sbx_call *call, struct sbx_call *ret_call, struct sbx_error *err);
 int check_spec(const struct sbx_spec *spec, struct sbx_spec *ret_spec, struct sbx_error *err);
+int check_fork(const struct sbx_fork *fork, struct sbx_fork *ret_fork, struct sbx_error *err);
+// Of an image or snapshot.
+int check_image(const char *name, const char *what, struct sbx_error *err);
 int check_exec(const struct sbx_exec *exec, struct sbx_exec *ret_exec, struct sbx_error *err);
 int check_file_options(const struct sbx_file_options *options, struct sbx_file_options *ret_options,
                        struct sbx_error *err);

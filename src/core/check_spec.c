@@ -18,6 +18,11 @@ static int check_word(const char *text, const char *what, size_t most, struct sb
     return 0;
 }
 
+int check_image(const char *name, const char *what, struct sbx_error *err)
+{
+    return check_word(name ? name : "", what, CHECK_PATH_MAX - 1, err);
+}
+
 static int check_names(const struct sbx_spec *spec, struct sbx_error *err)
 {
     int code = check_word(spec->image, "spec.image", CHECK_PATH_MAX - 1, err);
@@ -105,6 +110,21 @@ int check_spec(const struct sbx_spec *spec, struct sbx_spec *ret_spec, struct sb
     if (code == 0)
         code = check_ports(ret_spec, err);
     return code;
+}
+
+int check_fork(const struct sbx_fork *fork, struct sbx_fork *ret_fork, struct sbx_error *err)
+{
+    int code = check_struct(ret_fork, sizeof(*ret_fork), fork, "fork", err);
+    if (code == 0 && ret_fork->lifetime > SBX_LIFETIME_TIED)
+        code = err_set(err, SBX_ERR_INVALID, "fork.lifetime %u is unknown", ret_fork->lifetime);
+    if (code == 0 && ret_fork->ttl_ms < -1)
+        code = err_set(err, SBX_ERR_INVALID, "fork.ttl_ms must be -1, 0 or positive");
+    if (code == 0 && ret_fork->reserved)
+        code = err_set(err, SBX_ERR_INVALID, "fork.reserved must be zero");
+    if (code == 0)
+        code = check_env(ret_fork->env, ret_fork->env_count, "fork.env", err);
+    return code < 0 ? code
+                    : labels_check(ret_fork->labels, ret_fork->label_count, "fork.labels", err);
 }
 
 static int check_command(const struct sbx_exec *exec, struct sbx_error *err)

@@ -224,6 +224,15 @@ static void lacking_pause_is_told(void **state)
     expect_unsupported(sbx_sandbox_resume(suite.sandbox, NULL, &err), "pause");
 }
 
+static void lacking_snapshots_is_told(void **state)
+{
+    struct sbx_sandbox *made = NULL;
+    expect_unsupported(sbx_sandbox_snapshot(suite.sandbox, "x", NULL, &err), "snapshot");
+    expect_unsupported(sbx_sandbox_fork(suite.sandbox, NULL, NULL, &made, &err), "snapshot");
+    expect_unsupported(sbx_snapshot_remove(suite.client, suite.provider, "x", NULL, &err),
+                       "snapshot");
+}
+
 static void lacking_ports_is_told(void **state)
 {
     char url[64];
@@ -298,6 +307,7 @@ const struct contract_case argument_cases[] = {
     CASE(a_negative_deadline_is_refused, 0),
     CASE(an_unknown_provider_is_not_found, 0),
     LACKS(lacking_pause_is_told, SBX_CAP_PAUSE),
+    LACKS(lacking_snapshots_is_told, SBX_CAP_SNAPSHOT),
     LACKS(lacking_ports_is_told, SBX_CAP_PORTS),
     LACKS(lacking_limits_is_told, SBX_CAP_LIMITS),
     LACKS(lacking_network_is_told, SBX_CAP_NETWORK),

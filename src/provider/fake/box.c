@@ -137,7 +137,8 @@ static void set_ttl(struct fake_box *box, int64_t ttl_ms)
     box->expires_ms = end.at_ms == DEADLINE_NEVER ? 0 : clock_unix_ms() + ttl_ms;
 }
 
-static int fill(struct fake_box *box, const struct sbx_spec *spec, struct sbx_error *err)
+static int fill(struct fake_box *box, const struct sbx_spec *spec, const struct memfs *from,
+                struct sbx_error *err)
 {
     box->image = strdup(spec->image ? spec->image : "fake");
     box->user = strdup(spec->user ? spec->user : "user");
@@ -150,11 +151,12 @@ static int fill(struct fake_box *box, const struct sbx_spec *spec, struct sbx_er
     box->label_count = spec->label_count;
     labels_sort(box->labels, box->label_count);
     box->created_ms = clock_unix_ms();
+    box->ttl_ms = spec->ttl_ms;
     set_ttl(box, spec->ttl_ms);
     if (id_new(box->id) < 0)
         return err_set(err, SBX_ERR_IO, "no random numbers for an id");
     struct memfs_view view;
-    int code = memfs_init(&box->fs, err);
+    int code = from ? memfs_copy(from, &box->fs, err) : memfs_init(&box->fs, err);
     if (code == 0)
         code = fake_view(box, NULL, &view, err);
     struct memfs_node *node;
@@ -208,7 +210,7 @@ static int delay(const struct fake_provider *provider, const struct sbx_call *ca
 
 // With the lock held.
 static int admit(struct fake_provider *provider, const struct sbx_spec *spec,
-                 struct fake_box **ret_box, struct sbx_error *err)
+                 const struct memfs *from, struct fake_box **ret_box, struct sbx_error *err)
 {
     int code = inject(provider, &provider->create_failures, provider->create_error, err);
     if (code < 0)
@@ -221,7 +223,7 @@ static int admit(struct fake_provider *provider, const struct sbx_spec *spec,
         return err_nomem(err);
     box->provider = provider;
     box->refs = 1;
-    code = fill(box, spec, err);
+    code = fill(box, spec, from, err);
     if (code < 0) {
         fake_box_unref(box);
         return code;
@@ -231,34 +233,50 @@ static int admit(struct fake_provider *provider, const struct sbx_spec *spec,
     return 0;
 }
 
-static int check_image(const char *image, struct sbx_error *err)
+// The files that the image stands for; NULL for those that every sandbox begins with.
+static int find_image(struct fake_provider *provider, const char *image,
+                      const struct memfs **ret_from, struct sbx_error *err)
 {
-    if (!image || strcmp(image, "fake") == 0)
-        return 0;
-    err_set(err, SBX_ERR_NOT_FOUND, "there is no image '%s'", image);
-    return err_hint(err, "the provider 'fake' has only the image 'fake'");
+    const struct fake_snapshot *snapshot = NULL;
+    bool known = !image || strcmp(image, "fake") == 0;
+    if (!known && !(snapshot = fake_snapshot_find(provider, image))) {
+        err_set(err, SBX_ERR_NOT_FOUND, "there is no image '%s'", image);
+        return err_hint(err, "the provider 'fake' has only the image 'fake', and snapshots");
+    }
+    *ret_from = snapshot ? &snapshot->fs : NULL;
+    return 0;
+}
+
+int fake_make(struct fake_provider *provider, const struct sbx_spec *spec, const struct memfs *from,
+              struct fake_handle **ret_handle, struct sbx_error *err)
+{
+    cleanup_free struct fake_handle *handle = calloc(1, sizeof(*handle));
+    if (!handle)
+        return err_nomem(err);
+    int code = from ? 0 : find_image(provider, spec->image, &from, err);
+    if (code == 0)
+        code = admit(provider, spec, from, &handle->box, err);
+    if (code < 0)
+        return code;
+    handle->box->refs++;
+    *ret_handle = steal_ptr(handle);
+    return 0;
 }
 
 int fake_create(void *self, const struct sbx_spec *spec, const struct sbx_call *call,
                 void **ret_box, struct sbx_error *err)
 {
     struct fake_provider *provider = self;
-    cleanup_free struct fake_handle *handle = calloc(1, sizeof(*handle));
-    if (!handle)
-        return err_nomem(err);
-    int code = check_image(spec->image, err);
-    if (code == 0)
-        code = delay(provider, call, err);
+    struct fake_handle *handle = NULL;
+    int code = delay(provider, call, err);
     if (code < 0)
         return code;
     fake_lock(provider);
     sweep(provider);
-    code = admit(provider, spec, &handle->box, err);
-    if (code == 0)
-        handle->box->refs++;
+    code = fake_make(provider, spec, NULL, &handle, err);
     fake_unlock(provider);
     if (code == 0)
-        *ret_box = steal_ptr(handle);
+        *ret_box = handle;
     return code;
 }
 

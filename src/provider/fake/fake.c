@@ -83,6 +83,7 @@ static void fake_close(void *self)
     fake_lock(provider);
     while (provider->boxes)
         fake_box_end(provider->boxes);
+    fake_snapshots_free(provider);
     fake_unlock(provider);
     pthread_mutex_destroy(&provider->lock);
     pthread_cond_destroy(&provider->idle);
@@ -108,7 +109,8 @@ const struct sbx_provider_ops provider_fake = {
     .description = "imitation in memory, for tests: no isolation, no real programs",
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
-                    SBX_CAP_TTL | SBX_CAP_METRICS | SBX_CAP_USERS | SBX_CAP_REPLAY,
+                    SBX_CAP_TTL | SBX_CAP_METRICS | SBX_CAP_SNAPSHOT | SBX_CAP_USERS |
+                    SBX_CAP_REPLAY,
     .open = fake_open,
     .close = fake_close,
     .probe = fake_probe,
@@ -143,4 +145,7 @@ const struct sbx_provider_ops provider_fake = {
     .file_mkdir = fake_file_mkdir,
     .file_remove = fake_file_remove,
     .file_rename = fake_file_rename,
+    .snapshot = fake_snapshot,
+    .snapshot_remove = fake_snapshot_remove,
+    .fork = fake_fork,
 };

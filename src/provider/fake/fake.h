@@ -27,10 +27,18 @@
 
 struct fake_process;
 
+// Files that were kept under a name.
+struct fake_snapshot {
+    struct fake_snapshot *next;
+    char *name;
+    struct memfs fs;
+};
+
 struct fake_provider {
     pthread_mutex_t lock;
     pthread_cond_t idle;    // a thread of some command has been joined
     struct fake_box *boxes; // oldest first
+    struct fake_snapshot *snapshots;
     int64_t create_delay_ms, create_failures, exec_failures, max_sandboxes, retry_after_ms;
     int create_error, exec_error;
     bool configured;
@@ -45,6 +53,7 @@ struct fake_box {
     char *image, *user, *workdir;
     struct sbx_pair *env, *labels; // one block each with its strings
     size_t env_count, label_count;
+    int64_t ttl_ms;     // as asked for
     int64_t created_ms; // Unix time
     int64_t expires_ms; // Unix time, 0: never
     int64_t expires_at; // on the scale of clock_boot_ms(), DEADLINE_NEVER: never
@@ -92,6 +101,20 @@ int fake_destroy(void *box, const struct sbx_call *call, struct sbx_error *err);
 int fake_set_ttl(void *box, int64_t ttl_ms, const struct sbx_call *call, struct sbx_error *err);
 int fake_metrics(void *box, const struct sbx_call *call, struct sbx_metrics *ret_metrics,
                  struct sbx_error *err);
+
+// Makes a sandbox and a handle to it. With the lock held. from: its files; NULL: those of the
+// image.
+int fake_make(struct fake_provider *provider, const struct sbx_spec *spec, const struct memfs *from,
+              struct fake_handle **ret_handle, struct sbx_error *err);
+
+// Snapshots (snapshot.c). With the lock held; NULL if there is none of this name.
+struct fake_snapshot *fake_snapshot_find(struct fake_provider *provider, const char *name);
+void fake_snapshots_free(struct fake_provider *provider);
+int fake_snapshot(void *box, const char *name, const struct sbx_call *call, struct sbx_error *err);
+int fake_snapshot_remove(void *provider, const char *name, const struct sbx_call *call,
+                         struct sbx_error *err);
+int fake_fork(void *box, const struct sbx_fork *fork, const struct sbx_call *call, void **ret_box,
+              struct sbx_error *err);
 
 // Commands (process.c).
 int fake_process_start(void *box, const struct sbx_exec *exec, const struct sbx_call *call,

@@ -150,6 +150,76 @@ void memfs_deinit(struct memfs *fs)
     *fs = (struct memfs){0};
 }
 
+// Without its place in a tree. NULL when out of memory.
+static struct memfs_node *copy_node(struct memfs *fs, const struct memfs_node *from)
+{
+    struct memfs_node *node = new_node(from->name, strlen(from->name));
+    if (!node)
+        return NULL;
+    fs->nodes++;
+    node->target = from->target ? strdup(from->target) : NULL;
+    node->data = from->size ? malloc(from->size) : NULL;
+    node->kind = from->kind;
+    node->mode = from->mode;
+    node->uid = from->uid;
+    node->gid = from->gid;
+    if ((from->target && !node->target) || (from->size && !node->data)) {
+        free_node(fs, node);
+        return NULL;
+    }
+    if (from->size)
+        memcpy(node->data, from->data, from->size);
+    node->size = node->capacity = from->size;
+    fs->bytes += node->size;
+    return node;
+}
+
+// The children of one directory, in order.
+static int copy_children(struct memfs *fs, const struct memfs_node *from, struct memfs_node *to)
+{
+    struct memfs_node **at = &to->child;
+    for (const struct memfs_node *child = from->child; child; child = child->next) {
+        struct memfs_node *copy = copy_node(fs, child);
+        if (!copy)
+            return -1;
+        copy->modified_ms = child->modified_ms;
+        copy->parent = to;
+        *at = copy;
+        at = &copy->next;
+    }
+    return 0;
+}
+
+// The node after this one, parents first. NULL at the end. Without recursion, as free_tree().
+static const struct memfs_node *following(const struct memfs_node *node)
+{
+    if (node->child)
+        return node->child;
+    while (!node->next && node->parent != node)
+        node = node->parent;
+    return node->next;
+}
+
+int memfs_copy(const struct memfs *from, struct memfs *to, struct sbx_error *err)
+{
+    struct memfs fs = {0};
+    fs.root = copy_node(&fs, from->root);
+    if (!fs.root)
+        return err_nomem(err);
+    fs.root->parent = fs.root;
+    int failed = 0;
+    const struct memfs_node *copy = fs.root;
+    for (const struct memfs_node *node = from->root; node && !failed;
+         node = following(node), copy = following(copy))
+        failed = copy_children(&fs, node, (struct memfs_node *)(uintptr_t)copy);
+    if (failed) {
+        memfs_deinit(&fs);
+        return err_nomem(err);
+    }
+    *to = fs;
+    return 0;
+}
+
 // A walk from node to node along a path that may lead through links.
 struct walk {
     const struct memfs_view *view;

@@ -44,6 +44,8 @@ struct memfs_view {
 int memfs_init(struct memfs *fs,
                struct sbx_error *err); // /, /bin, /dev, /etc, /home/user, /root, /tmp
 void memfs_deinit(struct memfs *fs);
+// A new one with the same in it. NOMEM.
+int memfs_copy(const struct memfs *from, struct memfs *to, struct sbx_error *err);
 
 enum memfs_find_how { MEMFS_FOLLOW = 0, MEMFS_NOFOLLOW = 1 }; // a link in the last place
 
