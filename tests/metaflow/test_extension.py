@@ -88,7 +88,7 @@ class Structure(flowcase.FlowCase):
     LAYERS = {
         "__init__": set(), "exceptions": set(), "backends": {"exceptions"}, "settings": {"exceptions"},
         "program": {"exceptions"}, "host_view": set(), "code": set(), "environment": {"settings"},
-        "staged_storage": set(),
+        "staged_storage": set(), "late_service": set(),
         "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "program",
                               "exceptions"},
     }
@@ -126,6 +126,17 @@ class Structure(flowcase.FlowCase):
         done = subprocess.run([flowcase.PYTHON, "-c", code], env=self.env, cwd=self.work, text=True,
                               stdin=subprocess.DEVNULL, capture_output=True, check=True)
         self.assertEqual("[]", done.stdout.strip())
+
+    def test_in_a_sandbox_the_service_is_imported_when_it_is_used(self):
+        code = ("import sys\nout = ['requests' in sys.modules]\n"
+                "for name in ('service@http://127.0.0.1:1', 'http://127.0.0.1:1'):\n"
+                "    try:\n        metadata(name)\n    except ValueError as error:\n        out.append(str(error))\n"
+                "from metaflow.plugins import METADATA_PROVIDERS\n"
+                "service, = [one for one in METADATA_PROVIDERS if one.TYPE == 'service']\n"
+                "out += ['requests' in sys.modules, service.get_object.__func__.__qualname__]")
+        text = "Metaflow service [http://127.0.0.1:1] unreachable."
+        self.assertEqual([False, text, text, True, "MetadataProvider.get_object"],
+                         self.client(code, env={"METAFLOW_SANDBOX_WORKLOAD": "1", "METAFLOW_SERVICE_RETRY_COUNT": "0"}))
 
 
 if __name__ == "__main__":

@@ -19,3 +19,9 @@ if os.environ.get("METAFLOW_SANDBOX_MICROMAMBA_PATH"):
 # In a sandbox the local datastore is read-only; what is new goes to a directory of the task's own.
 if os.environ.get("METAFLOW_SANDBOX_STAGE"):
     DATASTORES_DESC = [("local", ".staged_storage.StagedLocalStorage")]
+
+# Metadata is local in a sandbox: what speaks to the service, and the HTTP client that it imports, is a fifth of
+# the time that it takes to import Metaflow.
+if os.environ.get("METAFLOW_SANDBOX_WORKLOAD"):
+    METADATA_PROVIDERS_DESC = [("service", ".late_service.LateServiceProvider")]
+    TOGGLE_SIDECAR = ["-heartbeat", "-spot_termination_monitor"]
