@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our clients of services beside others, against the same server: python3 bench/cloud.py BUILD
+"""Our clients of services beside others, against the same server: python3 bench/cloud.py [BUILD [PROVIDER...]]
 
 The server is where E2B_API_URL, E2B_SANDBOX_URL, E2B_API_KEY and DAYTONA_API_URL, DAYTONA_API_KEY point, e.g.
-`sandboxes serve`. The others are those of the packages e2b, daytona and cased-sandboxes that the Python which
+`sandboxes serve`. Without those it is bench/instant.c, which answers everything at once: what is measured then is
+the clients' own time, their overhead. The others are those of the packages e2b, daytona and cased-sandboxes that the Python which
 runs this has. CONCURRENT=20 changes how many commands run at once. Medians; the last lines are one whole
 process that runs one command."""
 import asyncio
@@ -121,9 +122,7 @@ def process(build, name, argv):
     print(f"{name}: one process with one command {statistics.median(times):.1f} ms, {peak} MB", flush=True)
 
 
-def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
-    wanted = sys.argv[2:] or ["e2b", "daytona"]
+def measure_all(build, wanted):
     for provider in wanted:
         subprocess.run([os.path.join(build, "bench/bench_cloud"), provider, str(ROUNDS), str(CONCURRENT)], check=True)
         if importlib.util.find_spec(provider):
@@ -134,6 +133,21 @@ def main():
                 [os.path.join(build, "src/cli/sandboxes"), "run", "-p", provider, "--", "true"])
         if importlib.util.find_spec(provider):
             process(build, f"official {provider}", [sys.executable, "-c", ONE[provider]])
+
+
+def main():
+    build = sys.argv[1] if len(sys.argv) > 1 else "build"
+    wanted = sys.argv[2:] or ["e2b", "daytona"]
+    if "E2B_API_URL" in os.environ or "DAYTONA_API_URL" in os.environ:
+        measure_all(build, wanted)
+        return
+    with subprocess.Popen([os.path.join(build, "bench/bench_instant")], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as server:
+        url = server.stdout.readline().decode().strip()
+        os.environ.update(E2B_API_URL=url, E2B_SANDBOX_URL=url, E2B_API_KEY="e2b_" + 40 * "0", NO_PROXY="*",
+                          DAYTONA_API_URL=url + "/api", DAYTONA_API_KEY="x")
+        measure_all(build, wanted)
+        server.stdin.close()
 
 
 if __name__ == "__main__":
