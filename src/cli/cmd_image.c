@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // sandboxes image: becomes the helper program that fetches and keeps images. Its libraries burden
 // no other command. Layer: cli.
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/cleanup.h"
+#include "cli/become.h"
 #include "cli/command.h"
 #include "engine/fetcher.h"
-#include "engine/launch.h"
 #include "registry/options.h"
 
 static int run_image(struct cli *cli, struct invocation *use)
 {
-    char path[4096];
     struct sbx_error err;
-    if (launch_find_program(FETCH_PROGRAM, path, sizeof(path), &err) < 0) {
-        err_hint(&err, "build sandboxes with libcurl and jansson");
-        return cli_fail(cli, &err);
-    }
     cleanup_free const char **argv = calloc((size_t)use->argc + 4, sizeof(*argv));
     if (!argv) {
         err_nomem(&err);
@@ -30,9 +24,7 @@ static int run_image(struct cli *cli, struct invocation *use)
         argv[count++] = cli->config_path;
     }
     memcpy(argv + count, use->argv, (size_t)use->argc * sizeof(*argv));
-    execv(path, (char *const *)(uintptr_t)argv);
-    err_sys(&err, SBX_ERR_EXEC, errno, "cannot start '%s'", path);
-    return cli_fail(cli, &err);
+    return cli_become(cli, FETCH_PROGRAM, "build sandboxes with libcurl and jansson", argv);
 }
 
 static const struct command_example examples[] = {

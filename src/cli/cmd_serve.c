@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // sandboxes serve: becomes the helper program that serves. Its libraries burden no other command.
 // Layer: cli.
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/cleanup.h"
+#include "cli/become.h"
 #include "cli/command.h"
-#include "engine/launch.h"
 #include "serve/options.h"
 
 static int run_serve(struct cli *cli, struct invocation *use)
 {
-    char path[4096];
     struct sbx_error err;
-    if (launch_find_program("sandboxes-serve", path, sizeof(path), &err) < 0) {
-        err_hint(&err, "build sandboxes with libmicrohttpd, jansson and zlib");
-        return cli_fail(cli, &err);
-    }
     cleanup_free const char **argv = calloc((size_t)use->argc + 2, sizeof(*argv));
     if (!argv) {
         err_nomem(&err);
@@ -24,9 +18,8 @@ static int run_serve(struct cli *cli, struct invocation *use)
     }
     argv[0] = "sandboxes serve";
     memcpy(argv + 1, use->argv, (size_t)use->argc * sizeof(*argv));
-    execv(path, (char *const *)(uintptr_t)argv);
-    err_sys(&err, SBX_ERR_EXEC, errno, "cannot start '%s'", path);
-    return cli_fail(cli, &err);
+    return cli_become(cli, "sandboxes-serve",
+                      "build sandboxes with libmicrohttpd, jansson and zlib", argv);
 }
 
 static const struct command_example examples[] = {

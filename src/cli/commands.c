@@ -22,6 +22,7 @@ const struct command *const commands[] = {
     &command_expose,
     &command_image,
     &command_serve,
+    &command_microvm,
     &command_providers,
     &command_test,
     &command_doctor,

@@ -112,8 +112,7 @@ int machine_find_kernel(struct machine_parts *parts, struct sbx_error *err)
     if (use_newest(parts, "/boot"))
         return 0;
     err_set(err, SBX_ERR_SETUP, "there is no kernel for guests");
-    return err_hint(
-        err, "make one: tools/guest-kernel of the sources, or unpack a package: docs/microvm.md");
+    return err_hint(err, "make one: sandboxes microvm setup");
 }
 
 static int find_program(const char *name, char ret_path[PATH_MAX], struct sbx_error *err)

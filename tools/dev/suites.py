@@ -134,12 +134,25 @@ def suite_of(name):
     return (labels[0] if labels else "other"), program or name
 
 
+def guest_kernel():
+    """The kernel for guests that tools/guest-kernel made for this user, or None."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache = os.environ.get("SANDBOXES_CACHE_DIR") or os.path.join(cache, "sandboxes")
+    path = os.environ.get("SANDBOXES_MICROVM_KERNEL") or os.path.join(cache, "kernel", "vmlinux")
+    return path if os.access(path, os.R_OK) else None
+
+
 class Private:
-    """Directories of one run's own: home, state, cache, temporary files."""
+    """Directories of one run's own: home, state, cache, temporary files, and the kernel for guests, which
+    this user's cache may hide from another."""
 
     def __init__(self, user):
         self.base = tempfile.mkdtemp(prefix="sandboxes-test-")
         os.chmod(self.base, 0o755)
+        self.kernel = guest_kernel()
+        if self.kernel:
+            self.kernel = shutil.copy(self.kernel, os.path.join(self.base, "vmlinux"))
+            os.chmod(self.kernel, 0o644)
         self.paths = {}
         for name, mode in (("home", 0o700), ("run", 0o700), ("cache", 0o700), ("tmp", 0o700)):
             path = self.paths[name] = os.path.join(self.base, name)
@@ -154,6 +167,8 @@ class Private:
                    XDG_CACHE_HOME=self.paths["cache"], TMPDIR=self.paths["tmp"],
                    XDG_CONFIG_HOME=os.path.join(self.paths["home"], ".config"),
                    SANDBOXES_TEST_UID=str(USER_ID), PYTHONDONTWRITEBYTECODE="1", NO_COLOR="1")
+        if self.kernel:
+            env["SANDBOXES_MICROVM_KERNEL"] = self.kernel
         return env
 
     def watched(self):
