@@ -261,7 +261,7 @@ int main(int argc, char **argv)
         .living = bench_env("BENCH_LIVING"),
         .command = bench_env("BENCH_SANDBOXES"),
         .crun_mounts = -1,
-        .ours = ours_open(),
+        .ours = ours_open("local"),
     };
     if (getenv("BENCH_CRUN_NAMESPACE")) {
         compare.crun_mounts = open(getenv("BENCH_CRUN_NAMESPACE"), O_RDONLY | O_CLOEXEC);

@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     left = argc > 1 ? strtol(argv[1], NULL, 10) : 100;
     long alive = argc > 2 ? strtol(argv[2], NULL, 10) : 1;
     pthread_t *threads = calloc((size_t)alive, sizeof(*threads));
-    ours = ours_open();
+    ours = ours_open("local");
     if (!threads)
         bench_die("out of memory");
     ours_client(ours);

@@ -8,6 +8,7 @@
 #include "bench.h"
 
 struct ours {
+    const char *provider;
     struct sbx_client *client;
     struct sbx_sandbox *living;
 };
@@ -18,11 +19,12 @@ void ours_check(int result, const struct sbx_error *err, const char *what)
         bench_die("%s: %s (%s)", what, err->message, err->remedy);
 }
 
-struct ours *ours_open(void)
+struct ours *ours_open(const char *provider)
 {
     struct ours *ours = calloc(1, sizeof(*ours));
     if (!ours)
         bench_die("out of memory");
+    ours->provider = provider;
     return ours;
 }
 
@@ -38,7 +40,7 @@ struct sbx_client *ours_client(struct ours *ours)
 {
     struct sbx_client_options options = SBX_CLIENT_OPTIONS_INIT;
     struct sbx_error err = {0};
-    options.provider = "local";
+    options.provider = ours->provider;
     if (!ours->client)
         ours_check(sbx_client_open(&options, &ours->client, &err), &err, "open");
     return ours->client;
@@ -95,7 +97,7 @@ double ours_first(struct ours *ours, const char *image, uint32_t network)
 
 double ours_cold(const char *image, uint32_t network)
 {
-    struct ours *ours = ours_open();
+    struct ours *ours = ours_open("local");
     ours_client(ours);
     double taken = first(ours, image, network, false);
     ours_close(ours);

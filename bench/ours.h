@@ -8,7 +8,7 @@
 
 struct ours;
 
-struct ours *ours_open(void);
+struct ours *ours_open(const char *provider); // that lives as long
 void ours_close(struct ours *ours); // destroys what it made
 
 // A sandbox of this image (NULL: default) and network, tied to this process. Dies on failure.

@@ -64,7 +64,7 @@ static void at_once_report(struct at_once *all, size_t count, uint64_t begin, do
 
 static void at_once(size_t count, const char *network)
 {
-    struct at_once all = {.ours = ours_open(), .root = bench_env("BENCH_ROOT")};
+    struct at_once all = {.ours = ours_open("local"), .root = bench_env("BENCH_ROOT")};
     all.network = strcmp(network, "none") == 0 ? SBX_NETWORK_NONE : SBX_NETWORK_INTERNET;
     struct job *jobs = calloc(count, sizeof(*jobs));
     pthread_t *threads = calloc(count, sizeof(*threads));
@@ -188,7 +188,7 @@ static void measure_costs(struct ours *ours, const char *root, struct sbx_sandbo
 
 static void living(size_t count)
 {
-    struct ours *ours = ours_open();
+    struct ours *ours = ours_open("local");
     const char *root = bench_env("BENCH_ROOT");
     struct sbx_sandbox **sandboxes =
         calloc(count, sizeof(*sandboxes)); // NOLINT: an array of pointers
@@ -251,7 +251,7 @@ static double count_cgroups(void)
 // Created, used and destroyed one after another; the first and last tenth are told apart.
 static void row(size_t count)
 {
-    struct ours *ours = ours_open();
+    struct ours *ours = ours_open("local");
     const char *root = bench_env("BENCH_ROOT");
     double *samples = calloc(count, sizeof(*samples));
     size_t tenth = count / 10 ? count / 10 : 1;

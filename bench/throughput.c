@@ -152,7 +152,7 @@ int main(int argc, char **argv)
     size_t rounds = strtoul(argv[2], NULL, 10);
     snprintf(file, sizeof(file), "%s/big", memory);
     snprintf(copy, sizeof(copy), "%s/copy", memory);
-    struct ours *ours = ours_open();
+    struct ours *ours = ours_open("local");
     struct throughput all = {.file = file, .copy = copy, .size = strtoul(argv[1], NULL, 10) << 20};
     double *samples = calloc(CASES * rounds, sizeof(*samples));
     if (!samples)

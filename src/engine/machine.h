@@ -9,6 +9,8 @@
 #include <stdbool.h>
 
 #include "engine/boxspec.h"
+#include "engine/launch.h"
+#include "engine/store.h"
 
 #define MACHINE_MEMORY (512ull << 20)      // default
 #define MACHINE_MEMORY_LEAST (96ull << 20) // less can't hold the kernel and a command
@@ -19,7 +21,7 @@ struct machine_parts {
     char kernel[PATH_MAX];
     char modules[PATH_MAX]; // of that kernel; "" when all is built in
     bool acpi;              // the kernel is told of its devices by ACPI
-    char vmm[PATH_MAX], guest[PATH_MAX], agent[PATH_MAX];
+    char vmm[PATH_MAX], guest[PATH_MAX], agent[PATH_MAX], preload[PATH_MAX];
 };
 
 // Looks for all of it. SETUP with the command that adds what is missing.
@@ -34,6 +36,18 @@ int machine_fill(const struct sbx_spec *asked, const struct machine_parts *parts
 // The tree of files that the jail around QEMU sees, made once: one layer.
 int machine_tree(const struct machine_parts *parts, struct deadline deadline,
                  struct image *ret_tree, struct sbx_error *err);
+
+/*
+ * Guests are saved when they have booted and wait for what they become, in the cache directory, one
+ * for each kind of machine; new ones begin as copies. machine_use_saved() lets the specification's
+ * guest begin so; what it needs is made if it is missing, by booting and ending another guest.
+ * machine_drop_saved() is for one that did not run: it boots, and the saved one is removed. False
+ * if it boots anyway.
+ */
+int machine_use_saved(const struct machine_parts *parts, const struct store *store,
+                      struct launcher *launcher, struct deadline deadline, struct boxspec *spec,
+                      struct sbx_error *err);
+bool machine_drop_saved(struct boxspec *spec);
 
 // An initial memory disk, cpio's newc format: initramfs buffer format in the kernel's
 // documentation.

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "engine/machine.h"
 #include "engine/view.h"
+#include "wire/machine.h"
 
 #define LIBRARIES_TEXT_MAX 65536
 #define DISK_MAX (64 * 1024 * 1024)
@@ -197,7 +198,8 @@ static int write_text(int tree_fd, const char *name, const char *text, struct sb
 static int build(void *payload, int new_fd, struct sbx_error *err)
 {
     const struct machine_parts *parts = payload;
-    if (mkdirat(new_fd, "files", 0755) < 0 || mkdirat(new_fd, "files/image", 0755) < 0)
+    if (mkdirat(new_fd, "files", 0755) < 0 || mkdirat(new_fd, "files/image", 0755) < 0 ||
+        mkdirat(new_fd, "files/vm", 0755) < 0 || mkdirat(new_fd, "files" MACHINE_SAVED, 0755) < 0)
         return err_sys(err, 0, errno, "cannot make the tree of QEMU");
     cleanup_fd int files_fd = openat(new_fd, "files", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int code = copy(files_fd, parts->qemu, "usr/bin/qemu-system-x86_64", err);
@@ -210,6 +212,8 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
     if (code == 0)
         code = copy(files_fd, parts->kernel, "vm/kernel", err);
     if (code == 0)
+        code = copy(files_fd, parts->preload, "vm/preload.so", err);
+    if (code == 0)
         code = write_disk(new_fd, parts, err);
     // Whom QEMU's network asks for the guest: the jail's own resolver, docs/network.md.
     if (code == 0)
@@ -220,8 +224,8 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
 int machine_tree(const struct machine_parts *parts, struct deadline deadline,
                  struct image *ret_tree, struct sbx_error *err)
 {
-    const char *const paths[] = {parts->qemu,    parts->firmware, parts->kernel,
-                                 parts->modules, parts->guest,    parts->agent};
+    const char *const paths[] = {parts->qemu,  parts->firmware, parts->kernel, parts->modules,
+                                 parts->guest, parts->agent,    parts->preload};
     cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
     int code = cachedir_open(&cache, err);
     if (code < 0)

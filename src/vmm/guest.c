@@ -182,7 +182,9 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
         start_agent(guest, &config) < 0) {
         mux_send(&guest->mux, GUEST_FAILED, guest_error, strlen(guest_error) + 1);
         guest->failed = true;
+        return true;
     }
+    mux_send(&guest->mux, GUEST_READY, NULL, 0);
     return true;
 }
 

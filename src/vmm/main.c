@@ -7,10 +7,12 @@
  * else. Layer: vmm.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -22,11 +24,15 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "vmm/qemu.h"
+#include "vmm/save.h"
 #include "wire/agent_msg.h"
 #include "wire/frame.h"
 #include "wire/guest_msg.h"
 
 #define BOOT_MS 60000 // for a slow machine and a large kernel
+#define RESTORE_MS 20000
+#define LOG_MS 100
+#define SAVE_MS 10000
 #define ACCEPT_BATCH 16
 
 struct vmm {
@@ -37,8 +43,11 @@ struct vmm {
     int log_fd;
     char log[512];
     size_t logged;
-    bool greeted;     // the guest has said HELLO
-    char failed[256]; // what the guest says of its failure
+    bool told;                // CONFIG is on its way: from here on the guest is this sandbox's
+    bool greeted;             // the guest says that it is ready
+    struct qemu_ends ends;    // what it was started with, but for the port
+    int monitor_fd, state_fd; // our end
+    char failed[256];         // what the guest says of its failure
 };
 
 // Instead of the agent's greeting. The library shows it to the user.
@@ -72,6 +81,7 @@ static int read_config(struct vmm *vmm)
 // The guest is ours from here on: what it becomes, and the connection on which its agent greets.
 static bool send_config(struct vmm *vmm)
 {
+    vmm->told = true;
     char entropy[GUEST_ENTROPY_SIZE], hostname[65] = "";
     struct timespec now;
     struct rlimit files = {0};
@@ -104,13 +114,16 @@ static bool send_config(struct vmm *vmm)
     return true;
 }
 
+// From a saved guest it does not come: that has said it before.
 static bool take_hello(struct vmm *vmm, const void *payload, size_t size)
 {
     struct wire_reader in = wire_reader(payload, size);
-    if (vmm->greeted || wire_u32(&in) != GUEST_PROTOCOL || !wire_end(&in))
+    if (vmm->told || wire_u32(&in) != GUEST_PROTOCOL || !wire_end(&in))
         return false;
-    vmm->greeted = true;
-    return send_config(vmm);
+    if (vmm->machine.saved != MACHINE_SAVE)
+        return send_config(vmm);
+    vmm->told = true;
+    return true;
 }
 
 static bool take_message(void *user, uint32_t type, const void *payload, size_t size)
@@ -118,6 +131,10 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
     struct vmm *vmm = user;
     if (type == GUEST_HELLO)
         return take_hello(vmm, payload, size);
+    if (type == GUEST_READY && vmm->told && size == 0) {
+        vmm->greeted = true;
+        return true;
+    }
     if (type == GUEST_FAILED && size < sizeof(vmm->failed)) {
         memcpy(vmm->failed, payload, size); // the rest of it is zero
         refuse(vmm, "the guest did not start");
@@ -147,6 +164,14 @@ static bool read_log(struct vmm *vmm)
     return true;
 }
 
+// The log of a QEMU that does not answer, if it says anything: it may still live.
+static void read_last_words(struct vmm *vmm)
+{
+    struct pollfd log = {.fd = vmm->log_fd, .events = POLLIN};
+    if (poll(&log, 1, LOG_MS) > 0)
+        (void)read_log(vmm);
+}
+
 static bool monitor_lives(void)
 {
     char byte;
@@ -158,7 +183,7 @@ enum { EXTRA_MONITOR, EXTRA_LOG, EXTRA_LISTEN, EXTRA_COUNT };
 
 static void serve(struct vmm *vmm)
 {
-    struct deadline boot = deadline_in(BOOT_MS);
+    struct deadline boot = deadline_in(vmm->told ? RESTORE_MS : BOOT_MS);
     for (;;) {
         struct pollfd extras[EXTRA_COUNT] = {
             [EXTRA_MONITOR] = {.fd = AGENT_FD_MONITOR, .events = POLLIN},
@@ -180,6 +205,45 @@ static void serve(struct vmm *vmm)
     }
 }
 
+static int greet(void)
+{
+    cleanup_buf struct buf payload = BUF_INIT(16);
+    wire_put_u32(&payload, AGENT_PROTOCOL);
+    return frame_send(AGENT_FD_FIRST, AGENT_READY, payload.data, payload.size, NULL, 0,
+                      deadline_in(SAVE_MS), NULL);
+}
+
+static int hand_over(const struct vmm *vmm)
+{
+    const int fds[] = {vmm->ends.memory, vmm->state_fd};
+    struct frame_in in;
+    struct frame request;
+    frame_in_init(&in);
+    int code = frame_receive(AGENT_FD_FIRST, &in, deadline_in(SAVE_MS), &request, NULL);
+    bool asked = code == 0 && request.type == AGENT_GUEST;
+    frame_in_deinit(&in);
+    return asked ? frame_send(AGENT_FD_FIRST, AGENT_DONE, NULL, 0, fds, ARRAY_SIZE(fds),
+                              deadline_in(SAVE_MS), NULL)
+                 : -1;
+}
+
+// Waits for HELLO, behind which the guest waits for what it becomes; then it is not run again.
+static void save(struct vmm *vmm)
+{
+    struct deadline boot = deadline_in(BOOT_MS);
+    while (!vmm->told && deadline_poll_ms(boot) > 0)
+        if (mux_turn(&vmm->mux, NULL, 0, deadline_poll_ms(boot)) < 0)
+            break;
+    if (!vmm->told) {
+        read_last_words(vmm);
+        return refuse(vmm, "the guest did not start");
+    }
+    if (save_guest(vmm->monitor_fd, vmm->state_fd, deadline_in(SAVE_MS)) < 0)
+        return refuse(vmm, "the guest could not be saved");
+    if (greet() == 0 && hand_over(vmm) == 0)
+        (void)poll(&(struct pollfd){.fd = AGENT_FD_MONITOR, .events = POLLIN}, 1, SAVE_MS);
+}
+
 static void prepare(void)
 {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -190,21 +254,72 @@ static void prepare(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static int make_pair(int *ret_ours, int *ret_theirs)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    *ret_ours = ends[0];
+    *ret_theirs = ends[1];
+    return 0;
+}
+
+static int open_ends(struct vmm *vmm, int *ret_port)
+{
+    struct qemu_ends *ends = &vmm->ends;
+    *ends = (struct qemu_ends){-1, -1, -1};
+    if (make_pair(ret_port, &ends->port) < 0)
+        return -1;
+    if (vmm->machine.saved == MACHINE_BOOT)
+        return 0;
+    if (vmm->machine.saved == MACHINE_RESTORE)
+        vmm->state_fd = open(MACHINE_SAVED_STATE, O_RDONLY | O_CLOEXEC);
+    else
+        vmm->state_fd = memfd_create("state", MFD_CLOEXEC);
+    if (vmm->state_fd < 0 || make_pair(&vmm->monitor_fd, &ends->monitor) < 0)
+        return -1;
+    if (vmm->machine.saved == MACHINE_RESTORE)
+        return 0;
+    ends->memory = memfd_create("memory", MFD_CLOEXEC);
+    return ends->memory < 0 ? -1 : ftruncate(ends->memory, (off_t)vmm->machine.memory_mb << 20);
+}
+
+static void restore(struct vmm *vmm)
+{
+    if (!send_config(vmm))
+        return;
+    if (save_restore(vmm->monitor_fd, vmm->state_fd, deadline_in(RESTORE_MS)) < 0) {
+        read_last_words(vmm);
+        return refuse(vmm, "the saved guest can't be run");
+    }
+    serve(vmm);
+}
+
+static void run(struct vmm *vmm)
+{
+    if (vmm->machine.saved == MACHINE_SAVE)
+        save(vmm);
+    else if (vmm->machine.saved == MACHINE_RESTORE)
+        restore(vmm);
+    else
+        serve(vmm);
+}
+
 int main(void)
 {
     static struct vmm vmm;
-    int ends[2];
+    int port;
     prepare();
-    if (read_config(&vmm) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+    if (read_config(&vmm) < 0 || open_ends(&vmm, &port) < 0)
         return 1;
-    pid_t pid = qemu_start(&vmm.machine, ends[1], &vmm.log_fd);
+    pid_t pid = qemu_start(&vmm.machine, &vmm.ends, &vmm.log_fd);
     if (pid < 0)
         return 1;
-    close(ends[1]);
-    mux_init(&vmm.mux, ends[0]);
+    close(vmm.ends.port);
+    mux_init(&vmm.mux, port);
     vmm.mux.user = &vmm;
     vmm.mux.message = take_message;
-    serve(&vmm);
+    run(&vmm);
     kill(pid, SIGKILL);
     return 1;
 }

@@ -13,7 +13,11 @@
 #include "base/error.h"
 #include "base/fd.h"
 
+// Descriptors that it starts with, in the order of struct qemu_ends.
 #define PORT_FD 10
+#define MONITOR_FD 11
+#define MEMORY_FD 12 // MEMORY_PATH
+#define MEMORY_PATH "/proc/self/fd/12"
 #define ARGS_MAX 64
 #define TEXT_MAX 4096
 
@@ -49,8 +53,8 @@ static void add_machine(struct arguments *a, const struct machine *machine)
     add(a, "-sandbox");
     add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(a, "-machine");
-    add(a, "microvm,acpi=%s,isa-serial=%s,x-option-roms=off", machine->acpi ? "on" : "off",
-        machine->debug ? "on" : "off");
+    add(a, "microvm,acpi=%s,isa-serial=%s,x-option-roms=off%s", machine->acpi ? "on" : "off",
+        machine->debug ? "on" : "off", machine->saved ? ",memory-backend=memory" : "");
     add(a, "-accel");
     add(a, machine->kvm ? "kvm" : "tcg,tb-size=32");
     add(a, "-cpu");
@@ -104,31 +108,71 @@ static void add_devices(struct arguments *a, const struct machine *machine)
     add(a, "virtio-net-device,netdev=net");
 }
 
-static int run(struct arguments *arguments, int port_fd, int log_fd)
+/*
+ * A saved guest is its memory in a file and the state of all else. Many run from one file, each
+ * with its own copy of the pages that it writes. QEMU's documentation: devel/migration.rst,
+ * ignore-shared.
+ */
+static void add_saved(struct arguments *a, const struct machine *machine)
+{
+    const bool save = machine->saved == MACHINE_SAVE;
+    if (!machine->saved)
+        return;
+    add(a, "-object");
+    add(a, "memory-backend-file,id=memory,size=%uM,share=%s,mem-path=%s", machine->memory_mb,
+        save ? "on" : "off", save ? MEMORY_PATH : MACHINE_SAVED_MEMORY);
+    add(a, "-chardev");
+    add(a, "socket,id=monitor,fd=%d", MONITOR_FD);
+    add(a, "-mon");
+    add(a, "chardev=monitor,mode=control");
+    if (save)
+        return;
+    add(a, "-incoming");
+    add(a, "defer");
+}
+
+static int place(const struct qemu_ends *ends)
+{
+    const int sources[] = {ends->port, ends->monitor, ends->memory};
+    int high[ARRAY_SIZE(sources)]; // none of them is where another one goes
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
+        high[i] = sources[i] < 0 ? -1 : fcntl(sources[i], F_DUPFD_CLOEXEC, 32);
+        if (sources[i] >= 0 && high[i] < 0)
+            return -1;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(sources); i++)
+        if (high[i] >= 0 && dup2(high[i], PORT_FD + (int)i) < 0)
+            return -1;
+    return 0;
+}
+
+static int run(struct arguments *arguments, const struct qemu_ends *ends, int log_fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (dup2(port_fd, PORT_FD) < 0 || dup2(log_fd, STDERR_FILENO) < 0)
+    if (dup2(log_fd, STDERR_FILENO) < 0 || place(ends) < 0)
         return -1;
     // Keyboard input is not its business, and nobody's to give.
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
         return -1;
-    char *environment[] = {NULL};
+    char preload[] = "LD_PRELOAD=" QEMU_PRELOAD;
+    char *environment[] = {ends->memory < 0 && ends->monitor >= 0 ? preload : NULL, NULL};
     return execve(QEMU_PROGRAM, arguments->list, environment);
 }
 
-pid_t qemu_start(const struct machine *machine, int port_fd, int *ret_log)
+pid_t qemu_start(const struct machine *machine, const struct qemu_ends *ends, int *ret_log)
 {
     struct arguments arguments = {0};
     int log[2];
     add_machine(&arguments, machine);
     add_kernel(&arguments, machine);
     add_devices(&arguments, machine);
+    add_saved(&arguments, machine);
     if (fd_pipe(log) < 0)
         return -1;
     pid_t pid = fork();
     if (pid == 0)
-        _exit(run(&arguments, port_fd, log[1]) < 0 ? 127 : 0);
+        _exit(run(&arguments, ends, log[1]) < 0 ? 127 : 0);
     close(log[1]);
     if (pid < 0)
         close(log[0]);

@@ -12,6 +12,14 @@
 #define QEMU_KERNEL "/vm/kernel"
 #define QEMU_INITRD "/vm/initrd"
 #define QEMU_IMAGE "/image"
+#define QEMU_PRELOAD "/vm/preload.so"
 
-// Starts it with port_fd as the guest's serial port. *ret_log: what it complains of. -1 and errno.
-pid_t qemu_start(const struct machine *machine, int port_fd, int *ret_log);
+// What it is handed; -1: nothing.
+struct qemu_ends {
+    int port;    // the guest's serial port
+    int monitor; // where it takes orders: of a guest that will be saved, or was
+    int memory;  // memfd, the memory of one that will be
+};
+
+// *ret_log: what it complains of. -1 and errno.
+pid_t qemu_start(const struct machine *machine, const struct qemu_ends *ends, int *ret_log);

@@ -48,6 +48,8 @@ enum agent_msg {
 
     AGENT_SIGNAL_TO =
         11, // u32 pid, u32 signal: DONE. As SIGNAL, past input that a command does not read
+    AGENT_GUEST = 12, // nothing; sandboxes-vmm alone, with a guest that it saves: DONE with two
+                      // descriptors, the guest's memory and the state of all else
 
     // Answers (agent to host).
     AGENT_READY = 32,   // u32 AGENT_PROTOCOL; once, on the first connection, when commands can run

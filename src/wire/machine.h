@@ -10,6 +10,18 @@
 #include <stdint.h>
 
 #define MACHINE_TEXT_MAX 256
+// Where the jail has a saved guest.
+#define MACHINE_SAVED "/vm/saved"
+#define MACHINE_SAVED_MEMORY MACHINE_SAVED "/memory"
+#define MACHINE_SAVED_STATE MACHINE_SAVED "/state"
+#define MACHINE_STATE_MAX (4u << 20) // bytes of a guest's state but for its memory
+
+enum machine_saved {
+    MACHINE_BOOT = 0,
+    MACHINE_RESTORE = 1, // begins as a copy of the saved guest
+    MACHINE_SAVE = 2     // boots, is saved, and ends
+};
+
 #define MACHINE_OVERHEAD (192ull << 20) // what QEMU may need besides the guest's memory
 
 struct machine {
@@ -18,7 +30,7 @@ struct machine {
     uint32_t kvm;     // 1: by KVM, else emulated
     uint32_t acpi;    // 1: the kernel finds its devices by ACPI, else on its command line
     uint32_t network; // 1: with a network card
-    uint32_t saved;   // 1: begins from the saved guest
+    uint32_t saved;   // enum machine_saved
     uint32_t debug;   // 1: the guest's console goes to a file in the jail
     uint32_t disk_mb; // writable layer
     uint32_t processes;

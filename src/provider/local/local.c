@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "core/settings.h"
 #include "engine/launch.h"
 #include "engine/life.h"
@@ -127,6 +128,27 @@ static int start_ttl(struct box *box, int64_t ttl_ms, struct deadline deadline,
     return ttl_ms > 0 ? monitor_set_ttl(box->dir_fd, ttl_ms, deadline, err) : 0;
 }
 
+static bool is_over(int code)
+{
+    return code == SBX_ERR_TIMEOUT || code == SBX_ERR_CANCELLED;
+}
+
+// As a copy of a saved guest; without one, or when it can't be run, by booting.
+static int begin_guest(struct local *local, const struct store *store, struct boxspec *spec,
+                       struct deadline deadline, struct box **ret_box, struct sbx_error *err)
+{
+    int code = machine_use_saved(&local->parts, store, &local->launcher, deadline, spec, err);
+    if (is_over(code))
+        return code;
+    if (code < 0)
+        log_warn("microvm", "the guest boots, for none could be saved: %s", err->message);
+    code = life_begin(store, spec, &local->launcher, &local->leashes, deadline, ret_box, err);
+    if (code == 0 || is_over(code) || !machine_drop_saved(spec))
+        return code;
+    log_warn("microvm", "the guest boots, for the saved one did not run: %s", err->message);
+    return life_begin(store, spec, &local->launcher, &local->leashes, deadline, ret_box, err);
+}
+
 static int local_create(void *provider, const struct sbx_spec *asked, const struct sbx_call *call,
                         void **ret_box, struct sbx_error *err)
 {
@@ -149,7 +171,9 @@ static int local_create(void *provider, const struct sbx_spec *asked, const stru
     int64_t ttl_ms = spec.box.ttl_ms;
     if (local->guests && ttl_ms > 0)
         spec.box.ttl_ms += BOOT_TTL_MS;
-    if (code == 0)
+    if (code == 0 && local->guests)
+        code = begin_guest(local, &store, &spec, deadline, &handle->box, err);
+    else if (code == 0)
         code = life_begin(&store, &spec, &local->launcher, &local->leashes, deadline, &handle->box,
                           err);
     if (code == 0 && local->guests)
