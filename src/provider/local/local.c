@@ -15,6 +15,7 @@
 #include "engine/lock.h"
 #include "engine/monitor_client.h"
 #include "provider/local/handle.h"
+#include "wire/machine.h"
 
 static int open_kind(const struct sbx_settings *settings, bool guests, void **ret_provider,
                      struct sbx_error *err)
@@ -189,7 +190,12 @@ static int local_create(void *provider, const struct sbx_spec *asked, const stru
 // A damaged record tells no kind: then it belongs to `local`.
 static bool is_ours(const struct local *local, const struct record *record)
 {
-    return local->guests == (record->data && record->spec.machine[0]);
+    struct machine machine;
+    if (!record->data || !record->spec.machine[0])
+        return !local->guests;
+    bool hidden = machine_parse(record->spec.machine, &machine) == 0 &&
+                  machine.saved == MACHINE_SAVE; // nobody's
+    return local->guests && !hidden;
 }
 
 static int local_get(void *provider, const char *id, const struct sbx_call *call, void **ret_box,

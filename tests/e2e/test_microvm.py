@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests begin as copies of a saved one: each is its own, and a saved one that is damaged is made again."""
+import glob
+import os
+import signal
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import sandboxcase  # noqa: E402
+
+CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+KERNEL = os.environ.get("SANDBOXES_MICROVM_KERNEL") or os.path.join(CACHE, "sandboxes/kernel/vmlinux")
+OWN = ("cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id; echo; "
+       "head -c 16 /dev/urandom | od -An -tx1; date +%s; cat /proc/self/stat | cut -d' ' -f26-28")
+
+
+class Microvm(sandboxcase.SandboxCase):
+    def setUp(self):
+        if not os.access(KERNEL, os.R_OK):
+            self.skipTest("there is no kernel for guests")
+        super().setUp()
+        self.env.update(SANDBOXES_MICROVM_KERNEL=KERNEL)
+
+    def saved(self):
+        return glob.glob(os.path.join(self.cache, "sandboxes/saved-*"))
+
+    def own(self):
+        """What is a guest's own: lines of OWN."""
+        begin = int(time.time())
+        status, out, err = self.sandboxes("run", "-v", "-p", "microvm", "--network", "none", "--", "sh", "-c", OWN,
+                                          check=False)
+        if "is not installed" in err:
+            self.skipTest(err)
+        self.assertEqual(0, status, err)
+        lines = out.splitlines()
+        self.assertLessEqual(begin - 1, int(lines[4]), "the clock is behind")
+        self.assertLessEqual(int(lines[4]), int(time.time()) + 1, "the clock is ahead")
+        return lines, err
+
+    def test_copies_differ(self):
+        first, err = self.own()
+        self.assertNotIn("the guest boots", err)
+        self.assertEqual(1, len(self.saved()))
+        second, err = self.own()
+        self.assertNotIn("the guest boots", err)
+        for i in (0, 1, 3, 5):
+            self.assertNotEqual(first[i], second[i])
+        self.assertEqual(1, len(self.saved()))
+
+    def test_damaged(self):
+        self.own()
+        state = os.path.join(self.saved()[0], "files/state")
+        os.truncate(state, 1000)
+        self.assertIn("the guest boots", self.own()[1])
+        self.assertEqual([], self.saved())
+        self.assertNotIn("the guest boots", self.own()[1])
+        self.assertEqual(1, len(self.saved()))
+
+    def test_makers(self):
+        """One makes it, the others wait; one that was killed leaves nothing that others would use."""
+        for path in self.saved():
+            os.rename(path, path + ".old")
+        killed = self.start("create", "-p", "microvm", "--network", "none")
+        self.wait_for(lambda: glob.glob(os.path.join(self.cache, "sandboxes/saved-*.new")), "a maker")
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+        makers = [self.start("run", "-v", "-p", "microvm", "--network", "none", "--", "echo", "hi") for _ in range(3)]
+        for maker in makers:
+            out, err = maker.communicate(timeout=60)
+            self.assertEqual(b"hi\n", out, err)
+            self.assertNotIn(b"the guest boots", err)
+        self.assertEqual(1, len([path for path in self.saved() if not path.endswith((".old", ".new"))]))
+
+
+if __name__ == "__main__":
+    sandboxcase.require_command()
+    unittest.main(verbosity=2)
