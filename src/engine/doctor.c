@@ -21,6 +21,7 @@
 #include "engine/machine.h"
 #include "engine/probe.h"
 #include "engine/remedy.h"
+#include "engine/scope.h"
 
 #define MEMORY_LOW_MB 256
 #define DISK_LOW_MB 200
@@ -178,7 +179,12 @@ static void check_cgroups(struct machine *machine, struct doctor_check *check)
 {
     (void)machine;
     char what[160];
+    struct scope scope;
     bool complete = doctor_cgroup(what, sizeof(what));
+    if (!complete && scope_find(&scope))
+        return found(check, DOCTOR_OK,
+                     "version 2: in a scope that systemd makes for a sandbox "
+                     "with limits");
     found(check, complete ? DOCTOR_OK : DOCTOR_DEGRADED, "%s", what);
     if (!complete)
         remedy_find("cgroup", EACCES, check->remedy, sizeof(check->remedy));

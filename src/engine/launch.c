@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "engine/doctor.h"
 #include "engine/libexec_dir.h"
+#include "engine/scope.h"
 #include "wire/agent_msg.h"
 #include "wire/frame.h"
 
@@ -138,17 +139,13 @@ static int make_pair(int type, struct pair *pair, struct sbx_error *err)
     return 0;
 }
 
-// Spawns the jail with the boot socket and nothing else of ours: descriptor 3, empty environment.
-static int spawn_jail(const char *path, uint32_t network, const char *mode, int boot_fd,
-                      pid_t *ret_pid, struct sbx_error *err)
+// Spawns a program with the boot socket and nothing else of ours: descriptor 3.
+static int spawn(const char *path, char *const *argv, char *const *envp, int boot_fd,
+                 pid_t *ret_pid, struct sbx_error *err)
 {
-    static char *const envp[] = {NULL};
-    char kind[16];
-    char *argv[] = {(char *)(uintptr_t) "sandboxes-jail", kind, (char *)(uintptr_t)mode, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
-    snprintf(kind, sizeof(kind), "%u", network);
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
@@ -163,6 +160,34 @@ static int spawn_jail(const char *path, uint32_t network, const char *mode, int 
     if (failed)
         return err_sys(err, SBX_ERR_SETUP, failed, "cannot start '%s'", path);
     return 0;
+}
+
+static int spawn_jail(const char *path, uint32_t network, const char *mode, int boot_fd,
+                      pid_t *ret_pid, struct sbx_error *err)
+{
+    static char *const envp[] = {NULL};
+    char kind[16];
+    char *argv[] = {(char *)(uintptr_t) "sandboxes-jail", kind, (char *)(uintptr_t)mode, NULL};
+    snprintf(kind, sizeof(kind), "%u", network);
+    return spawn(path, argv, envp, boot_fd, ret_pid, err);
+}
+
+// The same process becomes the jail, in a group whose children can hold limits.
+static int spawn_scoped(const char *path, uint32_t network, int boot_fd, struct scope *scope,
+                        pid_t *ret_pid, struct sbx_error *err)
+{
+    char kind[16];
+    char *argv[SCOPE_ARGS + 3];
+    size_t count = 0;
+    snprintf(kind, sizeof(kind), "%u", network);
+    while (scope->argv[count]) {
+        argv[count] = scope->argv[count];
+        count++;
+    }
+    argv[count++] = (char *)(uintptr_t)path;
+    argv[count++] = kind;
+    argv[count] = NULL;
+    return spawn(argv[0], argv, scope->envp, boot_fd, ret_pid, err);
 }
 
 static int send_request(const struct box_spec *spec, int boot_fd, int dir_fd, int first_fd,
@@ -288,14 +313,17 @@ static int ask_jail(const char *jail, const struct request *request, struct dead
 {
     cleanup_pair struct pair boot = {-1, -1};
     pid_t pid;
+    struct scope scope;
+    const struct box_spec *spec = request->spec;
     int code = make_pair(SOCK_STREAM, &boot, err);
-    if (code == 0)
-        code = spawn_jail(jail, request->spec->network, NULL, boot.theirs, &pid, err);
+    if (code == 0 && spec->flags & BOX_LIMITS_ASKED && scope_find(&scope))
+        code = spawn_scoped(jail, spec->network, boot.theirs, &scope, &pid, err);
+    else if (code == 0)
+        code = spawn_jail(jail, spec->network, NULL, boot.theirs, &pid, err);
     if (code < 0)
         return code;
     close(steal_fd(&boot.theirs));
-    code =
-        send_request(request->spec, boot.ours, request->dir_fd, request->first_fd, deadline, err);
+    code = send_request(spec, boot.ours, request->dir_fd, request->first_fd, deadline, err);
     reap_starter(pid);
     *ret_boot = code < 0 ? -1 : steal_fd(&boot.ours);
     return code;

@@ -197,7 +197,7 @@ static int set_limit(const struct cgroup *cgroup, const struct limit *limit, boo
                      struct sbx_error *err)
 {
     int fd = cgroup->fds[limit->part];
-    const char *file = cgroup->v2 ? limit->v2 : limit->v1;
+    const char *file = cgroup_is_v2() ? limit->v2 : limit->v1;
     const char *value = cgroup->v2 && limit->v2_value[0] ? limit->v2_value : limit->value;
     if (fd >= 0 && fd_write_file(fd, file, value) == 0)
         return 0;
