@@ -1,203 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands of the provider "fake": their life, signals and pipes. Layer: provider.
-#include "provider/fake/process.h"
+// Commands of the provider "fake": their life and signals. Layer: provider.
+#include "provider/fake/process_impl.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/fd.h"
-
-static void notify(struct fake_process *process)
-{
-    pthread_cond_broadcast(&process->changed);
-    for (struct waiter *waiter = process->waiters; waiter; waiter = waiter->next) {
-        ssize_t written = write(waiter->wake_fd, "", 1);
-        (void)written; // full: it will wake up anyway
-    }
-}
-
-void fake_process_notify_all(struct fake_box *box)
-{
-    for (struct fake_process *process = box->processes; process; process = process->next)
-        notify(process);
-}
-
-// Lets go of the lock until something of the command changes. For callers, which have a cancel
-// token.
-static int wait_change(struct fake_process *process, struct deadline deadline,
-                       struct sbx_error *err)
-{
-    int ends[2];
-    if (fd_pipe(ends) < 0)
-        return err_sys(err, 0, errno, "cannot make a pipe to wait for a command");
-    fd_set_nonblock(ends[1], true);
-    struct waiter waiter = {.next = process->waiters, .wake_fd = ends[1]};
-    process->waiters = &waiter;
-    fake_unlock(process->box->provider);
-    int code = deadline_wait(deadline, ends[0], POLLIN, NULL, err);
-    fake_lock(process->box->provider);
-    struct waiter **at = &process->waiters;
-    while (*at != &waiter)
-        at = &(*at)->next;
-    *at = waiter.next;
-    close(ends[0]);
-    close(ends[1]);
-    return code;
-}
-
-// The command's own thread waits until at_ms, its end, or a change.
-static void wait_until(struct fake_process *process, int64_t at_ms)
-{
-    int64_t until = at_ms < process->timeout_at ? at_ms : process->timeout_at;
-    if (process->box->expires_at < until)
-        until = process->box->expires_at;
-    if (until == DEADLINE_NEVER) {
-        pthread_cond_wait(&process->changed, &process->box->provider->lock);
-        return;
-    }
-    int64_t left = until - clock_boot_ms();
-    if (left <= 0)
-        return;
-    struct timespec at;
-    clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_sec += left / 1000;
-    at.tv_nsec += left % 1000 * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&process->changed, &process->box->provider->lock, &at);
-}
-
-static void check_time(struct fake_process *process)
-{
-    int64_t now = clock_boot_ms();
-    if (process->signal)
-        return;
-    if (process->timeout_at <= now)
-        process->outcome.flags |= SBX_OUTCOME_TIMED_OUT;
-    if (process->timeout_at <= now || process->box->expires_at <= now)
-        process->signal = SIGKILL;
-}
-
-bool fake_process_alive(struct fake_process *process)
-{
-    check_time(process);
-    while (process->stopped && !process->signal) {
-        wait_until(process, DEADLINE_NEVER);
-        check_time(process);
-    }
-    return !process->signal;
-}
-
-bool fake_process_sleep(struct fake_process *process, int64_t ms)
-{
-    int64_t until = clock_boot_ms() + ms;
-    while (fake_process_alive(process) && clock_boot_ms() < until)
-        wait_until(process, until);
-    return fake_process_alive(process);
-}
-
-static bool background(const struct fake_process *process)
-{
-    return process->flags & SBX_EXEC_BACKGROUND;
-}
-
-static void drop_head(struct fake_process *process)
-{
-    struct chunk *chunk = process->head;
-    process->head = chunk->next;
-    if (!process->head)
-        process->tail = NULL;
-    process->output_size -= chunk->size;
-}
-
-static bool push(struct fake_process *process, uint32_t stream, const void *data, size_t size)
-{
-    struct chunk *chunk = malloc(sizeof(*chunk) + size);
-    if (!chunk)
-        return false;
-    *chunk = (struct chunk){.number = ++process->last_number, .stream = stream, .size = size};
-    memcpy(chunk->data, data, size);
-    if (process->tail)
-        process->tail->next = chunk;
-    else
-        process->head = chunk;
-    process->tail = chunk;
-    process->output_size += size;
-    while (background(process) && process->output_size > PROCESS_LOG_MAX) {
-        chunk = process->head;
-        drop_head(process);
-        free(chunk);
-    }
-    notify(process);
-    return true;
-}
-
-// A terminal moves to the next line in two steps.
-static bool push_terminal(struct fake_process *process, const char *data, size_t size)
-{
-    char *text = malloc(2 * size);
-    size_t length = 0;
-    for (size_t i = 0; text && i < size; i++) {
-        if (data[i] == '\n')
-            text[length++] = '\r';
-        text[length++] = data[i];
-    }
-    bool done = text && push(process, SBX_STDOUT, text, length);
-    free(text);
-    return done;
-}
-
-bool fake_process_emit(struct fake_process *process, uint32_t stream, const void *data, size_t size)
-{
-    const char *at = data;
-    if (process->flags & SBX_EXEC_MERGE)
-        stream = SBX_STDOUT;
-    while (size > 0) {
-        size_t part = size < PROCESS_QUEUE_MAX / 2 ? size : PROCESS_QUEUE_MAX / 2;
-        while (fake_process_alive(process) && !background(process) &&
-               process->output_size >= PROCESS_QUEUE_MAX)
-            wait_until(process, DEADLINE_NEVER);
-        if (!fake_process_alive(process))
-            return false;
-        bool done = process->flags & SBX_EXEC_PTY ? push_terminal(process, at, part)
-                                                  : push(process, stream, at, part);
-        if (!done)
-            return false;
-        at += part;
-        size -= part;
-    }
-    return fake_process_alive(process);
-}
-
-bool fake_process_take_input(struct fake_process *process, char *data, size_t size,
-                             size_t *ret_size)
-{
-    while (fake_process_alive(process) && process->input_size == 0 && process->input_open &&
-           !process->line_end)
-        wait_until(process, DEADLINE_NEVER);
-    if (!fake_process_alive(process))
-        return false;
-    size_t part = size < process->input_size ? size : process->input_size;
-    if (part == 0)
-        process->line_end = false;
-    else
-        memcpy(data, process->input, part);
-    process->input_size -= part;
-    memmove(process->input, process->input + part, process->input_size);
-    notify(process);
-    *ret_size = part;
-    return true;
-}
 
 // The default actions of signal(7); nothing here can catch one.
-static void deliver(struct fake_process *process, int signal)
+void fake_process_deliver(struct fake_process *process, int signal)
 {
     static const int ignored[] = {SIGCHLD, SIGURG, SIGWINCH};
     static const int stopping[] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
@@ -211,7 +25,7 @@ static void deliver(struct fake_process *process, int signal)
         process->stopped = true;
     else if (!process->signal)
         process->signal = signal;
-    notify(process);
+    fake_process_notify(process);
 }
 
 bool fake_process_kill(struct fake_box *box, uint32_t pid, int signal)
@@ -220,7 +34,7 @@ bool fake_process_kill(struct fake_box *box, uint32_t pid, int signal)
         if (process->pid != pid || process->ended)
             continue;
         if (signal)
-            deliver(process, signal);
+            fake_process_deliver(process, signal);
         return true;
     }
     return false;
@@ -230,7 +44,7 @@ static void free_process(struct fake_process *process)
 {
     while (process->head) {
         struct chunk *chunk = process->head;
-        drop_head(process);
+        fake_process_drop_head(process);
         free(chunk);
     }
     for (size_t i = 0; process->argv && i < process->argc; i++)
@@ -283,7 +97,7 @@ static void end(struct fake_process *process)
 {
     if (!process->ended)
         process->signal = SIGKILL;
-    notify(process);
+    fake_process_notify(process);
     join(process);
     leave_list(process);
 }
@@ -321,7 +135,7 @@ static void finish(struct fake_process *process, int exit_code)
         outcome->exit_code = 124;
     outcome->duration_us = (uint64_t)(clock_boot_ns() - process->started_ns) / 1000;
     process->ended = true;
-    notify(process);
+    fake_process_notify(process);
 }
 
 static void *run(void *argument)
@@ -449,14 +263,6 @@ static int make_room(struct fake_box *box, struct sbx_error *err)
     return 0;
 }
 
-// What a caller holds of a command.
-struct held {
-    struct fake_process *process;
-    uint64_t seen;         // number of the last chunk handed out
-    struct chunk *current; // that chunk, valid until the next read
-    bool starter;
-};
-
 static struct held *hold(struct fake_process *process, bool starter)
 {
     struct held *held = calloc(1, sizeof(*held));
@@ -529,7 +335,7 @@ int fake_process_attach(void *self, uint32_t pid, const struct sbx_call *call, v
     if (code < 0)
         return code;
     struct fake_process *process = handle->box->processes;
-    while (process && (process->pid != pid || !background(process)))
+    while (process && (process->pid != pid || !fake_process_background(process)))
         process = process->next;
     struct held *held = process ? hold(process, false) : NULL;
     if (!process)
@@ -554,164 +360,12 @@ void fake_process_free(void *self)
     struct fake_process *process = held->process;
     struct fake_provider *provider = process->box->provider;
     fake_lock(provider);
-    if (held->starter && !background(process))
+    if (held->starter && !fake_process_background(process))
         end(process);
     unref(process);
     fake_unlock(provider);
     free(held->current);
     free(held);
-}
-
-// The next chunk that this holder has not seen: the queue's own, or a copy of one that is kept for
-// others.
-static int next_chunk(struct held *held, struct chunk **ret_chunk, struct sbx_error *err)
-{
-    struct fake_process *process = held->process;
-    struct chunk *chunk = process->head;
-    while (chunk && chunk->number <= held->seen)
-        chunk = chunk->next;
-    *ret_chunk = chunk;
-    if (!chunk)
-        return 0;
-    if (!background(process)) {
-        drop_head(process);
-        notify(process);
-        return 0;
-    }
-    *ret_chunk = malloc(sizeof(*chunk) + chunk->size);
-    if (!*ret_chunk)
-        return err_nomem(err);
-    memcpy(*ret_chunk, chunk, sizeof(*chunk) + chunk->size);
-    return 0;
-}
-
-static int read_event(struct held *held, struct deadline deadline, struct sbx_event *ret_event,
-                      struct sbx_error *err)
-{
-    struct fake_process *process = held->process;
-    for (;;) {
-        struct chunk *chunk;
-        int code = next_chunk(held, &chunk, err);
-        if (code < 0)
-            return code;
-        if (chunk) {
-            held->current = chunk;
-            held->seen = chunk->number;
-            *ret_event = (struct sbx_event){.kind = SBX_EVENT_OUTPUT,
-                                            .stream = chunk->stream,
-                                            .data = chunk->data,
-                                            .size = chunk->size};
-            return 0;
-        }
-        if (process->box->gone || process->box->expires_at <= clock_boot_ms())
-            return err_set(err, SBX_ERR_UNAVAILABLE, "sandbox %s ended while command %u ran",
-                           process->box->id, process->pid);
-        if (process->ended) {
-            *ret_event = (struct sbx_event){.kind = SBX_EVENT_EXIT, .outcome = process->outcome};
-            return 0;
-        }
-        code = wait_change(process, deadline, err);
-        if (code < 0)
-            return code;
-    }
-}
-
-int fake_process_read(void *self, const struct sbx_call *call, struct sbx_event *ret_event,
-                      struct sbx_error *err)
-{
-    struct held *held = self;
-    struct deadline deadline = deadline_from_call(call);
-    free(steal_ptr(held->current));
-    fake_lock(held->process->box->provider);
-    int code = read_event(held, deadline, ret_event, err);
-    fake_unlock(held->process->box->provider);
-    return code;
-}
-
-// What a terminal does with a typed character besides passing it on.
-static void type(struct fake_process *process, char c)
-{
-    static const struct {
-        char c;
-        int signal;
-    } keys[] = {{0x03, SIGINT}, {0x1a, SIGTSTP}, {0x1c, SIGQUIT}};
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        if (c == keys[i].c) {
-            deliver(process, keys[i].signal);
-            return;
-        }
-    if (c == 0x04) {
-        process->line_end = true;
-        return;
-    }
-    if (c == '\r')
-        c = '\n';
-    process->input[process->input_size++] = c;
-    push_terminal(process, &c, 1);
-}
-
-static int check_writable(const struct fake_process *process, struct sbx_error *err)
-{
-    if (process->ended)
-        return err_set(err, SBX_ERR_UNAVAILABLE, "command %u has ended", process->pid);
-    if (!process->input_open)
-        return err_set(err, SBX_ERR_CONFLICT, "the input of command %u is closed", process->pid);
-    return 0;
-}
-
-static int write_input(struct fake_process *process, const char *data, size_t size,
-                       struct deadline deadline, struct sbx_error *err)
-{
-    for (;;) {
-        int code = check_writable(process, err);
-        if (code < 0)
-            return code;
-        size_t room = PROCESS_QUEUE_MAX - process->input_size, part = size < room ? size : room;
-        if (process->flags & SBX_EXEC_PTY) {
-            for (size_t i = 0; i < part; i++)
-                type(process, data[i]);
-        } else {
-            memcpy(process->input + process->input_size, data, part);
-            process->input_size += part;
-        }
-        notify(process);
-        data += part;
-        size -= part;
-        code = size ? wait_change(process, deadline, err) : 0;
-        if (code < 0 || size == 0)
-            return code;
-    }
-}
-
-int fake_process_write(void *self, const void *data, size_t size, const struct sbx_call *call,
-                       struct sbx_error *err)
-{
-    struct fake_process *process = ((struct held *)self)->process;
-    struct deadline deadline = deadline_from_call(call);
-    fake_lock(process->box->provider);
-    int code = write_input(process, data, size, deadline, err);
-    fake_unlock(process->box->provider);
-    return code;
-}
-
-int fake_process_close_input(void *self, struct sbx_error *err)
-{
-    struct fake_process *process = ((struct held *)self)->process;
-    fake_lock(process->box->provider);
-    process->input_open = false;
-    notify(process);
-    fake_unlock(process->box->provider);
-    return 0;
-}
-
-int fake_process_resize(void *self, uint16_t rows, uint16_t cols, struct sbx_error *err)
-{
-    struct fake_process *process = ((struct held *)self)->process;
-    fake_lock(process->box->provider);
-    process->rows = rows;
-    process->cols = cols;
-    fake_unlock(process->box->provider);
-    return 0;
 }
 
 int fake_process_signal(void *self, int32_t signal, struct sbx_error *err)
@@ -721,7 +375,7 @@ int fake_process_signal(void *self, int32_t signal, struct sbx_error *err)
     int code =
         process->ended ? err_set(err, SBX_ERR_NOT_FOUND, "command %u has ended", process->pid) : 0;
     if (code == 0)
-        deliver(process, signal);
+        fake_process_deliver(process, signal);
     fake_unlock(process->box->provider);
     return code;
 }
