@@ -217,6 +217,8 @@ static void take_settings(struct serve *serve, const struct serve_values *values
         .proxy_url = values->url,
         .templates = templates,
         .template_count = count,
+        .allow = values->allow.items,
+        .allow_count = values->allow.count,
         .max_boxes = (uint32_t)values->max_boxes,
         .rate = (uint32_t)values->rate,
         .max_life_ms = values->max_life,

@@ -64,6 +64,13 @@ const struct opt_row serve_rows[SERVE_ROW_COUNT] = {
      FIELD(templates),
      .help =
          "a template or snapshot that clients may name, and its image; 'base' is there already"},
+    {.name = "allow",
+     .kind = OPT_LIST,
+     .value = "ADDRESS",
+     FIELD(allow),
+     .help =
+         "what sandboxes may reach besides the internet: 192.168.1.20:9000, or 10.0.2.2:9000 for "
+         "a port of this machine's loopback; repeatable"},
     {.name = "max-sandboxes",
      .kind = OPT_INT,
      .value = "N",

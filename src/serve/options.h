@@ -7,11 +7,11 @@
 
 struct serve_values {
     const char *listen, *domain, *url, *cert, *key, *state, *log, *provider;
-    struct opt_list templates, hosts;
+    struct opt_list templates, hosts, allow;
     int64_t port, max_boxes, rate, connections, max_life, grace;
     uint64_t max_upload;
     int open, plain, debug;
 };
 
-#define SERVE_ROW_COUNT 20
+#define SERVE_ROW_COUNT 21
 extern const struct opt_row serve_rows[SERVE_ROW_COUNT];

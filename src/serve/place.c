@@ -256,6 +256,16 @@ static int fill_record(struct sheet *sheet, const struct place_wish *wish, struc
     return code < 0 ? code : copy_pairs(&sheet->env, wish->env, err);
 }
 
+// Who may reach the internet may reach what the server's operator allows besides.
+static void open_network(const struct serve_settings *settings, struct sbx_spec *spec)
+{
+    if (settings->allow_count == 0 || spec->network != SBX_NETWORK_DEFAULT || spec->allow_count > 0)
+        return;
+    spec->network = SBX_NETWORK_INTERNET;
+    spec->allow = settings->allow;
+    spec->allow_count = settings->allow_count;
+}
+
 static int make_sandbox(struct place *box, const struct place_wish *wish,
                         const struct sbx_call *call, struct sbx_error *err)
 {
@@ -268,6 +278,7 @@ static int make_sandbox(struct place *box, const struct place_wish *wish,
     spec.env_count = wish->env->count;
     spec.labels = labels;
     spec.label_count = choose_labels(wish, labels);
+    open_network(&box->serve->settings, &spec);
     // One that is to be paused at its end must not be ended by its monitor.
     spec.ttl_ms = wish->life_ms && !wish->auto_pause ? wish->life_ms : -1;
     int64_t start = clock_boot_ns();

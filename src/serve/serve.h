@@ -16,6 +16,8 @@ struct serve_settings {
     const char *proxy_url;            // how clients reach this server; NULL: as they asked for it
     const struct sbx_pair *templates; // names of templates and snapshots, with their images
     size_t template_count;
+    const char *const *allow; // what sandboxes reach besides the internet
+    size_t allow_count;
     uint32_t max_boxes; // a key
     uint32_t rate;      // requests a second and key; 0: no limit
     int64_t max_life_ms;
