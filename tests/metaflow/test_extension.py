@@ -33,7 +33,8 @@ REFUSED = [
     ("sandbox", [], {"METAFLOW_SANDBOX_UPLOADS": "[{"}, ["METAFLOW_SANDBOX_UPLOADS is not understood", "Set it to"]),
     ("sandbox", [], {"METAFLOW_SANDBOX_UPLOADS": '[{"local": "/no/file", "remote": "/tmp/x"}]'}, ["no/file", "unset"]),
     ("sandbox", [], {"METAFLOW_SANDBOX_UPLOADS": '[{"local": "refused.py", "remote": "x"}]'}, ["begin with /"]),
-    ("e2b", [], {**S3, "E2B_API_KEY": "x"}, ["not part of this version", "METAFLOW_SANDBOX_BACKEND=local"]),
+    ("e2b", [], {**S3, **KEYS}, ["needs an API key", "Set E2B_API_KEY", "e2b.dev"]),
+    ("daytona", [], {**S3, **KEYS}, ["needs an API key", "Set DAYTONA_API_KEY", "app.daytona.io"]),
     ("sandbox", [], {"METAFLOW_SANDBOX_LAUNCHER": "", "PATH": "/usr/bin:/bin", "SANDBOXES_LIBEXEC": ""},
      ["launcher 'sandboxes-step' is not installed", "pip install"]),
     ("sandbox", ["argo-workflows", "create", "--only-json"], S3, ["argo-workflows can't run steps"]),
@@ -88,8 +89,8 @@ class Structure(flowcase.FlowCase):
     LAYERS = {
         "__init__": set(), "exceptions": set(), "backends": {"exceptions"}, "settings": {"exceptions"},
         "program": {"exceptions"}, "host_view": set(), "code": set(), "environment": {"settings"},
-        "staged_storage": set(), "late_service": set(),
-        "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "program",
+        "elsewhere": {"exceptions"}, "journal": set(), "staged_storage": set(), "late_service": set(),
+        "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "elsewhere", "program",
                               "exceptions"},
     }
 

@@ -173,13 +173,28 @@ static bool can_run_steps(struct sbx_client *client, const char *name, const cha
 
 // Whether another provider stands in for one that can't be used is the backend's row to say; the
 // step's log tells.
+static void ask_limits(const struct step_options *options, struct step_run *run)
+{
+    struct sbx_provider_info info = SBX_PROVIDER_INFO_INIT;
+    struct sbx_error ignored;
+    run->limits = find_provider(run->client, run->provider, &info, &ignored) < 0 ||
+                  (info.capabilities & SBX_CAP_LIMITS);
+    if (!run->limits && options->soft_limits <= 0)
+        message_note("sandboxes of '%s' have the size of their image: cpu and memory of step '%s' "
+                     "are not applied",
+                     run->provider, options->step);
+}
+
 static int open_client(const struct step_options *options, struct step_run *run,
                        struct sbx_error *err)
 {
     struct sbx_client_options client = SBX_CLIENT_OPTIONS_INIT;
     const char *why;
     client.provider = run->provider = options->instead ? options->instead : options->provider;
+    run->limits = true;
     int code = sbx_client_open(&client, &run->client, err);
+    if (code == 0 && options->package)
+        ask_limits(options, run);
     if (code < 0 || !options->instead)
         return code;
     if (can_run_steps(run->client, options->provider, &why)) {
@@ -194,7 +209,9 @@ static int open_client(const struct step_options *options, struct step_run *run,
 static int run_all(const struct step_options *options, struct sbx_error *err)
 {
     struct step_run run = {.options = options};
-    int code = sbx_cancel_new(&run.cancel, err);
+    int code = guard_start(options, &run.guard, err);
+    if (code == 0)
+        code = sbx_cancel_new(&run.cancel, err);
     if (code == 0) {
         watch_signals(run.cancel);
         code = open_client(options, &run, err);
@@ -202,6 +219,7 @@ static int run_all(const struct step_options *options, struct sbx_error *err)
     if (code == 0)
         code = run_staged(options, &run, err);
     sbx_client_close(run.client);
+    guard_end(&run.guard);
     atomic_store(&token, NULL);
     sbx_cancel_free(run.cancel);
     return finish(options, &run, code, err);

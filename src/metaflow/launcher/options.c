@@ -33,6 +33,8 @@ static const struct opt_row rows[] = {
     ROW("remote", OPT_FLAG, remote, NULL, "artifacts and logs are kept elsewhere"),
     ROW("cards", OPT_STRING, cards, "DIR", "directory of the cards"),
     ROW("code", OPT_STRING, code, "DIR", "the flow's own files"),
+    ROW("package", OPT_STRING, package, "FILE",
+        "the flow with Metaflow, for a sandbox without mounts"),
     ROW("root-home", OPT_STRING, root_home, "DIR", "what stands for /root inside"),
     ROW("mount", OPT_LIST, mounts, "PATH", "shown inside at the same path, read-only; repeatable"),
     ROW("upload", OPT_LIST, uploads, "FILE", "copied into the sandbox; repeatable"),

@@ -13,6 +13,7 @@ struct step_options {
     const char *datastore; // the local datastore's directory; NULL: a remote datastore
     const char *cards;     // where cards are kept
     const char *code;      // directory with the flow's own files
+    const char *package;   // archive that goes where nothing can be mounted; NULL: mounts
     const char *root_home; // directory that stands for /root inside
     const char *debug;     // directory of the dumps; the sandbox is kept
     struct opt_list mounts, env, allow;

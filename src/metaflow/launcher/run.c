@@ -11,10 +11,14 @@
 #include "metaflow/launcher/logs.h"
 #include "metaflow/launcher/merge.h"
 #include "metaflow/launcher/message.h"
+#include "metaflow/launcher/records.h"
 
 #define CODE_INSIDE "/tmp/metaflow" // the flow's files, and where the step starts
-#define TICK_MS 1000                // how old metadata of a running task may be
-#define END_MS 30000                // for ending a sandbox
+#define PACKAGE_INSIDE CODE_INSIDE "/package"
+#define TICK_MS 1000    // how old metadata of a running task may be
+#define NEWS_MS 100     // the same where it is known when there is new one
+#define END_MS 30000    // for ending a sandbox
+#define KEPT_MS 3600000 // how long one elsewhere stays in debug mode
 
 struct arrays {
     struct sbx_mount *mounts;
@@ -40,6 +44,8 @@ static void add_mount(struct arrays *arrays, const char *source, const char *tar
 static void add_mounts(const struct step_run *run, struct arrays *arrays)
 {
     const struct step_options *options = run->options;
+    if (options->package)
+        return;
     if (options->root_home)
         add_mount(arrays, options->root_home, "/root", false);
     for (size_t i = 0; i < options->mounts.count; i++)
@@ -69,7 +75,7 @@ static int add_env(const struct step_options *options, struct arrays *arrays)
     int failed = 0;
     for (size_t i = 0; i < options->env.count && failed == 0; i++)
         failed = add_variable(options->env.items[i], arrays);
-    if (failed || !options->datastore)
+    if (failed || !options->datastore || options->package)
         return failed;
     char *name = strdup("METAFLOW_SANDBOX_STAGE");
     arrays->env[arrays->env_count++] = (struct sbx_pair){name, STAGE_NEW_INSIDE};
@@ -79,7 +85,7 @@ static int add_env(const struct step_options *options, struct arrays *arrays)
 static int fill_arrays(const struct step_run *run, struct arrays *arrays, struct sbx_error *err)
 {
     arrays->mounts = calloc(run->options->mounts.count + 4, sizeof(*arrays->mounts));
-    arrays->env = calloc(run->options->env.count + 1, sizeof(*arrays->env));
+    arrays->env = calloc(run->options->env.count + 2, sizeof(*arrays->env));
     if (!arrays->mounts || !arrays->env)
         return err_nomem(err);
     add_mounts(run, arrays);
@@ -91,25 +97,31 @@ static int create(struct step_run *run, const struct arrays *arrays, struct sbx_
 {
     const struct step_options *options = run->options;
     const struct sbx_call call = {.size = sizeof(call), .cancel = run->cancel};
-    const struct sbx_pair labels[] = {{"metaflow.task", options->task}};
+    const struct sbx_pair labels[] = {{"metaflow.task", options->task},
+                                      {GUARD_LABEL, run->guard.id}};
     struct sbx_spec spec = SBX_SPEC_INIT;
     spec.provider = run->provider;
     spec.image = options->image;
     spec.gpu = options->gpu;
-    spec.cpu_millis = (uint32_t)options->cpu;
-    spec.memory_bytes = options->memory;
+    spec.cpu_millis = run->limits ? (uint32_t)options->cpu : 0;
+    spec.memory_bytes = run->limits ? options->memory : 0;
     spec.lifetime = options->debug ? SBX_LIFETIME_DETACHED : SBX_LIFETIME_TIED;
     spec.network = (uint32_t)options->network;
     spec.allow = options->allow.items;
     spec.allow_count = options->allow.count;
-    spec.env = arrays->env;
-    spec.env_count = arrays->env_count;
     spec.labels = labels;
-    spec.label_count = ARRAY_SIZE(labels);
+    spec.label_count = ARRAY_SIZE(labels) - !run->guard.id[0];
+    if (options->package) {
+        // Services keep what a sandbox is made with: variables go to the command alone.
+        spec.ttl_ms = options->debug ? options->timeout + KEPT_MS : 0;
+    } else {
+        spec.env = arrays->env;
+        spec.env_count = arrays->env_count;
+    }
     spec.mounts = arrays->mounts;
     spec.mount_count = arrays->mount_count;
     int code = sbx_sandbox_create(run->client, &spec, &call, ret_box, err);
-    if (code != SBX_ERR_SETUP || options->soft_limits <= 0)
+    if ((code != SBX_ERR_SETUP && code != SBX_ERR_UNSUPPORTED) || options->soft_limits <= 0)
         return code;
     spec.cpu_millis = 0;
     spec.memory_bytes = 0;
@@ -130,16 +142,16 @@ static int open_logs(const struct step_run *run, struct logs *logs, struct sbx_e
 }
 
 // Until the step ends; what it registers meanwhile is shown at once.
-static int follow(struct step_run *run, struct sbx_process *process, struct logs *logs,
-                  struct sbx_error *err)
+static int follow(struct step_run *run, struct sbx_process *process, struct records *records,
+                  struct logs *logs, struct sbx_error *err)
 {
     const struct sbx_call call = {
-        .size = sizeof(call), .timeout_ms = TICK_MS, .cancel = run->cancel};
+        .size = sizeof(call), .timeout_ms = records ? NEWS_MS : TICK_MS, .cancel = run->cancel};
     for (;;) {
         struct sbx_event event;
         int code = sbx_process_read(process, &call, &event, err);
         if (code == SBX_ERR_TIMEOUT) {
-            if (run->stage->fd >= 0)
+            if (run->stage->fd >= 0 && (!records || atomic_exchange(&records->news, false)))
                 merge_metadata(run->stage);
         } else if (code < 0) {
             return code;
@@ -153,25 +165,34 @@ static int follow(struct step_run *run, struct sbx_process *process, struct logs
     }
 }
 
-static int run_command(struct step_run *run, struct sbx_sandbox *box, struct sbx_error *err)
+// Variables of the command, besides those of the sandbox; there is a place left for the first.
+static void fill_exec_env(const struct step_run *run, struct sbx_sandbox *box,
+                          struct arrays *arrays, struct sbx_exec *exec)
+{
+    arrays->env[arrays->env_count] = (struct sbx_pair){"METAFLOW_SANDBOX_ID", sbx_sandbox_id(box)};
+    exec->env = run->options->package ? arrays->env : &arrays->env[arrays->env_count];
+    exec->env_count = run->options->package ? arrays->env_count + 1 : 1;
+}
+
+// records: where metadata comes from when it is not in the stage by itself, or NULL.
+static int run_command(struct step_run *run, struct sbx_sandbox *box, struct arrays *arrays,
+                       struct records *records, struct sbx_error *err)
 {
     const struct step_options *options = run->options;
     const struct sbx_call call = {.size = sizeof(call), .cancel = run->cancel};
-    const struct sbx_pair env[] = {{"METAFLOW_SANDBOX_ID", sbx_sandbox_id(box)}};
     struct sbx_exec exec = SBX_EXEC_INIT;
     struct sbx_process *process;
     struct logs logs;
     exec.argv = options->command.items;
     exec.argc = options->command.count;
-    exec.cwd = options->code ? CODE_INSIDE : NULL;
-    exec.env = env;
-    exec.env_count = ARRAY_SIZE(env);
+    exec.cwd = options->code || options->package ? CODE_INSIDE : NULL;
+    fill_exec_env(run, box, arrays, &exec);
     exec.timeout_ms = options->timeout;
     int code = open_logs(run, &logs, err);
     if (code == 0)
         code = sbx_process_start(box, &exec, &call, &process, err);
     if (code == 0) {
-        code = follow(run, process, &logs, err);
+        code = follow(run, process, records, &logs, err);
         sbx_process_free(process);
     }
     log_close(&logs.out);
@@ -185,16 +206,34 @@ static int upload(const struct step_run *run, struct sbx_sandbox *box, struct sb
     const struct sbx_call call = {.size = sizeof(call), .cancel = run->cancel};
     int code =
         options->code ? sbx_file_upload(box, options->code, CODE_INSIDE, NULL, &call, err) : 0;
+    if (options->package)
+        code = sbx_file_upload(box, options->package, PACKAGE_INSIDE, NULL, &call, err);
     for (size_t i = 0; i < options->uploads.count && code == 0; i++)
         code = sbx_file_upload(box, options->uploads.items[i], options->upload_to.items[i], NULL,
                                &call, err);
     return code;
 }
 
-static int use(struct step_run *run, struct sbx_sandbox *box, struct sbx_error *err)
+// Elsewhere: with what the task registers on its way here meanwhile.
+static int run_elsewhere(struct step_run *run, struct sbx_sandbox *box, struct arrays *arrays,
+                         struct sbx_error *err)
+{
+    struct records records;
+    records_follow(&records, run->stage, box);
+    int code = run_command(run, box, arrays, &records, err);
+    records_end(&records, box, code != SBX_ERR_CANCELLED);
+    // It was there: a sandbox that can't be found any more was lost, not misnamed.
+    return code == SBX_ERR_NOT_FOUND ? SBX_ERR_UNAVAILABLE : code;
+}
+
+static int use(struct step_run *run, struct sbx_sandbox *box, struct arrays *arrays,
+               struct sbx_error *err)
 {
     int code = upload(run, box, err);
-    return code < 0 ? code : run_command(run, box, err);
+    if (code < 0)
+        return code;
+    return run->options->package ? run_elsewhere(run, box, arrays, err)
+                                 : run_command(run, box, arrays, NULL, err);
 }
 
 static void end(const struct step_run *run, struct sbx_sandbox *box)
@@ -208,6 +247,8 @@ static void end(const struct step_run *run, struct sbx_sandbox *box)
             sbx_sandbox_id(box), sbx_sandbox_id(box), sbx_sandbox_id(box));
     else if (sbx_sandbox_destroy(box, &call, &err) < 0 && err.code != SBX_ERR_NOT_FOUND)
         message_error(&err);
+    else
+        guard_arm(&run->guard, false);
     sbx_sandbox_free(box);
 }
 
@@ -218,11 +259,15 @@ int step_run(struct step_run *run, struct sbx_error *err)
     int code = fill_arrays(run, &arrays, err);
     if (code == 0 && run->options->debug)
         code = dump_write(run->options, arrays.env, arrays.env_count, err);
-    if (code == 0)
+    if (code == 0) {
+        guard_arm(&run->guard, true);
         code = create(run, &arrays, &box, err);
-    if (code < 0)
+    }
+    if (code < 0) {
+        guard_arm(&run->guard, false);
         return code;
-    code = use(run, box, err);
+    }
+    code = use(run, box, &arrays, err);
     end(run, box);
     return code;
 }

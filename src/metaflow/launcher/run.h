@@ -2,6 +2,7 @@
 // One step in a sandbox: made, given the code, run, gone. Layer: metaflow.
 #pragma once
 
+#include "metaflow/launcher/guard.h"
 #include "metaflow/launcher/stage.h"
 
 struct step_run {
@@ -10,6 +11,8 @@ struct step_run {
     const char *provider; // the one that is used
     struct sbx_client *client;
     struct sbx_cancel *cancel;
+    struct guard guard;
+    bool limits;                // the provider can limit processors and memory
     struct sbx_outcome outcome; // valid when step_run() succeeded
     bool output;                // something of the step has been seen
 };

@@ -7,11 +7,15 @@ import time
 from metaflow import FlowSpec, Parameter, current, retry, sandbox, step
 
 
+# Where storage servers of a test have another address inside.
+INSIDE = {name[len("INSIDE_"):]: value for name, value in os.environ.items() if name.startswith("INSIDE_")}
+
+
 class Waits(FlowSpec):
     mode = Parameter("mode", default="wait")
 
     @retry(times=1, minutes_between_retries=0)
-    @sandbox
+    @sandbox(env=INSIDE)
     @step
     def start(self):
         print("RUNNING", os.environ["METAFLOW_SANDBOX_ID"], "attempt", current.retry_count, flush=True)

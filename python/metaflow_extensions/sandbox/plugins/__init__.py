@@ -25,3 +25,5 @@ if os.environ.get("METAFLOW_SANDBOX_STAGE"):
 if os.environ.get("METAFLOW_SANDBOX_WORKLOAD"):
     METADATA_PROVIDERS_DESC = [("service", ".late_service.LateServiceProvider")]
     TOGGLE_SIDECAR = ["-heartbeat", "-spot_termination_monitor"]
+    if os.environ.get("METAFLOW_SANDBOX_RECORDS"):  # elsewhere: the task's metadata is followed from outside
+        METADATA_PROVIDERS_DESC.append(("local", ".journal.JournalMetadata"))

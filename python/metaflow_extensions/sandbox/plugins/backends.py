@@ -44,14 +44,6 @@ def check_key(backend, environ=os.environ):
             "METAFLOW_SANDBOX_BACKEND=local")
 
 
-def check_place(backend):
-    """Elsewhere an interpreter with Metaflow would have to be put up first."""
-    if not backend.local:
-        raise SandboxException(
-            f"Steps in sandboxes of {backend.name} are not part of this version. Run them on this machine "
-            "with METAFLOW_SANDBOX_BACKEND=local or @sandbox(backend='local')")
-
-
 def check_datastore(backend, datastore_type):
     """What is not on this machine can't reach the datastore that is."""
     if not backend.local and datastore_type == "local":

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """@sandbox and its aliases: a step's command goes through the launcher.
 
-Layer: decorators. May import everything below: backends, settings, environment, host_view, code, program.
+Layer: decorators. May import everything below: backends, settings, environment, host_view, code, elsewhere,
+program.
 """
 import os
 import shutil
@@ -12,7 +13,7 @@ from metaflow.metadata_provider import MetaDatum
 from metaflow.metaflow_config import DATASTORE_LOCAL_DIR
 from metaflow.plugins.datastores.local_storage import LocalStorage
 
-from . import backends, code, environment, host_view, program, settings
+from . import backends, code, elsewhere, environment, host_view, program, settings
 from .exceptions import SandboxException
 
 INSIDE = "METAFLOW_SANDBOX_WORKLOAD"  # set in every sandbox
@@ -67,6 +68,7 @@ class SandboxDecorator(StepDecorator):
             return
         _refuse_deployers(self.name)
         self.step, self.flow, self.decos, self.datastore = step, flow, decos, flow_datastore
+        self.environment = environment
         self.backend = backends.get(self.pinned or self.attributes["backend"] or backends.default_name())
         if self.pinned and self.attributes["backend"] not in (None, self.pinned):
             raise SandboxException(
@@ -96,11 +98,10 @@ class SandboxDecorator(StepDecorator):
 
     def runtime_init(self, flow, graph, package, run_id):
         backends.check_key(self.backend)
-        backends.check_place(self.backend)
         self.launcher = program.find()
         cls = SandboxDecorator
         if cls._run is None:
-            cls._run = _Run(package)
+            cls._run = _Run(package, self.datastore)
 
     def runtime_step_cli(self, cli_args, retry_count, max_user_code_retries, ubf_context):
         # What @catch runs after the last attempt is Metaflow's own.
@@ -118,22 +119,36 @@ class SandboxDecorator(StepDecorator):
         reaches_cloud = self.datastore.TYPE != "local" or any(d.name == "secrets" for d in self.decos)
         found = environment.of_step(self.backend.name, self.datastore.TYPE, reaches_cloud,
                                     os.path.basename(cli_args.entrypoint[1]))
+        if not self.backend.local:
+            self.reached = ()
+            found.update(self._run.variables())
+            found.update(self.env)
+            return {SET_PREFIX + name: value for name, value in found.items()}
         found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(self._root())
         found["PYTHONPATH"] = os.pathsep.join(_extra_path())
         found["PATH"] = environment.search_path(self.attributes["executable"] or cli_args.entrypoint[0])
-        self.reached = environment.endpoints(found) if reaches_cloud and self.backend.local else ()
+        self.reached = environment.endpoints(found) if reaches_cloud else ()
         found.update(self.env)
         return {SET_PREFIX + name: value for name, value in found.items()}
 
     def _command(self, words, cli_args):
         """The launcher, its options, and the step's command as it is inside. All decorators have spoken."""
         interpreter = self.attributes["executable"] or words[0]
+        inside = [os.path.basename(words[1]), *words[2:]]
         yield self.launcher
         yield from self._options(cli_args)
-        yield from self._view(interpreter, cli_args)
+        if self.backend.local:
+            yield from ("--code", self._run.code, *self._view(interpreter, cli_args))
+        else:
+            yield from ("--package", self._run.archive)
         for name in _inside(cli_args.env):
-            yield from ("--env", name)
-        yield from ("--", interpreter, os.path.basename(words[1]), *words[2:])
+            if self.backend.local or name != "PYTHONPATH":  # @conda's, of this machine
+                yield from ("--env", name)
+        if self.backend.local:
+            yield from ("--", interpreter, *inside)
+        else:
+            yield from ("--", *elsewhere.command(self._run.package, self.environment, self.step, self.datastore.TYPE,
+                                                 self.attributes["executable"], inside))
 
     def _options(self, cli_args):
         task = cli_args.command_options
@@ -143,7 +158,7 @@ class SandboxDecorator(StepDecorator):
             "task": "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]]),
             "attempt": task["retry-count"], "infra-retries": self.infra_retries,
             "debug": settings.debug_directory(), "datastore": self._root(),
-            "cards": _cards_root(self._root()), "code": self._run.code,
+            "cards": _cards_root(self._root()),
         }
         for name, value in options.items():
             if value is not None:
@@ -221,8 +236,9 @@ class E2BDecorator(SandboxDecorator):
 class _Run:
     """What the steps of a run share, made for the first of them that runs in a sandbox."""
 
-    def __init__(self, package):
-        self._package, self._directory, self._code = package, None, None
+    def __init__(self, package, datastore):
+        self.package, self._datastore = package, datastore
+        self._directory = self._code = self._archive = self._stored = None
 
     @property
     def directory(self):
@@ -231,8 +247,21 @@ class _Run:
 
     @property
     def code(self):
-        self._code = self._code or code.lay_out(self._package, os.path.join(self.directory, "code"))
+        self._code = self._code or code.lay_out(self.package, os.path.join(self.directory, "code"))
         return self._code
+
+    @property
+    def archive(self):
+        """The package as a file, for sandboxes that can't see this machine's."""
+        self._archive = self._archive or elsewhere.write_package(self.package, self.directory)
+        return self._archive
+
+    def variables(self):
+        """For sandboxes elsewhere; the package is kept in the datastore, so that the run's code can be had."""
+        if self._stored is None:
+            with open(self.archive, "rb") as file:
+                self._stored = self._datastore.save_data([file.read()], len_hint=1)[0]
+        return elsewhere.variables(*self._stored, self.package, self._datastore.TYPE)
 
     def with_mode(self, path, mode):
         """The file, or a copy of it with this mode."""
