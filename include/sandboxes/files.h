@@ -87,6 +87,41 @@ SBX_API int sbx_file_rename(struct sbx_sandbox *sandbox, const char *from, const
                             const struct sbx_file_options *options, const struct sbx_call *call,
                             struct sbx_error *err);
 
+/*
+ * Changes in a directory, as they happen (SBX_CAP_WATCH). A name is below the directory; of a
+ * renamed entry it is the old one, the new one is a CREATE of its own. Writing a file may be told
+ * several times; what comes and goes quickly may not be told at all by services that look now and
+ * then.
+ */
+enum sbx_change_kind {
+    SBX_CHANGE_CREATE = 1,
+    SBX_CHANGE_WRITE = 2,
+    SBX_CHANGE_REMOVE = 3,
+    SBX_CHANGE_RENAME = 4,
+    SBX_CHANGE_MODE = 5 /* rights, owner or times */
+};
+
+struct sbx_change {
+    uint32_t kind;    /* enum sbx_change_kind */
+    const char *name; /* valid until the next call on the watch */
+};
+
+struct sbx_watch;
+
+/* All that changes after this returns is told. options->recursive: in all directories below too. */
+SBX_API int sbx_watch_start(struct sbx_sandbox *sandbox, const char *path,
+                            const struct sbx_file_options *options, const struct sbx_call *call,
+                            struct sbx_watch **ret_watch, struct sbx_error *err);
+
+/*
+ * The next change; waits for it. TIMEOUT and CANCELLED leave the watch as it is, so the call can be
+ * made again. NOT_FOUND when the directory has gone; QUOTA when changes came faster than they were
+ * read, so that some are lost.
+ */
+SBX_API int sbx_watch_next(struct sbx_watch *watch, const struct sbx_call *call,
+                           struct sbx_change *ret_change, struct sbx_error *err);
+SBX_API void sbx_watch_free(struct sbx_watch *watch);
+
 /* Frees memory that the library returned. NULL is fine. */
 SBX_API void sbx_free(void *memory);
 

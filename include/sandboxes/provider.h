@@ -134,6 +134,13 @@ struct sbx_provider_ops {
                            struct sbx_error *err);
     int (*fork)(void *box, const struct sbx_fork *fork, const struct sbx_call *call, void **ret_box,
                 struct sbx_error *err);
+
+    /* Changes in directories: all three or none. */
+    int (*watch_start)(void *box, const char *path, const struct sbx_file_options *options,
+                       const struct sbx_call *call, void **ret_watch, struct sbx_error *err);
+    int (*watch_next)(void *watch, const struct sbx_call *call, struct sbx_change *ret_change,
+                      struct sbx_error *err);
+    void (*watch_free)(void *watch);
 };
 
 /*

@@ -63,7 +63,8 @@ enum sbx_capability {
     SBX_CAP_GPU = 1 << 16,        /* gpu */
     SBX_CAP_PERSISTENT = 1 << 17, /* sandboxes survive the end of the process that made them */
     SBX_CAP_USERS = 1 << 18,      /* commands as another user of the sandbox */
-    SBX_CAP_REPLAY = 1 << 19      /* attaching brings what a background command wrote before */
+    SBX_CAP_REPLAY = 1 << 19,     /* attaching brings what a background command wrote before */
+    SBX_CAP_WATCH = 1 << 20       /* changes in directories are told as they happen */
 };
 
 /* Short name ("labels", "streaming", ...) of a single capability bit; NULL if unknown. Static

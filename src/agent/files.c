@@ -32,6 +32,7 @@ static files_fn *const handlers[] = {
     [FILES_RENAME - FIRST_REQUEST] = files_rename,
     [FILES_GET_TREE - FIRST_REQUEST] = files_get_tree,
     [FILES_PUT_TREE - FIRST_REQUEST] = files_put_tree,
+    [FILES_WATCH - FIRST_REQUEST] = files_watch,
 };
 
 void files_drop_part(struct files *files)

@@ -77,6 +77,7 @@ int files_remove(struct files *files, struct wire_reader *in, struct sbx_error *
 int files_rename(struct files *files, struct wire_reader *in, struct sbx_error *err);
 int files_get_tree(struct files *files, struct wire_reader *in, struct sbx_error *err);
 int files_put_tree(struct files *files, struct wire_reader *in, struct sbx_error *err);
+int files_watch(struct files *files, struct wire_reader *in, struct sbx_error *err);
 
 // Used by several of them.
 

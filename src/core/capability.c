@@ -33,6 +33,7 @@ static const struct capability_row capability_rows[] = {
     {SBX_CAP_PERSISTENT, "persistent", "keep sandboxes beyond this process"},
     {SBX_CAP_USERS, "users", "run commands as another user"},
     {SBX_CAP_REPLAY, "replay", "keep the output of background commands"},
+    {SBX_CAP_WATCH, "watch", "tell of changes in directories"},
 };
 
 static const struct capability_row *find(uint32_t capability)

@@ -34,6 +34,7 @@ static const enum repeat repeats[OPERATION_COUNT] = {
     [OPERATION_FILE_MKDIR] = UNDONE,
     [OPERATION_FILE_REMOVE] = UNDONE,
     [OPERATION_FILE_RENAME] = UNDONE,
+    [OPERATION_WATCH] = SAME,
 };
 
 static bool may_pass(int code, const struct sbx_error *err)

@@ -34,3 +34,11 @@ int files_upload(struct box *box, const char *local_path, const char *path,
 int files_download(struct box *box, const char *path, const char *local_path,
                    const struct sbx_file_options *options, struct deadline deadline,
                    struct sbx_error *err);
+
+// Changes in a directory: filewatch.c.
+struct filewatch;
+int filewatch_start(struct box *box, const char *path, const struct sbx_file_options *options,
+                    struct deadline deadline, struct filewatch **ret_watch, struct sbx_error *err);
+int filewatch_next(struct filewatch *watch, struct deadline deadline, struct sbx_change *ret_change,
+                   struct sbx_error *err);
+void filewatch_free(struct filewatch *watch);

@@ -34,6 +34,7 @@ enum files_msg {
     FILES_PUT_TREE =
         72, // text path, text name: then ENTRY (DATA...)..., END from the host; DONE. If path is
             // an existing directory the tree becomes path/name, else it becomes path
+    FILES_WATCH = 73, // text path, u32 recursive: DONE, then CHANGE... until the host closes
 
     // Both ways
     FILES_ENTRY = 80, // struct files_entry
@@ -41,7 +42,8 @@ enum files_msg {
     FILES_END = 82,   // nothing; the host's tree is complete
 
     // Answers
-    FILES_DONE = 83 // nothing; failures are AGENT_FAILED
+    FILES_DONE = 83,  // nothing; failures are AGENT_FAILED
+    FILES_CHANGE = 84 // u32 enum sbx_change_kind, text path below the directory
 };
 
 struct files_entry {

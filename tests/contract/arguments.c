@@ -233,6 +233,12 @@ static void lacking_snapshots_is_told(void **state)
                        "snapshot");
 }
 
+static void lacking_watches_is_told(void **state)
+{
+    struct sbx_watch *made = NULL;
+    expect_unsupported(sbx_watch_start(suite.sandbox, "/tmp", NULL, NULL, &made, &err), "watch");
+}
+
 static void lacking_ports_is_told(void **state)
 {
     char url[64];
@@ -308,6 +314,7 @@ const struct contract_case argument_cases[] = {
     CASE(an_unknown_provider_is_not_found, 0),
     LACKS(lacking_pause_is_told, SBX_CAP_PAUSE),
     LACKS(lacking_snapshots_is_told, SBX_CAP_SNAPSHOT),
+    LACKS(lacking_watches_is_told, SBX_CAP_WATCH),
     LACKS(lacking_ports_is_told, SBX_CAP_PORTS),
     LACKS(lacking_limits_is_told, SBX_CAP_LIMITS),
     LACKS(lacking_network_is_told, SBX_CAP_NETWORK),

@@ -33,7 +33,7 @@ struct contract_case {
     }
 
 extern const struct contract_case sandbox_cases[], run_cases[], process_cases[], file_cases[],
-    tree_cases[], snapshot_cases[], argument_cases[];
+    tree_cases[], watch_cases[], snapshot_cases[], argument_cases[];
 
 // What all cases share.
 struct suite {

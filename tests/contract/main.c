@@ -264,7 +264,7 @@ int main(int argc, char **argv)
 {
     static const struct contract_case *const groups[] = {argument_cases, sandbox_cases, run_cases,
                                                          process_cases,  file_cases,    tree_cases,
-                                                         snapshot_cases};
+                                                         watch_cases,    snapshot_cases};
     static struct CMUnitTest tests[512];
     size_t count = 0;
     if (argc < 2)

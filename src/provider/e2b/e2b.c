@@ -134,4 +134,7 @@ const struct sbx_provider_ops e2b_ops = {
     .file_mkdir = e2b_file_mkdir,
     .file_remove = e2b_file_remove,
     .file_rename = e2b_file_rename,
+    .watch_start = e2b_watch_start,
+    .watch_next = e2b_watch_next,
+    .watch_free = e2b_watch_free,
 };

@@ -153,3 +153,10 @@ int e2b_file_upload(void *box, const char *local_path, const char *path,
 int e2b_file_download(void *box, const char *path, const char *local_path,
                       const struct sbx_file_options *options, const struct sbx_call *call,
                       struct sbx_error *err);
+
+// watch.c
+int e2b_watch_start(void *box, const char *path, const struct sbx_file_options *options,
+                    const struct sbx_call *call, void **ret_watch, struct sbx_error *err);
+int e2b_watch_next(void *watch, const struct sbx_call *call, struct sbx_change *ret_change,
+                   struct sbx_error *err);
+void e2b_watch_free(void *watch);

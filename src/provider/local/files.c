@@ -68,3 +68,24 @@ int local_file_rename(void *box, const char *from, const char *to,
 {
     return files_rename(box_of(box), from, to, options, deadline_from_call(call), err);
 }
+
+int local_watch_start(void *box, const char *path, const struct sbx_file_options *options,
+                      const struct sbx_call *call, void **ret_watch, struct sbx_error *err)
+{
+    struct filewatch *watch;
+    int code = filewatch_start(box_of(box), path, options, deadline_from_call(call), &watch, err);
+    if (code == 0)
+        *ret_watch = watch;
+    return code;
+}
+
+int local_watch_next(void *watch, const struct sbx_call *call, struct sbx_change *ret_change,
+                     struct sbx_error *err)
+{
+    return filewatch_next(watch, deadline_from_call(call), ret_change, err);
+}
+
+void local_watch_free(void *watch)
+{
+    filewatch_free(watch);
+}

@@ -76,3 +76,8 @@ int local_file_remove(void *box, const char *path, const struct sbx_file_options
 int local_file_rename(void *box, const char *from, const char *to,
                       const struct sbx_file_options *options, const struct sbx_call *call,
                       struct sbx_error *err);
+int local_watch_start(void *box, const char *path, const struct sbx_file_options *options,
+                      const struct sbx_call *call, void **ret_watch, struct sbx_error *err);
+int local_watch_next(void *watch, const struct sbx_call *call, struct sbx_change *ret_change,
+                     struct sbx_error *err);
+void local_watch_free(void *watch);

@@ -423,7 +423,8 @@ static int local_resume(void *box, const struct sbx_call *call, struct sbx_error
     .file_upload = local_file_upload, .file_download = local_file_download,                        \
     .file_stat = local_file_stat, .file_list = local_file_list, .file_list_free = files_list_free, \
     .file_mkdir = local_file_mkdir, .file_remove = local_file_remove,                              \
-    .file_rename = local_file_rename, .forked = local_forked
+    .file_rename = local_file_rename, .watch_start = local_watch_start,                            \
+    .watch_next = local_watch_next, .watch_free = local_watch_free, .forked = local_forked
 
 extern const struct sbx_provider_ops provider_local, provider_microvm;
 const struct sbx_provider_ops provider_local = {
@@ -434,7 +435,7 @@ const struct sbx_provider_ops provider_local = {
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
                     SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_MOUNTS |
                     SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT |
-                    SBX_CAP_USERS | SBX_CAP_REPLAY,
+                    SBX_CAP_USERS | SBX_CAP_REPLAY | SBX_CAP_WATCH,
     .open = local_open,
     .expose = local_expose,
 
@@ -448,7 +449,7 @@ const struct sbx_provider_ops provider_microvm = {
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
                     SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_METRICS |
-                    SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY,
+                    SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY | SBX_CAP_WATCH,
     .open = microvm_open,
     SHARED_CALLS,
 };
