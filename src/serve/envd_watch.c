@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // envd's watchers of directories. Layer: serve.
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "serve/envd.h"
@@ -9,15 +8,15 @@
 #include "serve/watch.h"
 
 #define REPLY_MAX (8 * 1024 * 1024)
-#define LOOK_MS 150
+#define LOOK_MS 500 // to hear of the client's or the server's end
 
 static const char *const kinds[] = {
-    [WATCH_CREATE] = "EVENT_TYPE_CREATE", [WATCH_WRITE] = "EVENT_TYPE_WRITE",
-    [WATCH_REMOVE] = "EVENT_TYPE_REMOVE", [WATCH_RENAME] = "EVENT_TYPE_RENAME",
-    [WATCH_CHMOD] = "EVENT_TYPE_CHMOD",
+    [SBX_CHANGE_CREATE] = "EVENT_TYPE_CREATE", [SBX_CHANGE_WRITE] = "EVENT_TYPE_WRITE",
+    [SBX_CHANGE_REMOVE] = "EVENT_TYPE_REMOVE", [SBX_CHANGE_RENAME] = "EVENT_TYPE_RENAME",
+    [SBX_CHANGE_MODE] = "EVENT_TYPE_CHMOD",
 };
 
-static void put_event(struct json *json, const struct watch_event *event)
+static void put_event(struct json *json, const struct sbx_change *event)
 {
     json_begin_object(json);
     json_put_text(json, "name", event->name);
@@ -25,7 +24,7 @@ static void put_event(struct json *json, const struct watch_event *event)
     json_end_object(json);
 }
 
-static void put_event_item(void *payload, const struct watch_event *event)
+static void put_event_item(void *payload, const struct sbx_change *event)
 {
     put_event(payload, event);
 }
@@ -137,7 +136,7 @@ static void put_empty(struct stream *stream, const char *name)
     connect_close(&stream->out, start, 0);
 }
 
-static void put_event_message(void *payload, const struct watch_event *event)
+static void put_event_message(void *payload, const struct sbx_change *event)
 {
     struct stream *stream = payload;
     struct json json = JSON_INIT(&stream->out, false);
@@ -153,9 +152,7 @@ static void put_event_message(void *payload, const struct watch_event *event)
 static void look(struct stream *stream)
 {
     struct sbx_error err;
-    struct timespec pause = {0, LOOK_MS * 1000000L};
-    nanosleep(&pause, NULL);
-    if (watcher_look(stream->watcher, put_event_message, stream, &err) < 0) {
+    if (watcher_look(stream->watcher, LOOK_MS, put_event_message, stream, &err) < 0) {
         stream->ended = true;
         connect_end(&stream->out, connect_code(&err), err.message);
     } else if (httpd_stopping(httpd_server(stream->request))) {
