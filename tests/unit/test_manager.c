@@ -502,9 +502,9 @@ static void every_operation_has_its_rule(void **state)
     struct sbx_error lost = faulty_error(SBX_ERR_UNAVAILABLE, 0, 0, 0),
                      refused = faulty_error(SBX_ERR_UNAVAILABLE, ECONNREFUSED, 0, 0);
     static const enum operation same[] = {
-        OPERATION_INFO,      OPERATION_DESTROY,      OPERATION_SET_TTL,       OPERATION_METRICS,
-        OPERATION_SNAPSHOT,  OPERATION_PROCESS_LIST, OPERATION_FILE_WRITE,    OPERATION_FILE_READ,
-        OPERATION_FILE_STAT, OPERATION_FILE_LIST,    OPERATION_PROCESS_ATTACH};
+        OPERATION_INFO,      OPERATION_DESTROY,      OPERATION_SET_TTL,        OPERATION_METRICS,
+        OPERATION_SNAPSHOT,  OPERATION_PROCESS_LIST, OPERATION_FILE_WRITE,     OPERATION_FILE_READ,
+        OPERATION_FILE_STAT, OPERATION_FILE_LIST,    OPERATION_PROCESS_ATTACH, OPERATION_WATCH};
     for (int i = 0; i < OPERATION_COUNT; i++) {
         bool is_same = false;
         for (size_t k = 0; k < sizeof(same) / sizeof(same[0]); k++)
