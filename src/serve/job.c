@@ -227,8 +227,12 @@ int job_start(struct place *box, const struct sbx_exec *exec, struct job_about *
     cleanup_job struct job *job = job_new(box);
     if (!job)
         return err_nomem(err);
-    int code = sbx_process_start(box->sandbox, exec, call, &job->process, err);
+    cleanup_free struct sbx_pair *env = NULL;
+    struct sbx_exec full;
+    int code = place_exec(box, exec, &full, &env, err);
     if (code < 0)
+        return code;
+    if (sbx_process_start(box->sandbox, &full, call, &job->process, err) < 0)
         return place_failed(box, err);
     job->pid = sbx_process_pid(job->process);
     job->flags = exec->flags;

@@ -221,6 +221,7 @@ static void take_settings(struct serve *serve, const struct serve_values *values
         .allow_count = values->allow.count,
         .max_boxes = (uint32_t)values->max_boxes,
         .rate = (uint32_t)values->rate,
+        .warm = (uint32_t)values->warm,
         .max_life_ms = values->max_life,
         .max_upload = values->max_upload,
         .open = values->open > 0,
@@ -333,12 +334,15 @@ static int serve_until_told(struct serve *serve, const struct serve_values *valu
     if (code == 0)
         code = places_start(serve, &err);
     if (code == 0)
+        code = warm_start(serve, &err);
+    if (code == 0)
         code = start(serve, values, &err);
     if (code < 0)
         return complain(&err, code == SBX_ERR_INVALID ? EXIT_USAGE : EXIT_OURS);
     announce(serve, values);
     sigwait(&signals, &number);
     httpd_stop(serve->httpd, values->grace);
+    warm_stop(serve);
     places_stop(serve);
     return 0;
 }
@@ -351,6 +355,7 @@ int main(int argc, char **argv)
         .port = 3000,
         .max_boxes = 100,
         .rate = 1000,
+        .warm = 2,
         .connections = 2048,
         .max_life = (int64_t)24 * 3600 * 1000,
         .max_upload = (uint64_t)8 << 30,

@@ -19,6 +19,11 @@ static void metrics(struct httpd_request *request)
     cleanup_buf struct buf buf = BUF_INIT(64 * 1024);
     httpd_stats(serve->httpd, &stats);
     put(&buf, "alive", "gauge", "Sandboxes that live.", places_count(serve, NULL));
+    put(&buf, "warm", "gauge", "Sandboxes made ahead that wait.", warm_count(serve));
+    put(&buf, "warm_hits_total", "counter", "Sandboxes handed out that were made ahead.",
+        atomic_load(&serve->warm.hits));
+    put(&buf, "warm_misses_total", "counter", "Sandboxes made while a client waited.",
+        atomic_load(&serve->warm.misses));
     put(&buf, "commands", "gauge", "Commands that run.", atomic_load(&serve->jobs));
     put(&buf, "created_total", "counter", "Sandboxes made.", atomic_load(&serve->created));
     put(&buf, "create_microseconds_total", "counter", "Time that making them took.",

@@ -2,6 +2,8 @@
 // The options of `sandboxes serve`. Layer: serve.
 #include "serve/options.h"
 
+#include "serve/warm.h"
+
 #define FIELD(member) .offset = offsetof(struct serve_values, member)
 
 const struct opt_row serve_rows[SERVE_ROW_COUNT] = {
@@ -78,6 +80,13 @@ const struct opt_row serve_rows[SERVE_ROW_COUNT] = {
      .max = 100000,
      FIELD(max_boxes),
      .help = "living sandboxes a key; 100 by default"},
+    {.name = "warm",
+     .kind = OPT_INT,
+     .value = "N",
+     .max = WARM_EACH_MAX,
+     FIELD(warm),
+     .help = "sandboxes made ahead of each kind that clients have asked for in the last minute; 2 "
+             "by default, 0 for none"},
     {.name = "rate",
      .kind = OPT_INT,
      .value = "N",

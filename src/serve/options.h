@@ -8,10 +8,10 @@
 struct serve_values {
     const char *listen, *domain, *url, *cert, *key, *state, *log, *provider;
     struct opt_list templates, hosts, allow;
-    int64_t port, max_boxes, rate, connections, max_life, grace;
+    int64_t port, max_boxes, rate, connections, max_life, grace, warm;
     uint64_t max_upload;
     int open, plain, debug;
 };
 
-#define SERVE_ROW_COUNT 21
+#define SERVE_ROW_COUNT 22
 extern const struct opt_row serve_rows[SERVE_ROW_COUNT];

@@ -282,9 +282,13 @@ static int make_sandbox(struct place *box, const struct place_wish *wish,
     // One that is to be paused at its end must not be ended by its monitor.
     spec.ttl_ms = wish->life_ms && !wish->auto_pause ? wish->life_ms : -1;
     int64_t start = clock_boot_ns();
-    int code = sbx_sandbox_create(box->serve->client, &spec, call, &box->sandbox, err);
-    if (code < 0)
-        return code;
+    box->sandbox = warm_take(box->serve, &spec);
+    box->sheet.env_apart = box->sandbox != NULL;
+    if (!box->sandbox) {
+        int code = sbx_sandbox_create(box->serve->client, &spec, call, &box->sandbox, err);
+        if (code < 0)
+            return code;
+    }
     atomic_fetch_add(&box->serve->created, 1);
     atomic_fetch_add(&box->serve->create_us, (uint64_t)(clock_boot_ns() - start) / 1000);
     snprintf(box->sheet.id, sizeof(box->sheet.id), "%s", sbx_sandbox_id(box->sandbox));
@@ -407,6 +411,37 @@ int place_info(struct place *box, struct sbx_info *ret_info, struct sbx_error *e
     *ret_info = (struct sbx_info)SBX_INFO_INIT;
     int code = sbx_sandbox_info(box->sandbox, NULL, ret_info, err);
     return code < 0 ? place_failed(box, err) : 0;
+}
+
+static bool has_name(const struct sbx_pair *pairs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(pairs[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+int place_exec(struct place *box, const struct sbx_exec *exec, struct sbx_exec *ret_exec,
+               struct sbx_pair **ret_env, struct sbx_error *err)
+{
+    const struct pairlist *own = &box->sheet.env; // never changes
+    *ret_exec = *exec;
+    *ret_env = NULL;
+    if (!box->sheet.env_apart || own->count == 0)
+        return 0;
+    struct sbx_pair *env = calloc(own->count + exec->env_count, sizeof(*env));
+    if (!env)
+        return err_nomem(err);
+    size_t count = 0;
+    for (size_t i = 0; i < own->count; i++)
+        if (!has_name(exec->env, exec->env_count, own->items[i].name))
+            env[count++] = own->items[i];
+    for (size_t i = 0; i < exec->env_count; i++)
+        env[count++] = exec->env[i];
+    ret_exec->env = env;
+    ret_exec->env_count = count;
+    *ret_env = env;
+    return 0;
 }
 
 // --- The keeper

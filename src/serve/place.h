@@ -102,6 +102,11 @@ int place_set_life(struct place *box, int64_t life_ms, struct sbx_error *err);
 int place_save(struct place *box, struct sbx_error *err); // its sheet; takes the lock
 void place_touch(struct place *box);
 
+// The command with the sandbox's own variables, where the sandbox itself does not know them.
+// Borrows from both; *ret_env is to be freed after use.
+int place_exec(struct place *box, const struct sbx_exec *exec, struct sbx_exec *ret_exec,
+               struct sbx_pair **ret_env, struct sbx_error *err);
+
 // Facts as of now; NOT_FOUND (it is buried then) when it is gone. Strings of info live until the
 // next call for this box, so take the lock if they are used.
 int place_info(struct place *box, struct sbx_info *ret_info, struct sbx_error *err);

@@ -10,6 +10,7 @@
 #include "serve/keys.h"
 #include "serve/limit.h"
 #include "serve/place.h"
+#include "serve/warm.h"
 
 struct serve_settings {
     const char *domain;               // names like 49983-ID.DOMAIN lead here; NULL: none
@@ -20,6 +21,7 @@ struct serve_settings {
     size_t allow_count;
     uint32_t max_boxes; // a key
     uint32_t rate;      // requests a second and key; 0: no limit
+    uint32_t warm;      // sandboxes made ahead, of each kind
     int64_t max_life_ms;
     uint64_t max_upload;
     bool open;  // requests without a key are fine
@@ -33,6 +35,7 @@ struct serve {
     uint8_t secret[SHA256_SIZE];
     struct keys keys;
     struct places boxes;
+    struct warm warm;
     struct limits limits;
     struct httpd *httpd;
     atomic_uint_fast64_t created, create_us; // sandboxes made, and how long that took in all

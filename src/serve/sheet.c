@@ -22,7 +22,7 @@ struct number {
 static const struct number numbers[] = {
     NUMBER(api),    NUMBER(state),     NUMBER(created_ms),   NUMBER(used_ms),     NUMBER(paused_ms),
     NUMBER(end_ms), NUMBER(secure),    NUMBER(auto_pause),   NUMBER(auto_resume), NUMBER(internet),
-    NUMBER(open),   NUMBER(auto_stop), NUMBER(auto_archive), NUMBER(auto_delete),
+    NUMBER(open),   NUMBER(auto_stop), NUMBER(auto_archive), NUMBER(auto_delete), NUMBER(env_apart),
 };
 
 struct text {

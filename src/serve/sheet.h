@@ -27,6 +27,7 @@ struct sheet {
     int64_t end_ms;                                          // 0: none
     int64_t secure, auto_pause, auto_resume, internet, open; // booleans
     int64_t auto_stop, auto_archive, auto_delete;            // minutes
+    int64_t env_apart; // the sandbox does not know env: each command is given it
 };
 
 void sheet_deinit(struct sheet *sheet);

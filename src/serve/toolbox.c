@@ -147,7 +147,11 @@ static void run_it(struct httpd_request *request, struct run *run, bool code_run
     struct sbx_error err;
     struct place *box = toolbox_box(request);
     struct sbx_call call = serve_call(request, 0);
-    int code = sbx_run(box->sandbox, &run->exec, &call, &result, &err);
+    cleanup_free struct sbx_pair *env = NULL;
+    struct sbx_exec full;
+    int code = place_exec(box, &run->exec, &full, &env, &err);
+    if (code == 0)
+        code = sbx_run(box->sandbox, &full, &call, &result, &err);
     if (code < 0 && code != SBX_ERR_EXEC) {
         place_failed(box, &err);
         serve_fail(request, &err);
