@@ -336,17 +336,16 @@ static uint32_t image_flags(const struct sbx_spec *asked)
     return asked->user && is_root(asked->user) ? IMAGE_FOR_ROOT : 0;
 }
 
-int boxspec_fill(const struct sbx_spec *asked, struct deadline deadline, struct boxspec *ret_spec,
-                 struct sbx_error *err)
+int boxspec_fill_on(const struct sbx_spec *asked, struct image *image, struct boxspec *ret_spec,
+                    struct sbx_error *err)
 {
-    cleanup_boxspec struct boxspec spec = {0};
+    cleanup_boxspec struct boxspec spec = {.image = *image};
+    *image = (struct image){0};
     int code = refuse_gpu(asked, err);
     if (code == 0)
         code = fill_limits(asked, &spec.box, err);
     if (code == 0)
         code = fill_network(asked, &spec.box, err);
-    if (code == 0)
-        code = image_open(asked->image, image_flags(asked), deadline, &spec.image, err);
     if (code == 0)
         code = fill_lists(asked, &spec, err);
     if (code < 0)
@@ -356,4 +355,19 @@ int boxspec_fill(const struct sbx_spec *asked, struct deadline deadline, struct 
     *ret_spec = spec;
     spec = (struct boxspec){0};
     return 0;
+}
+
+int boxspec_fill(const struct sbx_spec *asked, struct deadline deadline, struct boxspec *ret_spec,
+                 struct sbx_error *err)
+{
+    struct image image;
+    struct box_spec checked = {0};
+    int code = refuse_gpu(asked, err);
+    if (code == 0)
+        code = fill_limits(asked, &checked, err);
+    if (code == 0)
+        code = fill_network(asked, &checked, err);
+    if (code == 0) // which may take long: last
+        code = image_open(asked->image, image_flags(asked), deadline, &image, err);
+    return code < 0 ? code : boxspec_fill_on(asked, &image, ret_spec, err);
 }

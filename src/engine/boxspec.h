@@ -34,5 +34,8 @@ struct boxspec {
  */
 int boxspec_fill(const struct sbx_spec *asked, struct deadline deadline, struct boxspec *ret_spec,
                  struct sbx_error *err);
+// The same on an image that is open already, which is taken over in any case.
+int boxspec_fill_on(const struct sbx_spec *asked, struct image *image, struct boxspec *ret_spec,
+                    struct sbx_error *err);
 void boxspec_deinit(struct boxspec *spec);
 #define cleanup_boxspec cleanup(boxspec_deinit)

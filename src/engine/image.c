@@ -58,5 +58,5 @@ int image_open(const char *name, uint32_t flags, struct deadline deadline, struc
     if (host)
         return hostview_open("", flags, &cache, deadline, ret_image, err);
     return is_path(name) ? open_path(name, &cache, deadline, ret_image, err)
-                         : pulled_open(name, &cache, deadline, ret_image, err);
+                         : pulled_open(name, flags, &cache, deadline, ret_image, err);
 }

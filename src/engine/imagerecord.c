@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/sha256.h"
 
 enum kind { TEXT, WORDS, NUMBER };
@@ -29,7 +30,8 @@ static const struct row rows[] = {
     {"workdir", TEXT, FIELD(workdir)}, {"layer", WORDS, FIELD(layers)},
     {"env", WORDS, FIELD(env)},        {"entrypoint", WORDS, FIELD(entrypoint)},
     {"cmd", WORDS, FIELD(cmd)},        {"bytes", NUMBER, FIELD(bytes)},
-    {"made", NUMBER, FIELD(made_ms)},
+    {"made", NUMBER, FIELD(made_ms)},  {"delta", TEXT, FIELD(delta)},
+    {"base", TEXT, FIELD(base)},       {"over", WORDS, FIELD(over)},
 };
 
 static void *field(const struct imagerecord *record, const struct row *row)
@@ -143,13 +145,28 @@ static bool is_hex(const char *text)
            strspn(text, "0123456789abcdef") == SHA256_HEX_SIZE - 1;
 }
 
+bool imagerecord_is_snapshot(const struct imagerecord *record)
+{
+    return record->delta && record->delta[0];
+}
+
+// Over what it is laid: an image's tree, or something else.
+static bool has_ground(const struct imagerecord *record)
+{
+    if (!record->tree || (record->tree[0] && !is_hex(record->tree)))
+        return false;
+    bool snapshot = imagerecord_is_snapshot(record);
+    if (snapshot && !is_hex(record->delta))
+        return false;
+    return record->tree[0] || (snapshot && record->base && record->base[0]);
+}
+
 static bool is_whole(const struct imagerecord *record)
 {
     for (size_t i = 0; i < record->layers.count; i++)
         if (!is_hex(record->layers.items[i]))
             return false;
-    return record->name && record->digest && record->user && record->workdir && record->tree &&
-           is_hex(record->tree);
+    return record->name && record->digest && record->user && record->workdir && has_ground(record);
 }
 
 int imagerecord_parse(char *text, struct imagerecord *ret_record, struct sbx_error *err)
@@ -177,15 +194,21 @@ void imagerecord_file(const char *name, char ret_file[IMAGERECORD_FILE_SIZE])
     sha256_hex(digest, ret_file);
 }
 
-int imagerecord_read_file(const struct imagestore *store, const char *file,
-                          struct imagerecord *ret_record, struct sbx_error *err)
+int imagerecord_load(int dir_fd, const char *file, struct imagerecord *ret_record,
+                     struct sbx_error *err)
 {
     cleanup_free char *text = malloc(IMAGERECORD_BYTES_MAX);
     if (!text)
         return err_nomem(err);
-    if (fd_read_file(store->records_fd, file, text, IMAGERECORD_BYTES_MAX) < 0)
-        return err_sys(err, 0, errno, "cannot read %s/records/%s", store->path, file);
-    int rc = imagerecord_parse(text, ret_record, err);
+    if (fd_read_file(dir_fd, file, text, IMAGERECORD_BYTES_MAX) < 0)
+        return err_sys(err, 0, errno, "cannot read the record");
+    return imagerecord_parse(text, ret_record, err);
+}
+
+int imagerecord_read_file(const struct imagestore *store, const char *file,
+                          struct imagerecord *ret_record, struct sbx_error *err)
+{
+    int rc = imagerecord_load(store->records_fd, file, ret_record, err);
     return rc < 0 ? err_wrap(err, "%s/records/%s", store->path, file) : 0;
 }
 
@@ -197,33 +220,37 @@ int imagerecord_read(const struct imagestore *store, const char *name,
     return imagerecord_read_file(store, file, ret_record, err);
 }
 
-static int write_aside(int fd, const struct buf *text)
+int imagerecord_save(int dir_fd, const char *file, const struct imagerecord *record,
+                     struct sbx_error *err)
 {
-    return fd < 0 || fd_write_full(fd, text->data, text->size) < 0 || fsync(fd) < 0 ? -1 : 0;
-}
-
-int imagerecord_write(const struct imagestore *store, const struct imagerecord *record,
-                      struct sbx_error *err)
-{
-    char file[IMAGERECORD_FILE_SIZE], aside[96];
     cleanup_buf struct buf text = BUF_INIT(IMAGERECORD_BYTES_MAX - 1);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         put_row(&text, record, &rows[i]);
     if (text.failed)
         return err_set(err, SBX_ERR_QUOTA, "the image's settings are larger than %u KiB",
                        IMAGERECORD_BYTES_MAX >> 10);
+    cleanup_fd int fd =
+        openat(dir_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || fd_write_full(fd, text.data, text.size) < 0 || fsync(fd) < 0)
+        return err_sys(err, 0, errno, "cannot write the record of an image");
+    return 0;
+}
+
+int imagerecord_write(const struct imagestore *store, const struct imagerecord *record,
+                      struct sbx_error *err)
+{
+    char file[IMAGERECORD_FILE_SIZE], aside[96], id[ID_SIZE];
     imagerecord_file(record->name, file);
     // Many may write the same record at once: each its own file.
-    snprintf(aside, sizeof(aside), "%s.%d.new", file, (int)getpid());
-    unlinkat(store->records_fd, aside, 0);
-    cleanup_fd int fd = openat(store->records_fd, aside,
-                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (write_aside(fd, &text) == 0 &&
-        renameat(store->records_fd, aside, store->records_fd, file) == 0)
-        return 0;
-    int saved = errno;
-    unlinkat(store->records_fd, aside, 0);
-    return err_sys(err, 0, saved, "cannot write %s/records/%s", store->path, file);
+    if (id_new(id) < 0)
+        return err_set(err, SBX_ERR_IO, "no random numbers for a file");
+    snprintf(aside, sizeof(aside), "%s.%s.new", file, id);
+    int rc = imagerecord_save(store->records_fd, aside, record, err);
+    if (rc == 0 && renameat(store->records_fd, aside, store->records_fd, file) < 0)
+        rc = err_sys(err, 0, errno, "cannot write %s/records/%s", store->path, file);
+    if (rc < 0)
+        unlinkat(store->records_fd, aside, 0);
+    return rc;
 }
 
 int imagerecord_remove(const struct imagestore *store, const char *name, struct sbx_error *err)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -23,10 +24,13 @@ struct imagewords {
 struct imagerecord {
     char *name;   // imageref_name()
     char *digest; // of the manifest the name led to, "sha256:HEX"
-    char *tree;   // its directory's name in trees/
+    char *tree;   // its directory's name in trees/; "": none, a snapshot's base is something else
+    char *delta;  // of a snapshot: its directory's name in deltas/; else NULL or ""
+    char *base;   // of a snapshot without a tree: "host", "host-root", or a directory
     char *user;   // "": root
     char *workdir;
     struct imagewords layers; // HEX, lowest first
+    struct imagewords over;   // of a snapshot: the place of each of its layers
     struct imagewords env;    // NAME=VALUE
     struct imagewords entrypoint, cmd;
     uint64_t bytes; // of its files, unpacked
@@ -47,6 +51,12 @@ int imagerecord_read_file(const struct imagestore *store, const char *file,
 // Replaces what was known of the name, in one step.
 int imagerecord_write(const struct imagestore *store, const struct imagerecord *record,
                       struct sbx_error *err);
+// Of a file in any directory; the writer makes it, and it must not be there.
+int imagerecord_load(int dir_fd, const char *file, struct imagerecord *ret_record,
+                     struct sbx_error *err);
+int imagerecord_save(int dir_fd, const char *file, const struct imagerecord *record,
+                     struct sbx_error *err);
+bool imagerecord_is_snapshot(const struct imagerecord *record);
 // NOT_FOUND if nothing is known of it.
 int imagerecord_remove(const struct imagestore *store, const char *name, struct sbx_error *err);
 

@@ -149,6 +149,15 @@ void imageref_name(const struct imageref *ref, char ret_name[IMAGEREF_NAME_SIZE]
              ref->tag[0] ? ":" : "", ref->tag, ref->digest[0] ? "@" : "", ref->digest);
 }
 
+int imageref_whole(const char *text, char ret_name[IMAGEREF_NAME_SIZE], struct sbx_error *err)
+{
+    struct imageref ref;
+    int rc = imageref_parse(text, &ref, err);
+    if (rc == 0)
+        imageref_name(&ref, ret_name);
+    return rc;
+}
+
 const char *imageref_short(const char *name)
 {
     static const char hub[] = IMAGEREF_HUB "/", library[] = "library/";

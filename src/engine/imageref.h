@@ -24,6 +24,9 @@ int imageref_parse(const char *text, struct imageref *ret_ref, struct sbx_error 
 // The whole name, the same for all ways of writing it.
 void imageref_name(const struct imageref *ref, char ret_name[IMAGEREF_NAME_SIZE]);
 
+// Both at once: the whole name of what somebody wrote.
+int imageref_whole(const char *text, char ret_name[IMAGEREF_NAME_SIZE], struct sbx_error *err);
+
 // As people write it: without Docker Hub's own parts.
 const char *imageref_short(const char *name);
 

@@ -60,6 +60,8 @@ int imagestore_open(const struct cachedir *cache, struct imagestore *ret_store,
     if (rc == 0)
         rc = open_part(&store, "trees", &store.trees_fd, err);
     if (rc == 0)
+        rc = open_part(&store, "deltas", &store.deltas_fd, err);
+    if (rc == 0)
         rc = open_part(&store, "records", &store.records_fd, err);
     if (rc < 0)
         return rc;
@@ -70,7 +72,8 @@ int imagestore_open(const struct cachedir *cache, struct imagestore *ret_store,
 
 void imagestore_close(struct imagestore *store)
 {
-    int *const fds[] = {&store->fd, &store->layers_fd, &store->trees_fd, &store->records_fd};
+    int *const fds[] = {&store->fd, &store->layers_fd, &store->trees_fd, &store->deltas_fd,
+                        &store->records_fd};
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
         if (*fds[i] >= 0)
             close(steal_fd(fds[i]));

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "engine/conn.h"
 #include "wire/agent_msg.h"
@@ -154,4 +156,64 @@ int monitor_pause(int dir_fd, bool paused, struct deadline deadline, struct sbx_
 int monitor_look(int dir_fd, struct deadline deadline, struct sbx_error *err)
 {
     return ask_plain(dir_fd, MONITOR_LOOK, deadline, err);
+}
+
+void monitor_release(struct monitor_held *held)
+{
+    int *const fds[] = {&held->disk_fd, &held->userns_fd, &held->conn_fd};
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        if (*fds[i] >= 0)
+            close(steal_fd(fds[i]));
+}
+
+// One packet with up to two descriptors, which stay -1 where none came.
+static ssize_t receive_with(int fd, void *data, size_t size, int ret_fds[2])
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    struct iovec part = {data, size};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof(control.bytes)};
+    ssize_t got;
+    do
+        got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+        memcpy(ret_fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+    return got;
+}
+
+int monitor_hold(int dir_fd, struct deadline deadline, struct monitor_held *ret_held,
+                 struct sbx_error *err)
+{
+    cleanup_monitor_held struct monitor_held held = MONITOR_HELD_NONE;
+    cleanup_buf struct buf request = BUF_INIT(64);
+    char answer[ANSWER_MAX];
+    int fds[2] = {-1, -1};
+    struct wire_reader fields;
+    wire_put_u32(&request, MONITOR_HOLD);
+    int code = open_and_send(dir_fd, &request, deadline, &held.conn_fd, err);
+    if (code == 0)
+        code = deadline_wait(deadline, held.conn_fd, POLLIN, NULL, err);
+    if (code < 0)
+        return code;
+    ssize_t got = receive_with(held.conn_fd, answer, sizeof(answer), fds);
+    held.disk_fd = fds[0];
+    held.userns_fd = fds[1];
+    code = read_answer(answer, got > 0 ? (size_t)got : 0, MONITOR_HELD, &fields, err);
+    if (code < 0)
+        return code;
+    held.still = wire_u32(&fields);
+    held.base = wire_u32(&fields);
+    held.uppers = wire_u32(&fields);
+    if (!wire_end(&fields) || held.disk_fd < 0)
+        return conn_nonsense(err);
+    *ret_held = held;
+    held = (struct monitor_held)MONITOR_HELD_NONE;
+    return 0;
 }

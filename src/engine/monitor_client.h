@@ -21,5 +21,23 @@ int monitor_expose(int dir_fd, struct sbx_port port, struct deadline deadline,
 int monitor_measure(int dir_fd, struct deadline deadline, struct monitor_metrics *ret_metrics,
                     struct sbx_error *err);
 int monitor_pause(int dir_fd, bool paused, struct deadline deadline, struct sbx_error *err);
+/*
+ * A sandbox that stands still, and its files. `still`: it does; where it can't be frozen it goes on
+ * meanwhile. userns_fd: without real root. The rest says wire/monitor_msg.h.
+ */
+struct monitor_held {
+    int conn_fd, disk_fd, userns_fd;
+    bool still;
+    uint32_t base, uppers;
+};
+#define MONITOR_HELD_NONE                                                                          \
+    {                                                                                              \
+        .conn_fd = -1, .disk_fd = -1, .userns_fd = -1                                              \
+    }
+int monitor_hold(int dir_fd, struct deadline deadline, struct monitor_held *ret_held,
+                 struct sbx_error *err);
+void monitor_release(struct monitor_held *held); // it goes on
+#define cleanup_monitor_held cleanup(monitor_release)
+
 // Is there any use in waiting for the agent? UNAVAILABLE when it is stopped.
 int monitor_look(int dir_fd, struct deadline deadline, struct sbx_error *err);

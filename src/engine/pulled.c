@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "engine/basetree.h"
+#include "engine/delta.h"
 #include "engine/fetcher.h"
 #include "engine/imagelist.h"
 #include "engine/imageref.h"
@@ -22,6 +23,7 @@ struct wanted {
     const char *shown;
     const char *name; // whole
     const char *path; // of a saved image, or NULL
+    uint32_t flags;
 };
 
 // The record's time tells when the image was used last, to the hour.
@@ -35,13 +37,22 @@ static void touch(const struct imagestore *store, const char *name)
         (void)utimensat(store->records_fd, file, NULL, AT_SYMLINK_NOFOLLOW);
 }
 
+static bool is_complete(const struct imagestore *store, const struct imagerecord *record)
+{
+    struct stat info;
+    bool snapshot = imagerecord_is_snapshot(record);
+    if (snapshot && fstatat(store->deltas_fd, record->delta, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return !record->tree[0] ||
+           fstatat(store->trees_fd, record->tree, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 // NOT_FOUND also when what the record tells of is gone.
 static int find(const struct imagestore *store, const char *name, struct imagerecord *ret_record,
                 struct sbx_error *err)
 {
-    struct stat info;
     int rc = imagerecord_read(store, name, ret_record, err);
-    if (rc == 0 && fstatat(store->trees_fd, ret_record->tree, &info, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (rc == 0 && !is_complete(store, ret_record)) {
         imagerecord_deinit(ret_record);
         return err_set(err, SBX_ERR_NOT_FOUND, "the image %s is incomplete", name);
     }
@@ -75,6 +86,24 @@ static int add_env(struct image *image, const struct imagewords *env, struct sbx
     return 0;
 }
 
+static int put_text(char **field, const char *text, size_t size, struct sbx_error *err)
+{
+    *field = strndup(text, size);
+    return *field ? 0 : err_nomem(err);
+}
+
+// A snapshot's are those of the sandbox that it was taken of.
+static int add_snapshot_defaults(struct image *image, const struct imagerecord *record,
+                                 struct sbx_error *err)
+{
+    int rc = add_env(image, &record->env, err);
+    if (rc == 0)
+        rc = put_text(&image->user, record->user, strlen(record->user), err);
+    if (rc == 0 && record->workdir[0])
+        rc = put_text(&image->workdir, record->workdir, strlen(record->workdir), err);
+    return rc;
+}
+
 // Root where the image names nobody, as everywhere else. A group of its own is not kept: the
 // account's counts.
 static int add_defaults(struct image *image, const struct imagerecord *record,
@@ -82,11 +111,10 @@ static int add_defaults(struct image *image, const struct imagerecord *record,
 {
     size_t user = strcspn(record->user, ":");
     int rc = add_env(image, &record->env, err);
-    if (rc < 0)
-        return rc;
-    image->user = user > 0 ? strndup(record->user, user) : strdup("root");
-    image->workdir = strdup(record->workdir[0] ? record->workdir : "/");
-    return image->user && image->workdir ? 0 : err_nomem(err);
+    if (rc == 0)
+        rc = put_text(&image->user, user ? record->user : "root", user ? user : 4, err);
+    const char *workdir = record->workdir[0] ? record->workdir : "/";
+    return rc < 0 ? rc : put_text(&image->workdir, workdir, strlen(workdir), err);
 }
 
 static int open_record(const struct wanted *wanted, const struct imagestore *store,
@@ -96,6 +124,11 @@ static int open_record(const struct wanted *wanted, const struct imagestore *sto
     char tree[PATH_MAX];
     snprintf(tree, sizeof(tree), "%s/trees/%s", store->path, record->tree);
     touch(store, record->name);
+    if (imagerecord_is_snapshot(record)) {
+        int code = delta_open(store, record, wanted->shown, wanted->flags, cache, deadline,
+                              ret_image, err);
+        return code < 0 ? code : add_snapshot_defaults(ret_image, record, err);
+    }
     int rc = basetree_open(wanted->shown, tree, cache, deadline, ret_image, err);
     return rc < 0 ? rc : add_defaults(ret_image, record, err);
 }
@@ -127,16 +160,14 @@ static int open_wanted(const struct wanted *wanted, const struct cachedir *cache
     return 0;
 }
 
-int pulled_open(const char *name, const struct cachedir *cache, struct deadline deadline,
-                struct image *ret_image, struct sbx_error *err)
+int pulled_open(const char *name, uint32_t flags, const struct cachedir *cache,
+                struct deadline deadline, struct image *ret_image, struct sbx_error *err)
 {
-    struct imageref ref;
     char whole[IMAGEREF_NAME_SIZE];
-    int rc = imageref_parse(name, &ref, err);
+    int rc = imageref_whole(name, whole, err);
     if (rc < 0)
         return rc;
-    imageref_name(&ref, whole);
-    const struct wanted wanted = {.shown = name, .name = whole};
+    const struct wanted wanted = {.shown = name, .name = whole, .flags = flags};
     return open_wanted(&wanted, cache, deadline, ret_image, err);
 }
 
@@ -190,12 +221,9 @@ int pulled_record(const char *image, struct imagerecord *ret_record, struct sbx_
     cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
     cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
     char name[IMAGEREF_NAME_SIZE];
-    struct imageref ref;
     bool saved = strchr(image, '/') && pulled_is_saved(image);
     cleanup_free char *path = saved ? realpath(image, NULL) : NULL;
-    int rc = path ? name_saved(image, path, name, err) : imageref_parse(image, &ref, err);
-    if (rc == 0 && !path)
-        imageref_name(&ref, name);
+    int rc = path ? name_saved(image, path, name, err) : imageref_whole(image, name, err);
     if (rc == 0)
         rc = cachedir_open(&cache, err);
     if (rc == 0)

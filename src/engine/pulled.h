@@ -10,10 +10,10 @@
 
 /*
  * The image of this name: from the store, fetched first if it is not there. It stays in the store
- * until the image is deinitialised; later a sandbox must stand on it.
+ * until the image is deinitialised; later a sandbox must stand on it. flags: enum image_flags.
  */
-int pulled_open(const char *name, const struct cachedir *cache, struct deadline deadline,
-                struct image *ret_image, struct sbx_error *err);
+int pulled_open(const char *name, uint32_t flags, const struct cachedir *cache,
+                struct deadline deadline, struct image *ret_image, struct sbx_error *err);
 
 // Whether a directory is a saved image (OCI layout, or what `docker save` wrote), not a root.
 bool pulled_is_saved(const char *path);

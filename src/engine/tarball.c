@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/tree.h"
 #include "engine/basetree.h"
+#include "engine/delta.h"
 #include "engine/imagestore.h"
 #include "engine/probe.h"
 #include "engine/prune.h"
@@ -200,6 +201,24 @@ static void drop_dead_link(int images_fd, const char *link)
         unlinkat(images_fd, link, 0);
 }
 
+// Those that a snapshot is laid over are not for removal.
+static void spare_needed(const struct cachedir *cache, int images_fd, struct images *images)
+{
+    cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
+    size_t count = 0;
+    store.records_fd = openat(images_fd, "records", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store.records_fd < 0 || (size_t)snprintf(store.path, sizeof(store.path), "%s/images",
+                                                 cache->path) >= sizeof(store.path))
+        return;
+    for (size_t i = 0; i < images->count; i++) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof(path), "%s/%s", store.path, images->items[i].name);
+        if (!delta_needs(&store, path))
+            images->items[count++] = images->items[i];
+    }
+    images->count = count;
+}
+
 // What killed unpackers left, links to images that are gone, and images that nobody uses.
 static void sweep(const struct cachedir *cache, int images_fd, const char *own)
 {
@@ -220,6 +239,8 @@ static void sweep(const struct cachedir *cache, int images_fd, const char *own)
             drop_dead_link(images_fd, name);
         }
     }
+    if (images)
+        spare_needed(cache, images_fd, images);
     if (images && (size_t)snprintf(folder.path, sizeof(folder.path), "%s/images", cache->path) <
                       sizeof(folder.path))
         prune_items(&folder, images->items, images->count);

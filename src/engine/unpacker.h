@@ -5,8 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "base/cleanup.h"
-#include "base/clock.h"
+#include "engine/helper.h"
 #include "engine/unpack/protocol.h"
 
 // How many bytes may be unpacked there: half of what is free, within 16 GiB.
@@ -21,25 +20,14 @@ int unpacker_run(int archive_fd, int new_fd, int lock_fd, uint64_t bytes_max,
                  struct deadline deadline, struct unpack_answer *ret_answer, struct sbx_error *err);
 
 // The same in two steps, for an archive that comes through a pipe which the caller fills meanwhile.
-struct unpacker {
-    pid_t pid;
-    int answer_fd;
-};
-#define UNPACKER_NONE                                                                              \
-    {                                                                                              \
-        -1, -1                                                                                     \
-    }
-
+// One that is not finished is ended by helper_end().
 struct unpacker_job {
     int archive_fd, new_fd, lock_fd;
     uint64_t bytes_max;
     bool layer; // whiteouts are kept as files
 };
 
-int unpacker_start(const struct unpacker_job *job, struct unpacker *ret_unpacker,
+int unpacker_start(const struct unpacker_job *job, struct helper *ret_unpacker,
                    struct sbx_error *err);
-int unpacker_finish(struct unpacker *unpacker, struct deadline deadline,
+int unpacker_finish(struct helper *unpacker, struct deadline deadline,
                     struct unpack_answer *ret_answer, struct sbx_error *err);
-// Ends one that is not finished.
-void unpacker_end(struct unpacker *unpacker);
-#define cleanup_unpacker cleanup(unpacker_end)

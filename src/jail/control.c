@@ -3,12 +3,17 @@
 #include "jail/control.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "jail/forward.h"
 #include "jail/freezer.h"
+#include "jail/link.h"
+#include "jail/mounts.h"
 #include "wire/agent_msg.h"
 
 void control_accept(struct monitor *monitor)
@@ -71,8 +76,20 @@ static int do_metrics(struct monitor *monitor, struct wire_reader *in, struct bu
     return 0;
 }
 
+static bool is_held(const struct monitor *monitor)
+{
+    for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
+        if (monitor->holds[i])
+            return true;
+    return false;
+}
+
 static int freeze(struct monitor *monitor, bool frozen, struct buf *out, struct sbx_error *err)
 {
+    if (is_held(monitor)) {
+        err_set(err, SBX_ERR_CONFLICT, "a snapshot of it is being taken");
+        return err_hint(err, "try again when it is done");
+    }
     int code = freezer_set(&monitor->cgroup, monitor->jail, frozen, err);
     if (code < 0)
         return code;
@@ -111,6 +128,56 @@ static int do_look(struct monitor *monitor, struct wire_reader *in, struct buf *
     return 0;
 }
 
+// Descriptors go along with the answer, which is not left to the caller for that.
+static int send_held(const struct monitor *monitor, int fd, bool frozen, struct sbx_error *err)
+{
+    const struct jail *jail = monitor->jail;
+    cleanup_buf struct buf out = BUF_INIT(64);
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)jail->init_pid);
+    cleanup_fd int userns = jail->privileged ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (!jail->privileged && userns < 0)
+        return err_sys(err, 0, errno, "cannot open the sandbox's user namespace");
+    const int fds[] = {jail->disk_fd, userns};
+    wire_put_u32(&out, MONITOR_HELD);
+    wire_put_u32(&out, frozen);
+    wire_put_u32(&out, jail->privileged ? jail->ids.base : 0);
+    wire_put_u32(&out, mounts_count(&jail->spec));
+    if (out.failed)
+        return err_nomem(err);
+    // The letter is the first byte of what is sent.
+    if (link_send_data(fd, out.data[0], out.data + 1, out.size - 1, fds, 1 + (userns >= 0)) < 0)
+        return err_sys(err, SBX_ERR_UNAVAILABLE, errno, "cannot hand over the sandbox's files");
+    return 0;
+}
+
+static void release(struct monitor *monitor, size_t i)
+{
+    struct sbx_error ignored;
+    bool held = monitor->holds[i];
+    monitor->holds[i] = false;
+    if (held && !is_held(monitor) && monitor->state.state != SBX_STATE_PAUSED)
+        (void)freezer_set(&monitor->cgroup, monitor->jail, false, &ignored);
+}
+
+// Where nothing can be frozen, that is told, and whoever copies looks out for changes.
+static int hold(struct monitor *monitor, size_t i, struct sbx_error *err)
+{
+    bool still = is_held(monitor) || monitor->state.state == SBX_STATE_PAUSED;
+    if (monitor->jail->disk_fd < 0 || monitor->jail->spec.machine[0])
+        return err_set(err, SBX_ERR_UNSUPPORTED, "its files can't be had from outside");
+    int code = still ? 0 : freezer_set(&monitor->cgroup, monitor->jail, true, err);
+    monitor->holds[i] = code != SBX_ERR_UNSUPPORTED; // half frozen: to be undone
+    if (code < 0 && code != SBX_ERR_UNSUPPORTED) {
+        release(monitor, i);
+        return code;
+    }
+    code = send_held(monitor, monitor->clients[i], code == 0, err);
+    if (code < 0)
+        release(monitor, i);
+    return code;
+}
+
 typedef int (*control_fn)(struct monitor *monitor, struct wire_reader *in, struct buf *out,
                           struct sbx_error *err);
 
@@ -120,22 +187,30 @@ static const control_fn handlers[] = {
     [MONITOR_LOOK] = do_look,
 };
 
-static void answer(struct monitor *monitor, int fd, const void *request, size_t size)
+static int dispatch(struct monitor *monitor, size_t i, struct wire_reader *in, struct buf *out,
+                    struct sbx_error *err)
+{
+    uint32_t type = wire_u32(in);
+    control_fn handler = type < ARRAY_SIZE(handlers) ? handlers[type] : NULL;
+    if (type == MONITOR_HOLD)
+        return hold(monitor, i, err);
+    return handler ? handler(monitor, in, out, err)
+                   : err_set(err, SBX_ERR_PROTOCOL, "unknown request %u", type);
+}
+
+static void answer(struct monitor *monitor, size_t i, const void *request, size_t size)
 {
     struct wire_reader in = wire_reader(request, size);
     cleanup_buf struct buf out = BUF_INIT(4096);
     struct sbx_error err;
-    uint32_t type = wire_u32(&in);
-    control_fn handler = type < ARRAY_SIZE(handlers) ? handlers[type] : NULL;
-    int code = handler ? handler(monitor, &in, &out, &err)
-                       : err_set(&err, SBX_ERR_PROTOCOL, "unknown request %u", type);
+    int code = dispatch(monitor, i, &in, &out, &err);
     if (code < 0) {
         out.size = 0;
         wire_put_u32(&out, MONITOR_FAILED);
         agent_failed_put(&out, &err);
     }
     if (out.size > 0 && !out.failed)
-        (void)send(fd, out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)send(monitor->clients[i], out.data, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void control_serve(struct monitor *monitor, size_t i)
@@ -145,9 +220,10 @@ void control_serve(struct monitor *monitor, size_t i)
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (size > 0) {
-        answer(monitor, monitor->clients[i], request, (size_t)size);
+        answer(monitor, i, request, (size_t)size);
         return;
     }
+    release(monitor, i);
     close(monitor->clients[i]);
     monitor->clients[i] = -1;
 }

@@ -81,13 +81,27 @@ static int set_v1(struct cgroup *cgroup, const struct jail *jail, bool frozen,
     return frozen ? await_frozen(cgroup, err) : 0;
 }
 
+// cgroup.freeze only asks for it: cgroup.events tells.
+static int await_v2(const struct cgroup *cgroup, struct sbx_error *err)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    char events[256];
+    for (int tries = 0; tries < 2000; tries++) {
+        if (fd_read_file(cgroup->fds[CGROUP_MEMORY], "cgroup.events", events, sizeof(events)) > 0 &&
+            strstr(events, "frozen 1"))
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    return err_set(err, SBX_ERR_TIMEOUT, "the sandbox's processes did not stop");
+}
+
 int freezer_set(struct cgroup *cgroup, const struct jail *jail, bool frozen, struct sbx_error *err)
 {
     if (!cgroup->v2)
         return set_v1(cgroup, jail, frozen, err);
     if (fd_write_file(cgroup->fds[CGROUP_MEMORY], "cgroup.freeze", frozen ? "1" : "0") < 0)
         return no_freezer(err);
-    return 0;
+    return frozen ? await_v2(cgroup, err) : 0;
 }
 
 void freezer_thaw(const struct cgroup *cgroup)

@@ -201,6 +201,14 @@ static int build_unprivileged(struct jail *jail, int link_fd, struct sbx_error *
     return code < 0 ? code : share_network(jail, net_pid, link_fd, err);
 }
 
+// For snapshots. Nobody waits for it: a sandbox that could not send it has none.
+static void share_disk(int link_fd)
+{
+    cleanup_fd int disk = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (disk >= 0)
+        (void)link_send(link_fd, INIT_DISK, &disk, 1);
+}
+
 static int enter_cgroups(const int *fds, size_t count, struct sbx_error *err)
 {
     for (size_t i = 0; i < count; i++)
@@ -235,6 +243,8 @@ static int run(struct jail *jail, int link_fd, struct sbx_error *err)
     int code = jail->privileged ? build_privileged(jail, link_fd, err)
                                 : build_unprivileged(jail, link_fd, err);
     cleanup_fd int agent_fd = fcntl(jail->agent_fd, F_DUPFD_CLOEXEC, 16);
+    if (code == 0)
+        share_disk(link_fd);
     if (code == 0)
         code = mounts_enter(jail, err);
     if (code == 0)

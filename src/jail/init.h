@@ -30,4 +30,5 @@ enum go_fd {
 };
 // And back, when init has made the network itself, with the layer-2 device, if there is one.
 #define INIT_NETWORK 'N'
+#define INIT_DISK 'D'  // with the disk; read whenever there is time
 #define INIT_WAITS 'W' // by a spare's, which is ready for its request

@@ -74,6 +74,7 @@ struct jail {
     int userns_fd;   // the sandbox's user namespace, with real root only
     int sysctl_fd;   // init: /proc/sys of the sandbox's own /proc, writable
     int resolv_fd;   // init: this machine's resolv.conf, for network `host` with real root
+    int disk_fd;     // the sandbox's disk, on which its writable layers are; -1 if not known (yet)
     int device_fd;   // layer-2 device of the sandbox's network, -1 if none
     int init_pidfd;
     pid_t init_pid;

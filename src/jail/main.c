@@ -383,6 +383,7 @@ static int run_monitor(void *payload)
                         .userns_fd = -1,
                         .sysctl_fd = -1,
                         .resolv_fd = -1,
+                        .disk_fd = -1,
                         .device_fd = -1,
                         .init_pidfd = -1};
     struct monitor monitor;

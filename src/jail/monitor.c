@@ -19,6 +19,8 @@
 #include "base/fd.h"
 #include "jail/control.h"
 #include "jail/freezer.h"
+#include "jail/init.h"
+#include "jail/link.h"
 #include "jail/netprocess.h"
 
 void monitor_init(struct monitor *monitor, struct jail *jail)
@@ -81,6 +83,7 @@ enum watched {
     WATCH_DEVICE,
     WATCH_NETSTACK,
     WATCH_DIRECTORY,
+    WATCH_LINK,
     WATCH_FIXED
 };
 
@@ -100,6 +103,7 @@ static void fill_polls(const struct monitor *monitor, struct pollfd *fds)
         [WATCH_DEVICE] = network_idle ? jail->device_fd : -1,
         [WATCH_NETSTACK] = monitor->netstack_pidfd,
         [WATCH_DIRECTORY] = monitor->directory_fd,
+        [WATCH_LINK] = monitor->heard ? -1 : jail->link_fd,
     };
     for (size_t i = 0; i < WATCH_FIXED; i++)
         fds[i] = (struct pollfd){.fd = watched[i], .events = POLLIN};
@@ -135,12 +139,25 @@ static void directory_changed(struct monitor *monitor)
         monitor->ending = true;
 }
 
+// Read soon: descriptors on their way count against an account's limit. Once: the agent, which has
+// the other end now, is not listened to.
+static void hear_disk(struct monitor *monitor)
+{
+    int fds[LINK_FDS_MAX];
+    size_t count = 0;
+    monitor->heard = true;
+    if (link_receive(monitor->jail->link_fd, INIT_DISK, fds, &count) == 0 && count == 1)
+        monitor->jail->disk_fd = fds[0];
+}
+
 static void handle(struct monitor *monitor, const struct pollfd *fds)
 {
     if (fds[WATCH_INIT].revents || fds[WATCH_TIMER].revents)
         monitor->ending = true;
     if (fds[WATCH_DIRECTORY].revents)
         directory_changed(monitor);
+    if (fds[WATCH_LINK].revents)
+        hear_disk(monitor);
     if (fds[WATCH_BOOT].revents)
         boot_closed(monitor);
     if (fds[WATCH_NETSTACK].revents)
@@ -219,6 +236,8 @@ void monitor_clean(struct monitor *monitor)
             close(monitor->forwards[i]);
     netprocess_stop(monitor);
     kill_all(monitor);
+    if (monitor->jail->disk_fd >= 0)
+        close(steal_fd(&monitor->jail->disk_fd)); // the last that holds the files
     if (cgroup_remove(&monitor->cgroup)) // else the records stay, for the next command to sweep it
         remove_directory(monitor->jail);
     // Nothing is left: say so now. Our own end waits for the kernel to take the network device

@@ -20,6 +20,8 @@ struct monitor {
     pid_t netstack_pid; // user-space network, 0 while no packet has left the sandbox
     int netstack_fd;    // closing it ends that process
     int netstack_pidfd;
+    bool holds[MONITOR_CLIENTS_MAX]; // this connection keeps the sandbox frozen while it is open
+    bool heard;                      // what init had to say: the disk
     bool ending; // destroy was asked for, the time is up, or the creator is gone
 };
 

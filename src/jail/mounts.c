@@ -225,6 +225,14 @@ static int mount_overlay(const struct jail *jail, const struct overlay *overlay,
                                options, err);
 }
 
+uint32_t mounts_count(const struct box_spec *spec)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < spec->layer_count; i++)
+        count += i == 0 || strcmp(spec->layers[i].name, spec->layers[i - 1].name) != 0;
+    return count;
+}
+
 // Neighbouring layers of one target are one overlay.
 static int mount_layers(const struct jail *jail, const int *fds, struct sbx_error *err)
 {

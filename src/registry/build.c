@@ -197,12 +197,10 @@ static int measure(int dir_fd, struct descriptor *ret_layer, struct sbx_error *e
 
 static int name_record(const char *name, struct imagerecord *record, struct sbx_error *err)
 {
-    struct imageref ref;
     char whole[IMAGEREF_NAME_SIZE];
-    int rc = imageref_parse(name, &ref, err);
+    int rc = imageref_whole(name, whole, err);
     if (rc < 0)
         return rc;
-    imageref_name(&ref, whole);
     record->name = strdup(whole);
     record->user = strdup("");
     record->workdir = strdup("");

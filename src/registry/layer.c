@@ -29,7 +29,7 @@ struct making {
 };
 
 static int start(const struct making *making, int new_fd, int *ret_pipe,
-                 struct unpacker *ret_unpacker, struct sbx_error *err)
+                 struct helper *ret_unpacker, struct sbx_error *err)
 {
     int ends[2];
     if (fd_pipe(ends) < 0)
@@ -68,7 +68,7 @@ static int check_digest(const struct making *making, struct sink *sink, struct s
  */
 static int unpack(const struct making *making, int new_fd, struct sbx_error *err)
 {
-    cleanup_unpacker struct unpacker unpacker = UNPACKER_NONE;
+    cleanup_helper struct helper unpacker = HELPER_NONE;
     struct sink sink = {.fd = -1, .most = making->layer->size, .progress = making->progress};
     struct unpack_answer answer;
     struct sbx_error later;

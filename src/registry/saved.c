@@ -221,17 +221,15 @@ static bool has(int fd, const char *name)
 
 static int choose_name(struct saved *saved, const char *name, struct sbx_error *err)
 {
-    struct imageref ref;
     char whole[IMAGEREF_NAME_SIZE];
     const char *wanted = name ? name : saved->name;
     if (!wanted[0]) {
         err_set(err, SBX_ERR_INVALID, "the saved image %s has no name", saved->shown);
         return err_hint(err, "give it one: sandboxes image import %s NAME", saved->shown);
     }
-    int rc = imageref_parse(wanted, &ref, err);
+    int rc = imageref_whole(wanted, whole, err);
     if (rc < 0)
         return rc;
-    imageref_name(&ref, whole);
     saved->record.name = strdup(whole);
     return saved->record.name ? 0 : err_nomem(err);
 }

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/tree.h"
+#include "engine/delta.h"
 #include "engine/store.h"
 
 static void close_dir(DIR **dir)
@@ -82,20 +83,11 @@ int shelf_list(const struct puller *puller, struct shelf_list *ret_list, struct 
     return 0;
 }
 
-static int whole_name(const char *name, char ret_name[IMAGEREF_NAME_SIZE], struct sbx_error *err)
-{
-    struct imageref ref;
-    int rc = imageref_parse(name, &ref, err);
-    if (rc == 0)
-        imageref_name(&ref, ret_name);
-    return rc;
-}
-
 int shelf_find(const struct puller *puller, const char *name, struct imagerecord *ret_record,
                struct sbx_error *err)
 {
     char whole[IMAGEREF_NAME_SIZE];
-    int rc = whole_name(name, whole, err);
+    int rc = imageref_whole(name, whole, err);
     if (rc == 0)
         rc = imagerecord_read(&puller->store, whole, ret_record, err);
     if (rc == SBX_ERR_NOT_FOUND) {
@@ -108,7 +100,7 @@ int shelf_find(const struct puller *puller, const char *name, struct imagerecord
 int shelf_remove(const struct puller *puller, const char *name, struct sbx_error *err)
 {
     char whole[IMAGEREF_NAME_SIZE];
-    int rc = whole_name(name, whole, err);
+    int rc = imageref_whole(name, whole, err);
     return rc < 0 ? rc : imagerecord_remove(&puller->store, whole, err);
 }
 
@@ -126,15 +118,30 @@ static int list_boxes(struct boxes *ret_boxes, struct sbx_error *err)
     return rc < 0 ? rc : store_list(&store, NULL, 0, &ret_boxes->items, &ret_boxes->count, err);
 }
 
-static bool stands_on(const struct boxes *boxes, const struct imagestore *store, const char *tree)
+static bool is_beneath(const char *layer, const char *path)
+{
+    size_t length = strlen(path);
+    return strncmp(layer, path, length) == 0 && (!layer[length] || layer[length] == '/');
+}
+
+// folder: "trees" or "deltas".
+static bool stands_on(const struct boxes *boxes, const struct imagestore *store, const char *folder,
+                      const char *hex)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/trees/%s", store->path, tree);
+    snprintf(path, sizeof(path), "%s/%s/%s", store->path, folder, hex);
     for (size_t i = 0; i < boxes->count; i++)
         for (size_t k = 0; k < boxes->items[i].spec.layer_count; k++)
-            if (strcmp(boxes->items[i].spec.layers[k].value, path) == 0)
+            if (is_beneath(boxes->items[i].spec.layers[k].value, path))
                 return true;
     return false;
+}
+
+static bool is_used(const struct boxes *boxes, const struct imagestore *store,
+                    const struct imagerecord *record)
+{
+    return imagerecord_is_snapshot(record) ? stands_on(boxes, store, "deltas", record->delta)
+                                           : stands_on(boxes, store, "trees", record->tree);
 }
 
 static bool needs_tree(const struct shelf_list *list, const char *hex)
@@ -172,8 +179,8 @@ static size_t clear_trees(const struct puller *puller, const struct shelf_list *
     cleanup(close_dir) DIR *dir = open_entries(puller->store.trees_fd);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         const char *name = entry->d_name;
-        if (name[0] == '.' ||
-            (is_hex(name) && (needs_tree(list, name) || stands_on(boxes, &puller->store, name))))
+        if (name[0] == '.' || (is_hex(name) && (needs_tree(list, name) ||
+                                                stands_on(boxes, &puller->store, "trees", name))))
             continue;
         count += drop(puller->store.trees_fd, name) && is_hex(name);
     }
@@ -206,7 +213,7 @@ static size_t forget(const struct puller *puller, struct shelf_list *list,
 {
     size_t count = 0;
     for (size_t i = 0; i < list->count; i++)
-        if (!stands_on(boxes, &puller->store, list->items[i].tree) &&
+        if (!is_used(boxes, &puller->store, &list->items[i]) &&
             imagerecord_remove(&puller->store, list->items[i].name, NULL) == 0)
             count++;
     return count;
@@ -230,6 +237,7 @@ int shelf_prune(const struct puller *puller, bool all, struct shelf_freed *ret_f
         rc = shelf_list(puller, &list, err);
     }
     if (rc == 0) {
+        freed.snapshots = delta_clear(&puller->store);
         freed.trees = clear_trees(puller, &list, &boxes);
         freed.layers = clear_layers(puller, &list);
         clear_records(puller);

@@ -19,7 +19,7 @@ int shelf_find(const struct puller *puller, const char *name, struct imagerecord
 int shelf_remove(const struct puller *puller, const char *name, struct sbx_error *err);
 
 struct shelf_freed {
-    size_t images, trees, layers;
+    size_t images, trees, layers, snapshots; // the last: files of some without a name
 };
 
 /*

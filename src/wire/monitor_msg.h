@@ -31,10 +31,16 @@ enum monitor_msg {
     MONITOR_RESUME = 6,  // nothing: OK
     MONITOR_LOOK = 7,    // nothing: OK, or FAILED when the agent can't answer anybody
 
+    MONITOR_HOLD = 8, // nothing: HELD, until the connection is closed
+
     MONITOR_OK = 32,
-    MONITOR_FAILED = 33,  // as AGENT_FAILED
-    MONITOR_EXPOSED = 34, // u32 host_port
-    MONITOR_MEASURED = 35 // struct monitor_metrics
+    MONITOR_FAILED = 33,   // as AGENT_FAILED
+    MONITOR_EXPOSED = 34,  // u32 host_port
+    MONITOR_MEASURED = 35, // struct monitor_metrics
+    // The sandbox stands still (where it can be frozen) and these are its files. u32 frozen, u32 id
+    // here of the sandbox's 0, u32 uppers; with descriptors: the disk, on which writable layer i is
+    // the directory up<i>; and, without real root, the sandbox's user namespace.
+    MONITOR_HELD = 36
 };
 // A datagram is u32 type followed by its fields.
 

@@ -8,6 +8,7 @@
 #include <sandboxes/provider.h>
 
 #include "engine/box.h"
+#include "engine/boxspec.h"
 #include "engine/files.h"
 #include "engine/launch.h"
 #include "engine/leash.h"
@@ -34,6 +35,20 @@ struct local_box {
 };
 
 int local_gone(const struct local_box *handle, struct sbx_error *err);
+
+// Programs of ours that a sandbox needs. SETUP.
+int local_find_programs(struct local *local, struct sbx_error *err);
+// A sandbox as the spec says, which gets its programs here.
+int local_launch(struct local *local, struct boxspec *spec, struct deadline deadline,
+                 struct local_box **ret_handle, struct sbx_error *err);
+// What never changes is read once; the rest each time. With the handle's lock held.
+int local_read_record(struct local_box *handle, struct sbx_error *err);
+
+int local_snapshot(void *box, const char *name, const struct sbx_call *call, struct sbx_error *err);
+int local_snapshot_remove(void *provider, const char *name, const struct sbx_call *call,
+                          struct sbx_error *err);
+int local_fork(void *box, const struct sbx_fork *fork, const struct sbx_call *call, void **ret_box,
+               struct sbx_error *err);
 
 int local_process_start(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                         void **ret_process, struct sbx_error *err);

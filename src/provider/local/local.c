@@ -73,7 +73,7 @@ static int find_program(const char *name, char ret_path[PATH_MAX], struct sbx_er
 }
 
 // Looked for once: they don't move while a program runs.
-static int find_programs(struct local *local, struct sbx_error *err)
+int local_find_programs(struct local *local, struct sbx_error *err)
 {
     pthread_mutex_lock(&local->lock);
     int code = 0;
@@ -94,7 +94,7 @@ static int find_programs(struct local *local, struct sbx_error *err)
 // everything.
 static int local_probe(void *provider, struct sbx_provider_info *ret_info, struct sbx_error *err)
 {
-    return find_programs(provider, err);
+    return local_find_programs(provider, err);
 }
 
 static struct local_box *new_handle(struct local *local, struct box *box)
@@ -150,41 +150,51 @@ static int begin_guest(struct local *local, const struct store *store, struct bo
     return life_begin(store, spec, &local->launcher, &local->leashes, deadline, ret_box, err);
 }
 
-static int local_create(void *provider, const struct sbx_spec *asked, const struct sbx_call *call,
-                        void **ret_box, struct sbx_error *err)
+int local_launch(struct local *local, struct boxspec *spec, struct deadline deadline,
+                 struct local_box **ret_handle, struct sbx_error *err)
 {
-    struct local *local = provider;
-    struct deadline deadline = deadline_from_call(call);
-    cleanup_boxspec struct boxspec spec = {0};
     cleanup_store struct store store = {.fd = -1};
+    int code = store_open(&store, err);
+    if (code < 0)
+        return code;
     struct local_box *handle = new_handle(local, NULL);
     if (!handle)
         return err_nomem(err);
-    int code = find_programs(local, err);
-    if (code == 0)
-        code = local->guests ? machine_fill(asked, &local->parts, deadline, &spec, err)
-                             : boxspec_fill(asked, deadline, &spec, err);
-    if (code == 0)
-        code = store_open(&store, err);
     if (!local->guests)
-        spec.box.agent = local->agent;
-    spec.box.netstack = local->netstack;
-    int64_t ttl_ms = spec.box.ttl_ms;
+        spec->box.agent = local->agent;
+    spec->box.netstack = local->netstack;
+    int64_t ttl_ms = spec->box.ttl_ms;
     if (local->guests && ttl_ms > 0)
-        spec.box.ttl_ms += BOOT_TTL_MS;
-    if (code == 0 && local->guests)
-        code = begin_guest(local, &store, &spec, deadline, &handle->box, err);
-    else if (code == 0)
-        code = life_begin(&store, &spec, &local->launcher, &local->leashes, deadline, &handle->box,
-                          err);
+        spec->box.ttl_ms += BOOT_TTL_MS;
+    code = local->guests ? begin_guest(local, &store, spec, deadline, &handle->box, err)
+                         : life_begin(&store, spec, &local->launcher, &local->leashes, deadline,
+                                      &handle->box, err);
     if (code == 0 && local->guests)
         code = start_ttl(handle->box, ttl_ms, deadline, err);
     if (code < 0) {
         local_box_free(handle);
         return code;
     }
-    *ret_box = handle;
+    *ret_handle = handle;
     return 0;
+}
+
+static int local_create(void *provider, const struct sbx_spec *asked, const struct sbx_call *call,
+                        void **ret_box, struct sbx_error *err)
+{
+    struct local *local = provider;
+    struct deadline deadline = deadline_from_call(call);
+    cleanup_boxspec struct boxspec spec = {0};
+    struct local_box *handle = NULL;
+    int code = local_find_programs(local, err);
+    if (code == 0)
+        code = local->guests ? machine_fill(asked, &local->parts, deadline, &spec, err)
+                             : boxspec_fill(asked, deadline, &spec, err);
+    if (code == 0)
+        code = local_launch(local, &spec, deadline, &handle, err);
+    if (code == 0)
+        *ret_box = handle;
+    return code;
 }
 
 // A damaged record tells no kind: then it belongs to `local`.
@@ -287,8 +297,7 @@ static const char *local_box_id(void *handle)
     return ((struct local_box *)handle)->box->id;
 }
 
-// What never changes is read once; the rest each time. With the handle's lock held.
-static int read_record(struct local_box *handle, struct sbx_error *err)
+int local_read_record(struct local_box *handle, struct sbx_error *err)
 {
     struct box *box = handle->box;
     if (handle->has_record) {
@@ -320,7 +329,7 @@ static int local_info(void *box, const struct sbx_call *call, struct sbx_info *r
     if (code < 0)
         return code;
     pthread_mutex_lock(&handle->lock);
-    code = read_record(handle, err);
+    code = local_read_record(handle, err);
     if (code == 0)
         *ret_info = record_info(&handle->record);
     pthread_mutex_unlock(&handle->lock);
@@ -434,11 +443,13 @@ const struct sbx_provider_ops provider_local = {
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
                     SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_MOUNTS |
-                    SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT |
-                    SBX_CAP_USERS | SBX_CAP_REPLAY | SBX_CAP_WATCH,
+                    SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_SNAPSHOT |
+                    SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY | SBX_CAP_WATCH,
     .open = local_open,
     .expose = local_expose,
-
+    .snapshot = local_snapshot,
+    .snapshot_remove = local_snapshot_remove,
+    .fork = local_fork,
     SHARED_CALLS,
 };
 
