@@ -36,6 +36,7 @@ struct ws {
     struct ws *previous, *next; // server->sockets
     int fd;                     // libmicrohttpd's
     struct MHD_UpgradeResponseHandle *handle;
+    atomic_int holders; // our thread, and libmicrohttpd's of the connection
     void (*run)(struct ws *ws, void *payload);
     void (*release)(void *payload); // when it never runs
     void *payload;
@@ -91,7 +92,7 @@ static int receive(struct ws *ws, int timeout_ms)
         ws->start = 0;
     }
     for (;;) {
-        ssize_t got = recv(ws->fd, ws->received + ws->end, RECEIVE_SIZE - ws->end, 0);
+        ssize_t got = recv(ws->fd, ws->received + ws->end, RECEIVE_SIZE - ws->end, MSG_DONTWAIT);
         if (got > 0) {
             ws->end += (size_t)got;
             return 1;
@@ -144,7 +145,7 @@ static int send_all(struct ws *ws, struct iovec *parts, size_t count)
 {
     while (count > 0) {
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-        ssize_t sent = sendmsg(ws->fd, &message, MSG_NOSIGNAL);
+        ssize_t sent = sendmsg(ws->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0 && errno != EAGAIN && errno != EINTR)
             return -1;
         if (sent < 0 && (wait_for(ws, POLLOUT, -1) < 0))
@@ -305,13 +306,35 @@ static void ws_free(struct ws *ws)
     free(ws);
 }
 
-static void end(struct ws *ws)
+/*
+ * Only the last holder closes. A connection that is closed while libmicrohttpd's own thread still
+ * has to mark it as upgraded may be freed in between (thread_main_handle_connection() touches it
+ * after it has set clean_ready), which corrupts memory or loses another connection's wake-up. When
+ * that thread has ended is told by the destructor of a value of its own.
+ */
+static void leave(struct ws *ws)
 {
     struct httpd *server = ws->server;
+    if (atomic_fetch_sub(&ws->holders, 1) > 1)
+        return;
     unlist(ws);
     MHD_upgrade_action(ws->handle, MHD_UPGRADE_ACTION_CLOSE);
     ws_free(ws);
     atomic_fetch_sub(&server->active, 1);
+}
+
+static pthread_once_t connection_once = PTHREAD_ONCE_INIT;
+static pthread_key_t connection_key;
+static bool have_key;
+
+static void leave_connection(void *value)
+{
+    leave(value);
+}
+
+static void make_key(void)
+{
+    have_key = pthread_key_create(&connection_key, leave_connection) == 0;
 }
 
 static void *thread(void *argument)
@@ -320,7 +343,8 @@ static void *thread(void *argument)
     ws->release = NULL;
     ws->run(ws, ws->payload);
     ws_close(ws, WS_NORMAL, NULL);
-    end(ws);
+    ws_shutdown(ws); // with TLS, libmicrohttpd's thread carries on until then
+    leave(ws);
     return NULL;
 }
 
@@ -336,8 +360,14 @@ static void upgraded(void *cls, struct MHD_Connection *connection, void *con_cls
         memcpy(ws->received, extra, extra_size);
         ws->end = extra_size;
     }
-    if (extra_size > RECEIVE_SIZE || thread_start_detached(thread, ws, THREAD_STACK) != 0)
-        end(ws);
+    atomic_store(&ws->holders, 2);
+    pthread_once(&connection_once, make_key);
+    if (!have_key || pthread_setspecific(connection_key, ws) != 0)
+        atomic_store(&ws->holders, 1); // without memory: as good as it gets
+    if (extra_size > RECEIVE_SIZE || thread_start_detached(thread, ws, THREAD_STACK) != 0) {
+        ws_shutdown(ws);
+        leave(ws);
+    }
 }
 
 static bool is_handshake(const struct httpd_request *request)

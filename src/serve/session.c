@@ -206,15 +206,33 @@ int session_stop_box(struct place *box, struct sbx_error *err)
 
 // --- What the shell says
 
-static void add_log(struct session_command *command, uint32_t stream, const char *data, size_t size)
+static void append(struct session_command *command, uint32_t stream, const char *data, size_t size)
 {
     static const char prefixes[2][3] = {{1, 1, 1}, {2, 2, 2}};
-    if (size == 0 || !command || command->log.size + size + 3 > SESSION_LOG_MAX)
-        return; // more than that is not kept
     if (command->last != stream)
         buf_add(&command->log, prefixes[stream - 1], 3);
     command->last = stream;
     buf_add(&command->log, data, size);
+}
+
+// The beginning of what it writes is kept, and that there was more is said where it ends.
+static void add_log(struct session *session, struct session_command *command, uint32_t stream,
+                    const char *data, size_t size)
+{
+    static const char note[] = "\n[sandboxes serve: more output than is kept; write it to a file, "
+                               "and download that]\n";
+    if (size == 0 || !command || command->cut)
+        return;
+    size_t room = SESSION_LOG_MAX - sizeof(note) - 6 - command->log.size;
+    if (size <= room) {
+        append(command, stream, data, size);
+        return;
+    }
+    append(command, stream, data, room);
+    append(command, SBX_STDERR, note, sizeof(note) - 1);
+    command->cut = true;
+    logbook_event(&session->box->log, "more output of session '%.100s' than is kept",
+                  session->name);
 }
 
 static struct session_command *current(struct session *session)
@@ -261,16 +279,22 @@ static bool take_piece(struct session *session, uint32_t stream, struct buf *car
     char *at = memmem(carry->data, carry->size, session->mark, mark_size);
     if (!at) {
         size_t keep = open_end(session->mark, carry->data, carry->size);
-        add_log(current(session), stream, carry->data, carry->size - keep);
+        add_log(session, current(session), stream, carry->data, carry->size - keep);
         buf_consume(carry, carry->size - keep);
         return false;
     }
     size_t before = (size_t)(at - carry->data), left = carry->size - before - mark_size;
     char *end = memchr(at + mark_size, MARK_END, left);
-    add_log(current(session), stream, carry->data, before);
+    add_log(session, current(session), stream, carry->data, before);
     buf_consume(carry, before);
-    if (!end)
-        return left > MARK_MAX; // a mark that goes on for ever is none, but then it is ours
+    if (!end && left <= MARK_MAX)
+        return false;
+    if (!end || (size_t)(end - at) - mark_size > MARK_MAX) {
+        // Somebody has found out the mark, and writes what looks like one.
+        add_log(session, current(session), stream, carry->data, mark_size);
+        buf_consume(carry, mark_size);
+        return true;
+    }
     char number[16] = "";
     size_t size = (size_t)(end - at) - mark_size;
     // The bytes have moved to the front.
@@ -294,7 +318,8 @@ static void take_end(struct session *session, const struct job_event *event)
 {
     struct session_command *command = current(session);
     for (int i = 0; i < 2; i++) {
-        add_log(command, (uint32_t)(i + 1), session->carry[i].data, session->carry[i].size);
+        add_log(session, command, (uint32_t)(i + 1), session->carry[i].data,
+                session->carry[i].size);
         session->carry[i].size = 0;
     }
     if (command) {
@@ -360,7 +385,8 @@ static int make_mark(struct session *session, struct sbx_error *err)
 static int start_shell(struct session *session, struct sbx_error *err)
 {
     static const char *const argv[] = {"/bin/sh", "-c",
-                                       "[ -x /bin/bash ] && exec /bin/bash; exec /bin/sh"};
+                                       "exec 8>&1 9>&2; [ -x /bin/bash ] && exec /bin/bash; "
+                                       "exec /bin/sh"};
     struct sbx_exec exec = SBX_EXEC_INIT;
     struct job_about about = {.cmd = strdup("session"), .tag = strdup(session->name)};
     exec.argv = argv;
@@ -402,7 +428,8 @@ static void write_command(struct session *session, struct session_command *comma
     // the middle of a word, bash does not know the next line's brace for what it is.
     buf_puts(&line, "eval ");
     add_quoted(&line, command->text);
-    buf_printf(&line, "; printf '\\036%s%%d\\036' \"$?\"; printf '\\036%s0\\036' >&2\n",
+    buf_printf(&line,
+               " 8>&- 9>&-; printf '\\036%s%%d\\036' \"$?\" >&8; printf '\\036%s0\\036' >&9\n",
                session->mark + 1, session->mark + 1);
     command->state = COMMAND_RUNS;
     if (line.failed || job_write(session->job, line.data, line.size, &call, &err) < 0) {

@@ -2,9 +2,10 @@
 /*
  * Daytona's sessions: a shell each, which keeps its directory and variables between commands, and
  * terminals. A command is one line for the shell; behind it the shell writes a mark that nobody can
- * guess to both streams, the one on stdout with the exit status. A line is parsed before it runs,
- * so a command that reads its input gets what the client sends, never the next command. Layer:
- * serve.
+ * guess to both streams, the one on stdout with the exit status. The shell keeps copies of both as
+ * descriptors 8 and 9 for the marks, so that a command may redirect them for good (exec >file); the
+ * command itself does not have these. A line is parsed before it runs, so a command that reads its
+ * input gets what the client sends, never the next command. Layer: serve.
  */
 #pragma once
 
@@ -24,9 +25,9 @@ struct session_command {
     char *text; // owned
     enum command_state state;
     int exit_code;
-    bool out_done, err_done;
-    struct buf log; // pieces, each after three bytes 1 (stdout) or 2 (stderr)
-    uint32_t last;  // stream of the last piece
+    bool out_done, err_done, cut; // cut: there was more output than is kept
+    struct buf log;               // pieces, each after three bytes 1 (stdout) or 2 (stderr)
+    uint32_t last;                // stream of the last piece
 };
 
 struct session {

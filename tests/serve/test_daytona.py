@@ -129,6 +129,27 @@ class Processes(DaytonaCase):
         process.delete_session("state")
         self.assertEqual(self.status_of(process.get_session, "state"), 404)
 
+    def test_session_redirected_for_good(self):
+        process = self.box.process
+        process.create_session("redirects")
+        run = lambda text: process.execute_session_command("redirects", SessionExecuteRequest(command=text))
+        self.assertEqual(run("exec 3>&1 4>&2 >/tmp/redirected 2>&1").exit_code, 0)
+        self.assertEqual(run("echo into the file; false").exit_code, 1)
+        self.assertEqual(run("exec >&3 2>&4; cat /tmp/redirected").stdout, "into the file\n")
+        self.assertEqual(run("ls /proc/self/fd | grep -c '^[89]$'").stdout, "0\n")
+        process.delete_session("redirects")
+
+    def test_session_says_what_it_does_not_keep(self):
+        process = self.box.process
+        process.create_session("long")
+        done = process.execute_session_command("long", SessionExecuteRequest(
+            command="head -c 20000000 /dev/zero | tr '\\0' x; exit 3"))
+        self.assertEqual(done.exit_code, 3)
+        self.assertEqual(set(done.stdout), {"x"})
+        self.assertGreater(len(done.stdout), 16000000)
+        self.assertIn("more output than is kept", done.stderr)
+        process.delete_session("long")
+
     def test_session_survives_exit(self):
         process = self.box.process
         process.create_session("exits")
