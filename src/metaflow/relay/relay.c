@@ -22,10 +22,10 @@
 #define CALL_MS 30000
 #define BEAT_MS 10000 // the service refuses beats that follow each other faster
 
-// Kinds of records, by their files' names.
+// Kinds of records, by their files' names: where they are sent, where the service lists them.
 static const struct kind {
-    const char *part, *path;
-} kinds[] = {{"sysmeta_", "metadata"}, {"_artifact_", "artifact"}};
+    const char *part, *path, *list;
+} kinds[] = {{"sysmeta_", "metadata", "metadata"}, {"_artifact_", "artifact", "artifacts"}};
 
 static void split_headers(struct relay *relay)
 {
@@ -69,27 +69,53 @@ void relay_close(struct relay *relay)
     for (size_t i = 0; i < relay->sent_count; i++)
         free(relay->sent[i]);
     free(relay->sent);
+    known_deinit(&relay->known);
     free(relay->header_text);
+}
+
+// accepted: a status that is no failure besides those of success.
+static int ask(struct relay *relay, struct http_request request, const char *path, int accepted,
+               struct http_reply *reply, struct sbx_error *err)
+{
+    char url[2304];
+    snprintf(url, sizeof(url), "%s/%s", relay->task_url, path);
+    request.url = url;
+    request.headers = relay->headers;
+    request.header_count = relay->header_count;
+    int code = http_call(relay->http, &request, deadline_in(CALL_MS), reply, err);
+    if (code < 0 || reply->status / 100 == 2 || reply->status == accepted)
+        return code;
+    err_set(err, SBX_ERR_UNAVAILABLE, "the metadata service answered %d to %s", reply->status,
+            path);
+    return err_hint(err, "look at the service's log, and check METAFLOW_SERVICE_URL and its key");
 }
 
 static int post(struct relay *relay, const char *path, const void *body, size_t size,
                 struct sbx_error *err)
 {
-    char url[2304];
-    snprintf(url, sizeof(url), "%s/%s", relay->task_url, path);
-    const struct http_request request = {.method = "POST",
-                                         .url = url,
-                                         .headers = relay->headers,
-                                         .header_count = relay->header_count,
-                                         .body = body,
-                                         .body_size = size};
+    const struct http_request request = {.method = "POST", .body = body, .body_size = size};
     cleanup_reply struct http_reply reply = HTTP_REPLY_INIT;
-    int code = http_call(relay->http, &request, deadline_in(CALL_MS), &reply, err);
-    // 409: it has these records already.
-    if (code < 0 || reply.status / 100 == 2 || reply.status == 409)
-        return code;
-    err_set(err, SBX_ERR_UNAVAILABLE, "the metadata service answered %d to %s", reply.status, path);
-    return err_hint(err, "look at the service's log, and check METAFLOW_SERVICE_URL and its key");
+    return ask(relay, request, path, 409, &reply, err); // 409: it has these records already
+}
+
+// An earlier relay of this task, or an earlier attempt's, may have been killed at any moment.
+static int ask_known(struct relay *relay, struct sbx_error *err)
+{
+    const struct http_request request = {.method = "GET"};
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        cleanup_reply struct http_reply reply = HTTP_REPLY_INIT;
+        cleanup_jsonv struct jsonv *list = NULL;
+        int code = ask(relay, request, kinds[i].list, 404, &reply, err);
+        if (code == 0 && reply.status != 404)
+            code = jsonv_parse(reply.body.data, reply.body.size, &list, err);
+        if (code == 0)
+            code = known_add(&relay->known, list, err);
+        if (code < 0)
+            return code;
+    }
+    known_sort(&relay->known);
+    relay->asked = true;
+    return 0;
 }
 
 static bool was_sent(const struct relay *relay, const char *name)
@@ -101,7 +127,7 @@ static bool was_sent(const struct relay *relay, const char *name)
 }
 
 // Appends the record; the sandbox may have written anything there.
-static bool add_record(int dir_fd, const char *name, struct buf *batch)
+static bool add_record(const struct relay *relay, int dir_fd, const char *name, struct buf *batch)
 {
     struct stat info;
     struct sbx_error ignored;
@@ -112,7 +138,7 @@ static bool add_record(int dir_fd, const char *name, struct buf *batch)
     ssize_t size = text ? fd_read_full(fd, text, (size_t)info.st_size) : -1;
     cleanup_jsonv struct jsonv *record = NULL;
     if (size <= 0 || jsonv_parse(text, (size_t)size, &record, &ignored) < 0 ||
-        !jsonv_is_object(record))
+        !jsonv_is_object(record) || known_has(&relay->known, record))
         return false;
     buf_puts(batch, batch->size > 1 ? "," : "");
     buf_add(batch, text, (size_t)size);
@@ -129,7 +155,7 @@ static int send_kind(struct relay *relay, const struct kind *kind, DIR *dir, str
     for (const struct dirent *entry; (entry = readdir(dir)) && relay->sent_count < FILES_MAX;) {
         if (!strstr(entry->d_name, kind->part) || was_sent(relay, entry->d_name) ||
             batch.size > BATCH_MAX - RECORD_MAX - 2 ||
-            !add_record(dirfd(dir), entry->d_name, &batch))
+            !add_record(relay, dirfd(dir), entry->d_name, &batch))
             continue;
         char *name = strdup(entry->d_name);
         if (!name)
@@ -150,6 +176,8 @@ int relay_send(struct relay *relay, int dir_fd, struct sbx_error *err)
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     int code = dir ? 0 : err_sys(err, SBX_ERR_IO, errno, "cannot read the task's metadata");
+    if (code == 0 && !relay->asked)
+        code = ask_known(relay, err);
     for (size_t i = 0; i < ARRAY_SIZE(kinds) && code == 0; i++)
         code = send_kind(relay, &kinds[i], dir, err);
     if (dir)

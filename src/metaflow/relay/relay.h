@@ -2,6 +2,7 @@
 // Files of local metadata, sent to a metadata service as its REST API wants them. Layer: metaflow.
 #pragma once
 
+#include "metaflow/relay/known.h"
 #include "net/http.h"
 
 #define RELAY_HEADERS_MAX 16
@@ -14,6 +15,8 @@ struct relay {
     size_t header_count;
     char **sent; // names of files that have been sent
     size_t sent_count;
+    struct known known; // what the service had when this began
+    bool asked;
     int64_t beat_ms; // when the last heartbeat was sent
 };
 
