@@ -68,6 +68,9 @@ class Ends(flowcase.FlowCase):
         self.assertIn("attempt 1", output)
         self.assertTrue(self.gone())
         self.assertEqual([], self.stages())
+        told = self.client('path = Flow("Waits").latest_run["start"].task.pathspec\n'
+                           'out = [Task(path, attempt=n).metadata_dict.get("sandbox-id") for n in (0, 1)]')
+        self.assertEqual(2, len(set(told) - {None}), f"what the killed one's task registered is kept: {told}")
 
     def test_a_lost_sandbox_is_a_failed_attempt(self):
         process = self.start("waits.py", "run")

@@ -89,8 +89,8 @@ class Structure(flowcase.FlowCase):
     LAYERS = {
         "__init__": set(), "exceptions": set(), "backends": {"exceptions"}, "settings": {"exceptions"},
         "program": {"exceptions"}, "host_view": set(), "code": set(), "environment": {"settings"},
-        "elsewhere": {"exceptions"}, "journal": set(), "staged_storage": set(), "late_service": set(),
-        "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "elsewhere", "program",
+        "elsewhere": {"exceptions"}, "journal": set(), "replay": set(), "staged_storage": set(), "late_service": set(),
+        "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "elsewhere", "program", "replay",
                               "exceptions"},
     }
 

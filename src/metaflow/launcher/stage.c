@@ -14,9 +14,11 @@
 #include "base/cleanup.h"
 #include "base/id.h"
 #include "base/tree.h"
+#include "metaflow/launcher/merge.h"
 #include "metaflow/launcher/take.h"
 
 #define AREA ".sandbox"
+#define TASK_LINK "of"     // in a stage: whose it is
 #define COPY_MAX (1 << 20) // a file of the task's that is larger is no metadata
 
 static int open_dir(int dir_fd, const char *name)
@@ -43,46 +45,65 @@ static int open_task(const struct step_options *options, struct stage *stage)
     return fd < 0 ? -1 : 0;
 }
 
-static bool removable(int area_fd, const char *name)
+// What the task of a killed launcher had registered by then; of all it wrote that alone is of use.
+static void salvage(int root_fd, int stage_fd)
+{
+    char path[PATH_MAX] = "";
+    struct stage stage = STAGE_INIT;
+    if (readlinkat(stage_fd, TASK_LINK, path, sizeof(path) - 1) <= 0)
+        return;
+    cleanup_fd int task_fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    stage.fd = stage_fd;
+    stage.task_fd = task_fd;
+    if (task_fd >= 0)
+        merge_metadata(&stage);
+}
+
+static bool removable(int root_fd, int area_fd, const char *name)
 {
     cleanup_fd int fd = open_dir(area_fd, name);
-    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return false;
+    salvage(root_fd, fd);
+    return true;
 }
 
 // What launchers that were killed left. The area is locked: nobody is just making one.
-static void sweep(int area_fd)
+static void sweep(int root_fd, int area_fd)
 {
     int fd = openat(area_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir)
         return;
     for (const struct dirent *entry; (entry = readdir(dir));)
-        if (entry->d_name[0] != '.' && removable(area_fd, entry->d_name))
+        if (entry->d_name[0] != '.' && removable(root_fd, area_fd, entry->d_name))
             tree_remove(area_fd, entry->d_name);
     closedir(dir);
 }
 
-static int make_stage(struct stage *stage)
+static int make_stage(const struct step_options *options, struct stage *stage)
 {
     id_new(stage->name);
     if (mkdirat(stage->area_fd, stage->name, 0700) < 0 ||
         (stage->fd = open_dir(stage->area_fd, stage->name)) < 0 ||
         flock(stage->fd, LOCK_EX | LOCK_NB) < 0)
         return -1;
+    if (symlinkat(options->task, stage->fd, TASK_LINK) < 0)
+        return -1;
     return mkdirat(stage->fd, "task", 0700) < 0 || mkdirat(stage->fd, "new", 0700) < 0 ? -1 : 0;
 }
 
-static int enter_area(struct stage *stage)
+static int enter_area(const struct step_options *options, struct stage *stage)
 {
     stage->area_fd = make_dir(stage->root_fd, AREA, 0777);
     cleanup_fd int lock_fd = stage->area_fd < 0 ? -1 : open_dir(stage->root_fd, AREA);
     if (lock_fd < 0)
         return -1;
     if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0)
-        sweep(stage->area_fd);
+        sweep(stage->root_fd, stage->area_fd);
     else if (flock(lock_fd, LOCK_SH) < 0)
         return -1;
-    return make_stage(stage);
+    return make_stage(options, stage);
 }
 
 // What the task's directory holds already: its metadata, and what earlier attempts left.
@@ -130,7 +151,7 @@ int stage_open(const struct step_options *options, struct stage *ret_stage, stru
 {
     struct stage stage = STAGE_INIT;
     stage.root_fd = open(options->datastore, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (stage.root_fd < 0 || open_task(options, &stage) < 0 || enter_area(&stage) < 0 ||
+    if (stage.root_fd < 0 || open_task(options, &stage) < 0 || enter_area(options, &stage) < 0 ||
         fill(options, &stage) < 0) {
         err_sys(err, SBX_ERR_IO, errno, "cannot prepare the datastore '%s'", options->datastore);
         err_hint(err, "make '%s' a directory that you can write", options->datastore);

@@ -2,7 +2,7 @@
 """@sandbox and its aliases: a step's command goes through the launcher.
 
 Layer: decorators. May import everything below: backends, settings, environment, host_view, code, elsewhere,
-program.
+replay, program.
 """
 import os
 import shutil
@@ -13,7 +13,7 @@ from metaflow.metadata_provider import MetaDatum
 from metaflow.metaflow_config import DATASTORE_LOCAL_DIR
 from metaflow.plugins.datastores.local_storage import LocalStorage
 
-from . import backends, code, elsewhere, environment, host_view, program, settings
+from . import backends, code, elsewhere, environment, host_view, program, replay, settings
 from .exceptions import SandboxException
 
 INSIDE = "METAFLOW_SANDBOX_WORKLOAD"  # set in every sandbox
@@ -68,7 +68,7 @@ class SandboxDecorator(StepDecorator):
             return
         _refuse_deployers(self.name)
         self.step, self.flow, self.decos, self.datastore = step, flow, decos, flow_datastore
-        self.environment = environment
+        self.environment, self.relay, self.started = environment, None, []
         self.backend = backends.get(self.pinned or self.attributes["backend"] or backends.default_name())
         if self.pinned and self.attributes["backend"] not in (None, self.pinned):
             raise SandboxException(
@@ -108,7 +108,8 @@ class SandboxDecorator(StepDecorator):
         if retry_count > max_user_code_retries:
             return
         if cli_args.top_level_options["metadata"] == "service":
-            cli_args.env.update(environment.relay())
+            self.relay = environment.relay()
+            cli_args.env.update(self.relay)
         cli_args.top_level_options["metadata"] = "local"  # the launcher passes it on
         cli_args.entrypoint = program.Entrypoint(
             cli_args.entrypoint, lambda words: self._command(words, cli_args))
@@ -150,12 +151,20 @@ class SandboxDecorator(StepDecorator):
             yield from ("--", *elsewhere.command(self._run.package, self.environment, self.step, self.datastore.TYPE,
                                                  self.attributes["executable"], inside))
 
+    def runtime_finished(self, exception):
+        send = self.relay and ([os.path.join(os.path.dirname(self.launcher), "sandboxes-metadata")], self.relay)
+        if self.started:
+            replay.complete(self.datastore, self._root(), self.started, send)
+
     def _options(self, cli_args):
         task = cli_args.command_options
+        path = "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]])
+        if not self.backend.local:
+            self.started.append((path, task["retry-count"]))
         options = {
             "provider": self.backend.provider, "instead": self.backend.instead, "image": self.attributes["image"], "gpu": self.gpu,
             "cpu": self.cpu, "memory": f"{self.memory}m", "timeout": f"{self.timeout}s",
-            "task": "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]]),
+            "task": path,
             "attempt": task["retry-count"], "infra-retries": self.infra_retries,
             "debug": settings.debug_directory(), "datastore": self._root(),
             "cards": _cards_root(self._root()),
@@ -208,11 +217,17 @@ class SandboxDecorator(StepDecorator):
                 f"Step '{step_name}' has @{self.name} but was started outside of a sandbox, which the way "
                 "this flow is run does not support. Run it with 'python FLOW.py run', or remove "
                 f"@{self.name}")
+        self.task_datastore = task_datastore
         tags = [f"attempt_id:{retry_count}"]
         facts = {"sandbox-backend": os.environ.get("METAFLOW_SANDBOX_BACKEND", ""),
                  "sandbox-id": os.environ.get("METAFLOW_SANDBOX_ID", "")}
         metadata.register_metadata(run_id, step_name, task_id, [
             MetaDatum(field=field, value=value, type=field, tags=tags) for field, value in facts.items()])
+
+
+    def task_finished(self, step_name, flow, graph, is_task_ok, retry_count, max_user_code_retries):
+        if os.environ.get("METAFLOW_SANDBOX_RECORDS"):
+            replay.keep(self.task_datastore)
 
 
 class BoxliteDecorator(SandboxDecorator):
