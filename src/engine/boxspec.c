@@ -126,11 +126,16 @@ static bool by_number(const struct sbx_spec *asked)
     return true;
 }
 
+uint32_t boxspec_network(const struct sbx_spec *asked)
+{
+    if (asked->network != SBX_NETWORK_DEFAULT)
+        return asked->network;
+    return asked->allow_count ? SBX_NETWORK_ALLOW : SBX_NETWORK_INTERNET;
+}
+
 static int fill_network(const struct sbx_spec *asked, struct box_spec *box, struct sbx_error *err)
 {
-    box->network = asked->network;
-    if (asked->network == SBX_NETWORK_DEFAULT)
-        box->network = asked->allow_count ? SBX_NETWORK_ALLOW : SBX_NETWORK_INTERNET;
+    box->network = boxspec_network(asked);
     if (asked->allow_count && box->network == SBX_NETWORK_INTERNET && !by_number(asked)) {
         err_set(err, SBX_ERR_INVALID, "what is reached besides the internet is named by number");
         return err_hint(err, "write an address, as in '192.168.1.20:9000'");

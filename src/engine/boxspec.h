@@ -37,5 +37,9 @@ int boxspec_fill(const struct sbx_spec *asked, struct deadline deadline, struct 
 // The same on an image that is open already, which is taken over in any case.
 int boxspec_fill_on(const struct sbx_spec *asked, struct image *image, struct boxspec *ret_spec,
                     struct sbx_error *err);
+
+// The network of a sandbox that was asked for like this.
+uint32_t boxspec_network(const struct sbx_spec *asked);
+
 void boxspec_deinit(struct boxspec *spec);
 #define cleanup_boxspec cleanup(boxspec_deinit)

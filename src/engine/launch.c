@@ -23,6 +23,7 @@
 #include "wire/frame.h"
 
 #define BOOT_FD 3 // where the jail expects its socket
+#define CANCEL_MS 2000
 
 // PATH of DIRECTORY/NAME if it can be executed.
 static bool try_program(const char *directory, size_t length, const char *name, char *ret_path,
@@ -295,56 +296,92 @@ int launch_helper(const char *jail, uint32_t network)
     return steal_fd(&boot.ours);
 }
 
+// A fresh jail; limited: with limits that were asked for.
+static int begin(const char *jail, uint32_t network, bool limited, struct launch *ret_launch,
+                 struct sbx_error *err)
+{
+    cleanup_pair struct pair boot = {-1, -1};
+    pid_t pid;
+    struct scope scope;
+    int code = make_pair(SOCK_STREAM, &boot, err);
+    if (code == 0 && limited && scope_find(&scope))
+        code = spawn_scoped(jail, network, boot.theirs, &scope, &pid, err);
+    else if (code == 0)
+        code = spawn_jail(jail, network, NULL, boot.theirs, &pid, err);
+    if (code < 0)
+        return code;
+    *ret_launch = (struct launch){.boot_fd = steal_fd(&boot.ours), .starter = pid};
+    return 0;
+}
+
+int launch_begin(struct launcher *launcher, uint32_t network, struct launch *ret_launch,
+                 struct sbx_error *err)
+{
+    if (geteuid() != 0) // its jail has nothing to begin with, and may want a group first
+        return 0;
+    int boot_fd = spares_take(&launcher->spares, network);
+    if (boot_fd < 0)
+        return begin(launcher->jail, network, false, ret_launch, err);
+    *ret_launch = (struct launch){.boot_fd = boot_fd};
+    return 0;
+}
+
+void launch_cancel(struct launch *launch)
+{
+    if (launch->boot_fd < 0)
+        return;
+    struct deadline patience = deadline_in(CANCEL_MS);
+    shutdown(launch->boot_fd, SHUT_WR);
+    (void)deadline_wait(patience, launch->boot_fd, POLLIN, NULL, NULL);
+    if (launch->starter)
+        reap_starter(launch->starter);
+    close(steal_fd(&launch->boot_fd));
+}
+
 struct request {
     const struct box_spec *spec;
     int dir_fd, first_fd;
 };
 
-// False if there is no spare, or none that lives.
-static bool ask_spare(struct launcher *launcher, const struct request *request,
-                      struct deadline deadline, int *ret_boot)
+static int ask(struct launch *launch, const struct request *request, struct deadline deadline,
+               struct sbx_error *err)
 {
-    struct sbx_error ignored;
-    cleanup_fd int boot = spares_take(&launcher->spares, request->spec->network);
-    if (boot < 0 || send_request(request->spec, boot, request->dir_fd, request->first_fd, deadline,
-                                 &ignored) < 0)
-        return false;
-    *ret_boot = steal_fd(&boot);
-    return true;
-}
-
-static int ask_jail(const char *jail, const struct request *request, struct deadline deadline,
-                    int *ret_boot, struct sbx_error *err)
-{
-    cleanup_pair struct pair boot = {-1, -1};
-    pid_t pid;
-    struct scope scope;
-    const struct box_spec *spec = request->spec;
-    int code = make_pair(SOCK_STREAM, &boot, err);
-    if (code == 0 && spec->flags & BOX_LIMITS_ASKED && scope_find(&scope))
-        code = spawn_scoped(jail, spec->network, boot.theirs, &scope, &pid, err);
-    else if (code == 0)
-        code = spawn_jail(jail, spec->network, NULL, boot.theirs, &pid, err);
-    if (code < 0)
-        return code;
-    close(steal_fd(&boot.theirs));
-    code = send_request(spec, boot.ours, request->dir_fd, request->first_fd, deadline, err);
-    reap_starter(pid);
-    *ret_boot = code < 0 ? -1 : steal_fd(&boot.ours);
+    int code = send_request(request->spec, launch->boot_fd, request->dir_fd, request->first_fd,
+                            deadline, err);
+    if (launch->starter)
+        reap_starter(launch->starter);
+    launch->starter = 0;
     return code;
 }
 
-int launch_box(struct launcher *launcher, const struct box_spec *spec, int dir_fd,
-               struct deadline deadline, int *ret_conn, int *ret_leash, struct sbx_error *err)
+// With the jail that has begun, if it still lives: a spare may have died of old age, so to speak.
+static int ask_any(const char *jail, struct launch *launch, const struct request *request,
+                   struct deadline deadline, struct sbx_error *err)
+{
+    const struct box_spec *spec = request->spec;
+    bool spare = !launch->starter;
+    int code = launch->boot_fd < 0 ? SBX_ERR_UNAVAILABLE : ask(launch, request, deadline, err);
+    if (code == 0 || !spare)
+        return code;
+    cleanup_fd_fn(&launch->boot_fd);
+    code = begin(jail, spec->network, spec->flags & BOX_LIMITS_ASKED, launch, err);
+    return code < 0 ? code : ask(launch, request, deadline, err);
+}
+
+int launch_box(struct launcher *launcher, struct launch *launch, const struct box_spec *spec,
+               int dir_fd, struct deadline deadline, int *ret_conn, int *ret_leash,
+               struct sbx_error *err)
 {
     cleanup_pair struct pair first = {-1, -1};
-    cleanup_fd int boot = -1;
     int code = make_pair(SOCK_STREAM, &first, err);
     if (code < 0)
         return code;
     const struct request request = {spec, dir_fd, first.theirs};
-    if (!ask_spare(launcher, &request, deadline, &boot))
-        code = ask_jail(launcher->jail, &request, deadline, &boot, err);
+    if (launch->boot_fd < 0)
+        code = launch_begin(launcher, spec->network, launch, err);
+    if (code == 0)
+        code = ask_any(launcher->jail, launch, &request, deadline, err);
+    cleanup_fd int boot = steal_fd(&launch->boot_fd);
     close(steal_fd(&first.theirs));
     if (code == 0)
         code = await_ready(first.ours, boot, deadline, err);

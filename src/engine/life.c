@@ -74,14 +74,16 @@ static void undo(const struct store *store, const struct box *box, int code)
         store_sweep(store, box->id);
 }
 
-static int launch(struct boxspec *spec, struct launcher *launcher, struct box *box, int *lock_fd,
-                  struct deadline deadline, int *ret_leash, struct sbx_error *err)
+static int launch(struct boxspec *spec, struct launcher *launcher, struct launch *begun,
+                  struct box *box, int *lock_fd, struct deadline deadline, int *ret_leash,
+                  struct sbx_error *err)
 {
     struct conn conn;
     int conn_fd;
     spec->box.id = box->id;
     spec->box.created_ms = clock_unix_ms();
-    int code = launch_box(launcher, &spec->box, *lock_fd, deadline, &conn_fd, ret_leash, err);
+    int code =
+        launch_box(launcher, begun, &spec->box, *lock_fd, deadline, &conn_fd, ret_leash, err);
     spec->box.id = NULL;
     close(steal_fd(lock_fd)); // the monitor has it: our copy would make a dead one look alive
     if (code < 0)
@@ -98,10 +100,11 @@ static void cleanup_box_fn(struct box **box)
 }
 
 int life_begin(const struct store *store, struct boxspec *spec, struct launcher *launcher,
-               struct leashes *leashes, struct deadline deadline, struct box **ret_box,
-               struct sbx_error *err)
+               struct launch *begun, struct leashes *leashes, struct deadline deadline,
+               struct box **ret_box, struct sbx_error *err)
 {
     struct store_box made;
+    cleanup_launch struct launch none = LAUNCH_NONE;
     int leash_fd = -1;
     int code = store_create(store, deadline, &made, err);
     if (code < 0)
@@ -113,7 +116,7 @@ int life_begin(const struct store *store, struct boxspec *spec, struct launcher 
         return err_nomem(err);
     }
     box->in_guest = spec->box.machine[0];
-    code = launch(spec, launcher, box, &lock_fd, deadline, &leash_fd, err);
+    code = launch(spec, launcher, begun ? begun : &none, box, &lock_fd, deadline, &leash_fd, err);
     if (code < 0) {
         undo(store, box, code);
         return code;

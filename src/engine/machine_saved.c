@@ -146,8 +146,8 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
     spec.box.lifetime = SBX_LIFETIME_TIED;
     spec.box.ttl_ms = SAVE_MS;
     leashes_init(&leashes);
-    code =
-        life_begin(saving->store, &spec, saving->launcher, &leashes, saving->deadline, &box, err);
+    code = life_begin(saving->store, &spec, saving->launcher, NULL, &leashes, saving->deadline,
+                      &box, err);
     if (code == 0) {
         struct sbx_error ignored;
         code = fetch(saving, box, new_fd, err);

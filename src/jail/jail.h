@@ -45,11 +45,13 @@ struct jail_ids {
     uint32_t sub_count;        // 0: none
 };
 
+enum { NETNS_NONE = -1, NETNS_FAILED = -2 }; // values of netns_fd
+
 // What the processes of one jail share while it is built.
 struct jail_shared {
     struct sbx_error init_error; // code 0 while all is well
     struct sbx_error net_error;
-    int32_t netns_fd;  // in the table of whoever forked the network process
+    int32_t netns_fd;  // in the table of whoever forked the network process; a futex(2) while < 0
     int32_t device_fd; // layer-2 device, -1 if none
 };
 

@@ -3,6 +3,7 @@
 // jail.
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -67,6 +68,10 @@ static int receive_request(struct jail *jail, struct frame_in *in, struct sbx_er
 {
     struct frame frame;
     uint32_t network = jail->spec.network;
+    struct pollfd boot = {.fd = jail->boot_fd, .events = POLLIN};
+    // To find out what to ask for may take the library minutes, of a registry.
+    while (jail->boot_fd >= 0 && poll(&boot, 1, -1) < 0 && errno == EINTR)
+        ;
     int code = frame_receive(jail->boot_fd, in, deadline_in(10000), &frame, err);
     if (code < 0)
         return code;
@@ -101,7 +106,8 @@ static int begin(struct jail *jail, struct sbx_error *err)
     if (shared == MAP_FAILED)
         return jail_fail(err, "memory", "cannot share memory");
     jail->shared = shared;
-    jail->shared->netns_fd = jail->shared->device_fd = -1;
+    jail->shared->netns_fd = NETNS_NONE;
+    jail->shared->device_fd = -1;
     jail->privileged = really_root();
     return 0;
 }
@@ -194,10 +200,17 @@ static int join_network(struct jail *jail, struct sbx_error *err)
     return code;
 }
 
-// Everything outside is ready: init may enter and become the agent.
+/*
+ * Init may enter and become the agent, which waits for its configuration: that comes when all is
+ * ready. The network needs no more than to exist for it, its devices are made meanwhile.
+ */
 static int release_init(struct jail *jail, const struct cgroup *cgroup, struct sbx_error *err)
 {
+    if (jail->privileged && jail->net_pid)
+        network_await_namespace(jail, jail->net_pid);
     int netns_fd = jail->shared->netns_fd;
+    if (jail->privileged && jail->net_pid && netns_fd < 0)
+        return join_network(jail, err);
     bool ours = jail->privileged && netns_fd >= 0; // else the number is one of init's own table
     int fds[GO_ENTRIES + CGROUP_LIMITS] = {jail->listen_fd, jail->first_fd,
                                            ours ? netns_fd : jail->listen_fd};
@@ -209,14 +222,13 @@ static int release_init(struct jail *jail, const struct cgroup *cgroup, struct s
         close(fds[GO_ENTRIES + i]);
     if (failed)
         return jail_fail(err, "init", "the sandbox's first process is gone");
-    int code = send_config(jail, err);
     int *const done[] = {&jail->listen_fd, &jail->first_fd, &jail->agent_fd, &jail->userns_fd};
     for (size_t i = 0; i < ARRAY_SIZE(done); i++)
         if (*done[i] >= 0)
             close(steal_fd(done[i]));
     if (ours)
         close(netns_fd);
-    return code;
+    return 0;
 }
 
 static int open_ports(struct monitor *monitor, struct sbx_error *err)
@@ -323,9 +335,11 @@ static int build(struct monitor *monitor, struct sbx_error *err)
     if (code == 0)
         code = open_ports(monitor, err);
     if (code == 0)
+        code = release_init(jail, &monitor->cgroup, err);
+    if (code == 0)
         code = join_network(jail, err);
     if (code == 0)
-        code = release_init(jail, &monitor->cgroup, err);
+        code = send_config(jail, err);
     if (code == 0 && monitor_set_ttl(monitor, jail->spec.ttl_ms) < 0)
         code = jail_fail(err, "timer", "cannot set the time to live");
     return code;
@@ -402,6 +416,8 @@ static int run_monitor(void *payload)
     bool failed = code < 0 || (jail.shared && jail.shared->init_error.code);
     if (failed)
         report_failure(&jail, &err);
+    if (jail.boot_fd >= 0)
+        close(jail.boot_fd); // ahead of what the kernel takes its time with: see monitor_clean()
     return failed;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -22,6 +23,8 @@
 #include "jail/init.h"
 #include "jail/link.h"
 #include "jail/netprocess.h"
+
+#define GET_MNT_NAMESPACE _IO(0xFF, 3) // PIDFD_GET_MNT_NAMESPACE of <linux/pidfd.h>
 
 void monitor_init(struct monitor *monitor, struct jail *jail)
 {
@@ -202,31 +205,54 @@ void monitor_watch(struct monitor *monitor)
     }
 }
 
-// Killing process 1 of a pid namespace kills all of it; waiting for it waits for all:
-// pid_namespaces(7).
-static void kill_all(struct monitor *monitor)
+static void unlink_all(const struct jail *jail, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count && jail->dir_fd >= 0; i++)
+        unlinkat(jail->dir_fd, names[i], 0);
+}
+
+// Where nobody will be reached any more.
+static void remove_sockets(const struct jail *jail)
+{
+    static const char *const names[] = {BOX_FILE_AGENT, BOX_FILE_CONTROL};
+    unlink_all(jail, names, ARRAY_SIZE(names));
+}
+
+// Whoever leaves a mount namespace last takes its file systems apart. Should be us, when all that
+// anybody waits for is done: dropped with the last of our descriptors.
+static void hold_mounts(const struct jail *jail)
+{
+    if (jail->init_pidfd >= 0)
+        (void)ioctl(jail->init_pidfd, GET_MNT_NAMESPACE, 0); // Linux 6.11
+}
+
+// Killing process 1 of a pid namespace kills all of it: pid_namespaces(7).
+static bool kill_all(struct monitor *monitor)
 {
     struct jail *jail = monitor->jail;
     if (jail->init_pid <= 0)
-        return;
+        return false;
     freezer_thaw(&monitor->cgroup); // the frozen don't die: cgroup-v1/freezer-subsystem.rst
-    if (kill(jail->init_pid, SIGKILL) < 0)
-        return; // not waited for then: it ends with us (PDEATHSIG), and a sweep removes the rest
+    hold_mounts(jail);
+    return kill(jail->init_pid, SIGKILL) == 0;
+}
+
+// Waiting for process 1 waits for all. Not if it could not be killed: then it ends with us
+// (PDEATHSIG), and a sweep removes the rest.
+static void await_end(struct jail *jail)
+{
     while (waitpid(jail->init_pid, NULL, 0) < 0 && errno == EINTR)
         ;
     jail->init_pid = 0;
 }
 
-static void remove_directory(struct jail *jail)
+static void remove_directory(const struct jail *jail)
 {
-    static const char *const names[] = {BOX_FILE_AGENT,        BOX_FILE_CONTROL, BOX_FILE_STATE,
-                                        BOX_FILE_STATE ".new", "uids",           "cgroups",
-                                        BOX_FILE_SPEC ".new",  BOX_FILE_SPEC};
-    if (jail->dir_fd < 0)
-        return;
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        unlinkat(jail->dir_fd, names[i], 0);
-    rmdir(jail->dir); // stays if it holds files that are not ours: those are never deleted
+    static const char *const names[] = {BOX_FILE_STATE, BOX_FILE_STATE ".new", "uids",
+                                        "cgroups",      BOX_FILE_SPEC ".new",  BOX_FILE_SPEC};
+    unlink_all(jail, names, ARRAY_SIZE(names));
+    if (jail->dir_fd >= 0)
+        rmdir(jail->dir); // stays if it holds files that are not ours: those are never deleted
 }
 
 void monitor_clean(struct monitor *monitor)
@@ -235,9 +261,12 @@ void monitor_clean(struct monitor *monitor)
         if (monitor->forwards[i] >= 0)
             close(monitor->forwards[i]);
     netprocess_stop(monitor);
-    kill_all(monitor);
+    bool killed = kill_all(monitor);
     if (monitor->jail->disk_fd >= 0)
-        close(steal_fd(&monitor->jail->disk_fd)); // the last that holds the files
+        close(steal_fd(&monitor->jail->disk_fd));
+    remove_sockets(monitor->jail); // while all of it ends
+    if (killed)
+        await_end(monitor->jail);
     if (cgroup_remove(&monitor->cgroup)) // else the records stay, for the next command to sweep it
         remove_directory(monitor->jail);
     // Nothing is left: say so now. Our own end waits for the kernel to take the network device

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <net/route.h>
@@ -24,6 +25,7 @@
 #include "jail/veth.h"
 
 #define STAGE "network namespace"
+#define AWAIT_STEP_MS 20
 
 // Brings up a device; mtu 0 leaves its sizes alone.
 static int set_up(const char *name, uint32_t mtu, uint32_t queue, struct sbx_error *err)
@@ -114,22 +116,37 @@ static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
     return code < 0 ? code : add_default_route(fd, err);
 }
 
+// Says which descriptor the namespace has, or NETNS_FAILED.
+static void announce(struct jail_shared *shared, int netns_fd)
+{
+    __atomic_store_n(&shared->netns_fd, netns_fd, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &shared->netns_fd, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
 static int build(struct jail *jail, struct sbx_error *err)
 {
     if (unshare(CLONE_NEWNET) < 0)
         return jail_fail(err, STAGE, "cannot make a network namespace");
+    int netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (netns_fd < 0)
+        return jail_fail(err, STAGE, "cannot open /proc/self/ns/net");
+    announce(jail->shared, netns_fd);
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return jail_fail(err, STAGE, "cannot make a socket");
     int code = set_up("lo", 0, 0, err);
     if (code == 0 && jail->spec.network != SBX_NETWORK_NONE)
         code = add_device(jail->shared, fd, err);
-    if (code < 0)
-        return code;
-    jail->shared->netns_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    if (jail->shared->netns_fd < 0)
-        return jail_fail(err, STAGE, "cannot open /proc/self/ns/net");
-    return 0;
+    return code;
+}
+
+static void run(struct jail *jail)
+{
+    struct jail_shared *shared = jail->shared;
+    bool failed = build(jail, &shared->net_error) < 0;
+    if (failed && shared->netns_fd < 0)
+        announce(shared, NETNS_FAILED);
+    _exit(failed);
 }
 
 pid_t network_start(struct jail *jail, struct sbx_error *err)
@@ -139,8 +156,25 @@ pid_t network_start(struct jail *jail, struct sbx_error *err)
     if (pid < 0)
         return jail_fail(err, STAGE, "cannot start the network process");
     if (pid == 0)
-        _exit(build(jail, &jail->shared->net_error) < 0);
+        run(jail);
     return pid;
+}
+
+static bool has_ended(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0;
+}
+
+void network_await_namespace(const struct jail *jail, pid_t pid)
+{
+    const struct timespec step = {.tv_nsec = AWAIT_STEP_MS * 1000000L};
+    int32_t *word = &jail->shared->netns_fd;
+    // Killed, it could not announce anything.
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == NETNS_NONE &&
+           (syscall(SYS_futex, word, FUTEX_WAIT, NETNS_NONE, &step, NULL, 0) == 0 ||
+            errno != ETIMEDOUT || !has_ended(pid)))
+        ;
 }
 
 int network_join(struct jail *jail, pid_t pid, struct sbx_error *err)

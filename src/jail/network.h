@@ -11,4 +11,10 @@
 pid_t network_start(struct jail *jail, struct sbx_error *err);
 
 // Waits for it. 0, or the code of its error.
+/*
+ * Waits until the namespace exists, its devices may be missing yet; netns_fd < 0 afterwards: it
+ * failed, and network_join() tells why. Only for who shares the table of descriptors.
+ */
+void network_await_namespace(const struct jail *jail, pid_t pid);
+
 int network_join(struct jail *jail, pid_t pid, struct sbx_error *err);

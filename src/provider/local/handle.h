@@ -38,9 +38,9 @@ int local_gone(const struct local_box *handle, struct sbx_error *err);
 
 // Programs of ours that a sandbox needs. SETUP.
 int local_find_programs(struct local *local, struct sbx_error *err);
-// A sandbox as the spec says, which gets its programs here.
-int local_launch(struct local *local, struct boxspec *spec, struct deadline deadline,
-                 struct local_box **ret_handle, struct sbx_error *err);
+// A sandbox as the spec says, which gets its programs here. begun: as life_begin()'s.
+int local_launch(struct local *local, struct boxspec *spec, struct launch *begun,
+                 struct deadline deadline, struct local_box **ret_handle, struct sbx_error *err);
 // What never changes is read once; the rest each time. With the handle's lock held.
 int local_read_record(struct local_box *handle, struct sbx_error *err);
 

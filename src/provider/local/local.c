@@ -143,15 +143,15 @@ static int begin_guest(struct local *local, const struct store *store, struct bo
         return code;
     if (code < 0)
         log_warn("microvm", "the guest boots, for none could be saved: %s", err->message);
-    code = life_begin(store, spec, &local->launcher, &local->leashes, deadline, ret_box, err);
+    code = life_begin(store, spec, &local->launcher, NULL, &local->leashes, deadline, ret_box, err);
     if (code == 0 || is_over(code) || !machine_drop_saved(spec))
         return code;
     log_warn("microvm", "the guest boots, for the saved one did not run: %s", err->message);
-    return life_begin(store, spec, &local->launcher, &local->leashes, deadline, ret_box, err);
+    return life_begin(store, spec, &local->launcher, NULL, &local->leashes, deadline, ret_box, err);
 }
 
-int local_launch(struct local *local, struct boxspec *spec, struct deadline deadline,
-                 struct local_box **ret_handle, struct sbx_error *err)
+int local_launch(struct local *local, struct boxspec *spec, struct launch *begun,
+                 struct deadline deadline, struct local_box **ret_handle, struct sbx_error *err)
 {
     cleanup_store struct store store = {.fd = -1};
     int code = store_open(&store, err);
@@ -167,8 +167,8 @@ int local_launch(struct local *local, struct boxspec *spec, struct deadline dead
     if (local->guests && ttl_ms > 0)
         spec->box.ttl_ms += BOOT_TTL_MS;
     code = local->guests ? begin_guest(local, &store, spec, deadline, &handle->box, err)
-                         : life_begin(&store, spec, &local->launcher, &local->leashes, deadline,
-                                      &handle->box, err);
+                         : life_begin(&store, spec, &local->launcher, begun, &local->leashes,
+                                      deadline, &handle->box, err);
     if (code == 0 && local->guests)
         code = start_ttl(handle->box, ttl_ms, deadline, err);
     if (code < 0) {
@@ -185,13 +185,16 @@ static int local_create(void *provider, const struct sbx_spec *asked, const stru
     struct local *local = provider;
     struct deadline deadline = deadline_from_call(call);
     cleanup_boxspec struct boxspec spec = {0};
+    cleanup_launch struct launch begun = LAUNCH_NONE;
     struct local_box *handle = NULL;
     int code = local_find_programs(local, err);
+    if (code == 0 && !local->guests)
+        code = launch_begin(&local->launcher, boxspec_network(asked), &begun, err);
     if (code == 0)
         code = local->guests ? machine_fill(asked, &local->parts, deadline, &spec, err)
                              : boxspec_fill(asked, deadline, &spec, err);
     if (code == 0)
-        code = local_launch(local, &spec, deadline, &handle, err);
+        code = local_launch(local, &spec, &begun, deadline, &handle, err);
     if (code == 0)
         *ret_box = handle;
     return code;
@@ -460,7 +463,8 @@ const struct sbx_provider_ops provider_microvm = {
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
                     SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_METRICS |
-                    SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY | SBX_CAP_WATCH,
+                    SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY |
+                    SBX_CAP_WATCH,
     .open = microvm_open,
     SHARED_CALLS,
 };

@@ -54,7 +54,7 @@ int local_fork(void *box, const struct sbx_fork *fork, const struct sbx_call *ca
     code = snapshot_fork(handle->box->dir_fd, &handle->record, fork, deadline, &spec, err);
     if (code < 0)
         return done(handle, code, err);
-    code = local_launch(handle->local, &spec, deadline, &made, err);
+    code = local_launch(handle->local, &spec, NULL, deadline, &made, err);
     if (code == 0)
         *ret_box = made;
     return code;
