@@ -76,6 +76,64 @@ static PyObject *box_resume(struct box *self, PyObject *args)
     return (PyObject *)simple_job(self, args, &resume_kind);
 }
 
+static int run_snapshot(struct job *job, const struct sbx_call *call)
+{
+    return sbx_sandbox_snapshot(job_box(job)->handle, job->in.path, call, &job->err);
+}
+static const struct job_kind snapshot_kind = {"snapshot", run_snapshot, job_none, NULL};
+
+static PyObject *box_snapshot(struct box *self, PyObject *args)
+{
+    const char *name;
+    long long timeout;
+    if (!PyArg_ParseTuple(args, "sL:snapshot", &name, &timeout))
+        return NULL;
+    struct job *job = job_new(&snapshot_kind, self, self->generation, args, timeout);
+    if (job)
+        job->in.path = name;
+    return (PyObject *)job;
+}
+
+static int run_fork(struct job *job, const struct sbx_call *call)
+{
+    return sbx_sandbox_fork(job_box(job)->handle, &job->in.fork, call, &job->out.sandbox,
+                            &job->err);
+}
+
+static PyObject *give_fork(struct job *job)
+{
+    struct sbx_sandbox *handle = job->out.sandbox;
+    job->out.sandbox = NULL;
+    return box_wrap(job_box(job)->client, handle);
+}
+
+static void destroy_fork(struct job *job)
+{
+    struct sbx_error err;
+    sbx_sandbox_destroy(job->out.sandbox, NULL, &err);
+}
+static const struct job_kind fork_kind = {"fork", run_fork, give_fork, destroy_fork};
+
+static PyObject *box_fork(struct box *self, PyObject *args)
+{
+    PyObject *labels, *env;
+    long long ttl, timeout;
+    int tied;
+    if (!PyArg_ParseTuple(args, "OOLpL:fork", &labels, &env, &ttl, &tied, &timeout))
+        return NULL;
+    struct job *job = job_new(&fork_kind, self, self->generation, args, timeout);
+    if (!job)
+        return NULL;
+    struct sbx_fork *fork = &job->in.fork;
+    *fork = (struct sbx_fork)SBX_FORK_INIT;
+    fork->ttl_ms = ttl;
+    fork->lifetime = tied ? SBX_LIFETIME_TIED : SBX_LIFETIME_DETACHED;
+    if (!args_pairs(job, labels, &fork->labels, &fork->label_count) ||
+        !args_pairs(job, env, &fork->env, &fork->env_count))
+        Py_CLEAR(job);
+    return (PyObject *)job;
+}
+
 static int run_set_ttl(struct job *job, const struct sbx_call *call)
 {
     return sbx_sandbox_set_ttl(job_box(job)->handle, job->in.number, call, &job->err);
@@ -290,6 +348,8 @@ static PyMethodDef methods[] = {
     METHOD("info", box_info, "(timeout_ms)"),
     METHOD("destroy", box_destroy, "(timeout_ms)"),
     METHOD("pause", box_pause, "(timeout_ms)"),
+    METHOD("snapshot", box_snapshot, "(name, timeout_ms)"),
+    METHOD("fork", box_fork, "(labels, env, ttl_ms, tied, timeout_ms)"),
     METHOD("resume", box_resume, "(timeout_ms)"),
     METHOD("set_ttl", box_set_ttl, "(ttl_ms, timeout_ms)"),
     METHOD("metrics", box_metrics, "(timeout_ms)"),

@@ -33,6 +33,7 @@ struct job_in {
     struct sbx_exec exec;
     struct sbx_file_options file;
     struct sbx_port port;
+    struct sbx_fork fork;
 };
 
 // What calls give. Freed with the job unless taken.

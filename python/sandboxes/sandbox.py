@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 import logging
 import os
+import secrets
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -546,12 +547,28 @@ class Sandbox:
         await _bridge.call(box.resume(0))
 
     async def snapshot(self, name: str | None = None) -> str:
-        """Keeps the sandbox's state. No provider of this version can."""
-        raise SandboxUnsupportedError(f"provider '{self._provider_name}' can't make snapshots")
+        """Keeps its files as an image and returns the name of that: ``create(image=name)`` begins
+        with them. Without a name it gets one by chance."""
+        name = name or f"snapshot-{secrets.token_hex(8)}"
+        box = await self._box("snapshot")
+        await _bridge.call(box.snapshot(name, 0))
+        return name
 
-    async def fork(self) -> Sandbox:
-        """A copy of the running sandbox. No provider of this version can."""
-        raise SandboxUnsupportedError(f"provider '{self._provider_name}' can't fork a sandbox")
+    async def fork(
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Sandbox:
+        """A new sandbox with the files of this one, and with its settings but the labels.
+
+        ``timeout`` is its time to live in seconds (None: what this one was made with).
+        """
+        provider = self._provider()
+        if not isinstance(provider, NativeProvider):
+            raise SandboxUnsupportedError(f"provider '{self._provider_name}' can't fork a sandbox")
+        return type(self)(await provider.fork_sandbox(self.id, labels, env_vars, timeout), self._provider_name)
 
     async def __aenter__(self) -> Sandbox:
         return self

@@ -328,12 +328,18 @@ class Sandbox:
         self._do(self._inner.resume())
 
     def snapshot(self, name: str | None = None) -> str:
-        """Keeps the sandbox's state. No provider of this version can."""
+        """Keeps its files as an image and returns the name of that."""
         return self._do(self._inner.snapshot(name))
 
-    def fork(self) -> Sandbox:
-        """A copy of the running sandbox. No provider of this version can."""
-        return Sandbox(self._do(self._inner.fork()))
+    def fork(
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Sandbox:
+        """A new sandbox with the files of this one, and with its settings but the labels."""
+        return Sandbox(self._do(self._inner.fork(labels=labels, env_vars=env_vars, timeout=timeout)))
 
     def __enter__(self) -> Sandbox:
         return self

@@ -20,6 +20,8 @@ const struct command *const commands[] = {
     &command_top,
     &command_stats,
     &command_expose,
+    &command_snapshot,
+    &command_fork,
     &command_image,
     &command_serve,
     &command_microvm,

@@ -208,7 +208,7 @@ static void check_network(struct machine *machine, struct doctor_check *check)
 static void check_programs(struct machine *machine, struct doctor_check *check)
 {
     static const char *const names[] = {"sandboxes-jail", "sandboxes-agent", "sandboxes-netstack",
-                                        "sandboxes-unpack"};
+                                        "sandboxes-unpack", "sandboxes-keep"};
     char path[4096] = "", missing[160] = "";
     struct sbx_error err = {0};
     (void)machine;

@@ -59,13 +59,20 @@ struct job {
 
 // --- Output
 
+static size_t layers_of(const struct imagerecord *record)
+{
+    return record->layers.count + imagerecord_is_snapshot(record);
+}
+
 static void put_record(struct json *json, const struct imagerecord *record)
 {
     json_begin_object(json);
     json_put_text(json, "name", imageref_short(record->name));
     json_put_text(json, "digest", record->digest);
     json_put_uint(json, "size", record->bytes);
-    json_put_uint(json, "layers", record->layers.count);
+    json_put_uint(json, "layers", layers_of(record));
+    if (imagerecord_is_snapshot(record))
+        json_put_text(json, "over", record->tree[0] ? "image" : record->base);
     json_put_int(json, "pulled_ms", record->made_ms);
     json_put_text(json, "user", record->user);
     json_put_text(json, "workdir", record->workdir);
@@ -112,8 +119,7 @@ static void show_table(struct job *job, const struct shelf_list *list)
         if (localtime_r(&seconds, &tm))
             strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
         buf_printf(&job->out, "%-*s  %.12s  %10s  %6zu  %s\n", width, imageref_short(record->name),
-                   record->digest + 7, units_bytes(record->bytes, size), record->layers.count,
-                   when);
+                   record->digest + 7, units_bytes(record->bytes, size), layers_of(record), when);
     }
 }
 
@@ -199,10 +205,11 @@ static int do_prune(struct job *job, struct sbx_error *err)
         json_put_uint(&job->json, "images", freed.images);
         json_put_uint(&job->json, "trees", freed.trees);
         json_put_uint(&job->json, "layers", freed.layers);
+        json_put_uint(&job->json, "snapshots", freed.snapshots);
         json_end_object(&job->json);
     } else if (job->values->quiet <= 0) {
-        buf_printf(&job->out, "removed: %zu images, %zu trees, %zu layers\n", freed.images,
-                   freed.trees, freed.layers);
+        buf_printf(&job->out, "removed: %zu images, %zu trees, %zu layers, %zu snapshots\n",
+                   freed.images, freed.trees, freed.layers, freed.snapshots);
     }
     return 0;
 }

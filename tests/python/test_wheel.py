@@ -80,7 +80,7 @@ class Wheel(unittest.TestCase):
             names = wheel.namelist()
             metadata = wheel.read(next(name for name in names if name.endswith("/METADATA"))).decode()
         for part in ("py.typed", "_native.abi3.so", "scripts/sandboxes", "sandboxes-agent", "sandboxes-jail",
-                     "sandboxes-netstack", "sandboxes-unpack"):
+                     "sandboxes-netstack", "sandboxes-unpack", "sandboxes-keep"):
             self.assertTrue(any(name.endswith(part) for name in names), part)
         self.assertNotRegex(metadata, r"(?m)^Requires-Dist: (?!.*extra ==)")
         self.assertIn("Provides-Extra: metaflow", metadata)

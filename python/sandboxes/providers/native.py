@@ -144,6 +144,20 @@ class NativeProvider(SandboxProvider):
             await self.destroy_sandbox(box.id)
             raise
 
+    async def fork_sandbox(
+        self,
+        sandbox_id: str,
+        labels: Mapping[str, str] | None = None,
+        env_vars: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Sandbox:
+        """A new sandbox with the files of that one. ``timeout``: its time to live in seconds."""
+        box = await self.box(sandbox_id)
+        ttl_ms = int(timeout * 1000) if timeout else 0
+        job = box.fork(_client.pairs(labels), _client.pairs(env_vars), ttl_ms, tied.get(), 0)
+        made = self._keep(await _bridge.call(job))
+        return self._sandbox(await _bridge.call(made.info(0)))
+
     async def get_or_create_sandbox(self, config: SandboxConfig) -> Sandbox:
         """The sandbox with these labels, whichever process made it; made if there is none. Two that
         ask at once get the same."""
