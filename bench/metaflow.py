@@ -1,23 +1,34 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Metaflow with and without sandboxes: a foreach of N tasks that do nothing, local datastore.
+"""Metaflow with and without sandboxes, and with the extension from PyPI: a foreach of N tasks that do nothing.
 
-    bench/metaflow.py [--python PYTHON-WITH-METAFLOW] [--tasks 50] [--workers 16] [--rounds 3]
+    bench/metaflow.py [--python PYTHON] [--store local|s3] [--tasks 50] [--workers 16] [--rounds 3] [--peer PYTHON]
 
-Both variants run in turns; printed are minimum and median of wall time and of the machine's busy time (so nothing
-else should run), their ratios, and what one launcher costs (with GNU time, if there is one).
+PYTHON is an interpreter with Metaflow, for --store s3 with boto3 and moto too. --peer names one that has the PyPI
+package metaflow-sandbox and boto3 as well; its steps then run through a backend that only starts a program, which
+leaves what the extension itself costs (it refuses the local datastore, so this needs --store s3).
+
+The variants run in turns. Printed are minimum and median of wall time, of the processor time of all processes
+started, and of the machine's busy time (so nothing else should run), with their ratios to plain; and what one launcher
+costs (with GNU time, if there is one).
 """
 import argparse
+import contextlib
+import ctypes
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 TREE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PR_SET_CHILD_SUBREAPER = 36
 FLOW = """
+{first}
 import metaflow
 from metaflow import FlowSpec, step
 
@@ -47,41 +58,145 @@ if __name__ == "__main__":
 """
 
 
-def cpu_of_machine():
-    """Busy seconds of all processors: sandboxes are nobody's children."""
+# The peer's backend: a directory and a program in it, no isolation.
+TRIVIAL_FIRST = """
+from metaflow_extensions.sandbox.plugins.backends import _BACKENDS
+_BACKENDS["trivial"] = ("trivial", "Trivial")
+"""
+TRIVIAL = """
+import os, shutil, subprocess, sys, tempfile
+from metaflow_extensions.sandbox.plugins.backend import ExecResult, SandboxBackend
+
+class Trivial(SandboxBackend):
+    def create(self, config):
+        self.env = {"PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin", **config.env}
+        return tempfile.mkdtemp()
+
+    def exec(self, sandbox_id, cmd, cwd="/", timeout=300):
+        done = subprocess.run(cmd, cwd=sandbox_id, env=self.env, timeout=timeout, capture_output=True, text=True)
+        return ExecResult(done.returncode, done.stdout, done.stderr)
+
+    def upload(self, sandbox_id, local_path, remote_path):
+        shutil.copy(local_path, remote_path)
+
+    def download(self, sandbox_id, remote_path, local_path):
+        shutil.copy(remote_path, local_path)
+
+    def destroy(self, sandbox_id):
+        shutil.rmtree(sandbox_id)
+"""
+SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+class Variant:
+    def __init__(self, name, decorator, python, env, first=""):
+        self.name, self.decorator, self.python, self.env, self.first = name, decorator, python, env, first
+
+
+def busy_of_machine():
+    """Seconds of all processors."""
     with open("/proc/stat", encoding="ascii") as file:
         fields = [int(text) for text in file.readline().split()[1:]]
     return (sum(fields[:3]) + fields[5] + fields[6]) / os.sysconf("SC_CLK_TCK")
 
 
-def run(options, base, decorator, env):
+def cpu_of_children():
+    """Seconds of all that has ended. Sandboxes are nobody's children, so their keepers become ours."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def run(options, base, variant):
     work = tempfile.mkdtemp(dir=base)
-    with open(os.path.join(work, "fan.py"), "w", encoding="utf-8") as file:
-        file.write(FLOW.format(tasks=options.tasks, decorator=decorator))
-    wall, cpu = time.monotonic(), cpu_of_machine()
-    done = subprocess.run([options.python, "fan.py", "--no-pylint", "run", "--max-workers",
-                           str(options.workers), "--max-num-splits", str(options.tasks)], cwd=work, env=env,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    result = time.monotonic() - wall, cpu_of_machine() - cpu
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
+    for name, text in ("fan.py", FLOW), ("trivial.py", TRIVIAL):
+        with open(os.path.join(work, name), "w", encoding="utf-8") as file:
+            file.write(text.format(tasks=options.tasks, decorator=variant.decorator, first=variant.first)
+                       if name == "fan.py" else text)
+    started = time.monotonic(), cpu_of_children(), busy_of_machine()
+    with open(os.path.join(work, "out"), "w+", encoding="utf-8") as out:
+        flow = subprocess.Popen([variant.python, "fan.py", "--no-pylint", "run", "--max-workers", str(options.workers),
+                                 "--max-num-splits", str(options.tasks)], cwd=work, env=variant.env,
+                                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        status = os.waitstatus_to_exitcode(os.waitpid(flow.pid, 0)[1])
+        flow.returncode = status
+        ended = time.monotonic()
+        time.sleep(0.3)  # for what ends with it
+        if status:
+            out.seek(0)
+            sys.exit(out.read())
     shutil.rmtree(work)
-    return result
+    return ended - started[0], cpu_of_children() - started[1], busy_of_machine() - started[2]
+
+
+WRAPPER = """#!/bin/bash
+TIMEFORMAT='%3U %3S'
+{{ time command time -a -o '{peaks}' -f %M '{launcher}' "$@" 2>&3; }} 3>&2 2>>'{seconds}'
+"""
 
 
 def launcher_cost(options, base, env):
     """Processor time and peak memory of the launcher alone. Started by a shell: a child of ours would begin with
     our own peak."""
-    wrapper, log = os.path.join(base, "step"), os.path.join(base, "cost")
+    wrapper, seconds, peaks = (os.path.join(base, name) for name in ("step", "seconds", "peaks"))
     with open(wrapper, "w", encoding="utf-8") as file:
-        file.write("#!/bin/sh\nexec time -a -o '%s' -f '%%U %%S %%M' '%s' \"$@\"\n"
-                   % (log, env["METAFLOW_SANDBOX_LAUNCHER"]))
+        file.write(WRAPPER.format(launcher=env["METAFLOW_SANDBOX_LAUNCHER"], seconds=seconds, peaks=peaks))
     os.chmod(wrapper, 0o755)
-    run(argparse.Namespace(**{**vars(options), "tasks": 20, "workers": 1}), base, "@metaflow.sandbox",
-        {**env, "METAFLOW_SANDBOX_LAUNCHER": wrapper})
-    with open(log, encoding="utf-8") as file:
-        rows = [tuple(map(float, line.split())) for line in file]
-    return statistics.mean(row[0] + row[1] for row in rows), statistics.median(row[2] for row in rows)
+    variant = Variant("", "@metaflow.sandbox", options.python, {**env, "METAFLOW_SANDBOX_LAUNCHER": wrapper})
+    run(argparse.Namespace(**{**vars(options), "tasks": 20, "workers": 1}), base, variant)
+    spent, peak = ([[float(text) for text in line.split()] for line in open(path, encoding="ascii")]
+                   for path in (seconds, peaks))
+    return statistics.mean(map(sum, spent)), statistics.median(row[0] for row in peak)
+
+
+@contextlib.contextmanager
+def storage(options):
+    """Variables of Metaflow's datastore."""
+    if options.store == "local":
+        yield {}
+        return
+    with subprocess.Popen([options.python, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True) as server:
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        urllib.request.urlopen(urllib.request.Request(url + "/bucket", method="PUT")).close()
+        yield {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/mf",
+               "METAFLOW_S3_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench",
+               "AWS_DEFAULT_REGION": "us-east-1"}
+        server.stdin.close()
+
+
+def variants(options, env):
+    ours = {**env, "PYTHONPATH": os.path.join(TREE, "python"),
+            "METAFLOW_SANDBOX_LAUNCHER": os.path.join(TREE, "build/src/metaflow/sandboxes-step")}
+    yield Variant("plain", "", options.python, env)
+    yield Variant("sandbox", "@metaflow.sandbox", options.python, ours)
+    if options.peer:
+        quiet = {"METAFLOW_SKIP_INSTALL_DEPENDENCIES": "1"}  # all is there: its best case
+        yield Variant("peer", f"@metaflow.sandbox(backend='trivial', env={quiet})", options.peer,
+                      {**env, "METAFLOW_SANDBOX_STAGE_MICROMAMBA": "0"}, TRIVIAL_FIRST)
+
+
+def ratio(columns, name, kind):
+    return f"{kind(columns[name]) / kind(columns['plain']):.2f}"
+
+
+def show(results):
+    print(f"{'':8}" + "".join(f"{name:>16}{'ratio':>14}" for name in results))
+    for index, what in enumerate(("wall s", "cpu s", "busy s")):
+        columns = {name: [row[index] for row in rows] for name, rows in results.items()}
+        print(f"{what:8}" + "".join(
+            f"{min(c):9.2f}/{statistics.median(c):6.2f}"
+            f"{ratio(columns, name, min):>8}/{ratio(columns, name, statistics.median)}" for name, c in columns.items()))
 
 
 def main():
@@ -90,25 +205,26 @@ def main():
     parser.add_argument("--tasks", type=int, default=50)
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--store", choices=("local", "s3"), default="local")
+    parser.add_argument("--peer")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mfbench-") as base:
-        env = {**os.environ, "PYTHONPATH": os.path.join(TREE, "python"), "HOME": base, "METAFLOW_USER": "bench",
-               "METAFLOW_SANDBOX_LAUNCHER": os.path.join(TREE, "build/src/metaflow/sandboxes-step")}
-        run(argparse.Namespace(**{**vars(options), "tasks": 1}), base, "@metaflow.sandbox", env)  # caches
-        variants = {"plain": "", "sandbox": "@metaflow.sandbox"}
-        results = {name: [] for name in variants}
+    if options.peer and options.store == "local":
+        parser.error("--peer needs --store s3")
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    with tempfile.TemporaryDirectory(prefix="mfbench-") as base, storage(options) as stored:
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_", "PYTHON"))}
+        env = {**keep, **stored, "HOME": base, "METAFLOW_USER": "bench"}
+        every = list(variants(options, env))
+        for variant in every:  # caches
+            run(argparse.Namespace(**{**vars(options), "tasks": 1}), base, variant)
+        results = {variant.name: [] for variant in every}
         for _ in range(options.rounds):
-            for name, decorator in variants.items():
-                results[name].append(run(options, base, decorator, env))
-        for index, what in enumerate(("wall s", "cpu s")):
-            columns = {name: [row[index] for row in rows] for name, rows in results.items()}
-            print(f"{what:8}" + "  ".join(f"{name} {min(c):.2f}/{statistics.median(c):.2f}"
-                                          for name, c in columns.items()) +
-                  f"  ratio {min(columns['sandbox']) / min(columns['plain']):.2f}/"
-                  f"{statistics.median(columns['sandbox']) / statistics.median(columns['plain']):.2f}")
+            for variant in every:
+                results[variant.name].append(run(options, base, variant))
+        show(results)
         if not shutil.which("time"):
             return
-        seconds, kib = launcher_cost(options, base, env)
+        seconds, kib = launcher_cost(options, base, every[1].env)
         print(f"launcher {seconds * 1000:.1f} ms of processor, {kib / 1024:.1f} MiB peak, per task")
 
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """As much of micromamba as Metaflow asks for: environments are virtual ones of the interpreter STANDIN_PYTHON
-below STANDIN_ROOT, and each one made is a line of STANDIN_ROOT/made."""
+below STANDIN_ROOT, and each one made is a line of STANDIN_ROOT/made. Packages NAME==1.0 of its channel are a module
+NAME each."""
 import json
 import os
 import subprocess
 import sys
 
 ROOT, PYTHON = os.environ["STANDIN_ROOT"], os.environ["STANDIN_PYTHON"]
-PACKAGE = "https://channel.invalid/linux-64/python-3-0.tar.bz2"
+URL = "https://channel.invalid/linux-64/{}-0.tar.bz2"
 MARK = "conda-meta"
 
 
@@ -23,22 +24,40 @@ def environments():
             yield folder
 
 
+def solve(words):
+    named = [word.replace("==", "-") for word in words if word.endswith("==1.0")]
+    answer({"actions": {"LINK": [{"url": URL.format(name)} for name in ["python-3", *named]]}})
+
+
+def download(words):
+    os.makedirs(os.path.join(ROOT, "pkgs"), exist_ok=True)
+    for url in words:
+        open(os.path.join(ROOT, "pkgs", os.path.basename(url)), "wb").close()
+
+
+def install(prefix, urls):
+    subprocess.run([PYTHON, "-m", "venv", prefix], check=True)
+    os.makedirs(os.path.join(prefix, MARK))
+    site, own = (subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
+                                capture_output=True, text=True).stdout.strip() for python in (PYTHON, f"{prefix}/bin/python"))
+    with open(os.path.join(own, "standin.pth"), "w", encoding="utf-8") as file:
+        file.write(site)
+    for name in (os.path.basename(url).split("-")[0] for url in urls):
+        if name != "python":
+            with open(os.path.join(own, f"{name}.py"), "w", encoding="utf-8") as file:
+                file.write("NAME = 'from the channel'\n")
+    with open(os.path.join(ROOT, "made"), "a", encoding="utf-8") as file:
+        file.write(prefix + "\n")
+
+
 def create(words):
+    urls = [word for word in words if word.startswith("https:")]
     if "--dry-run" in words:
-        answer({"actions": {"LINK": [{"url": PACKAGE}]}})
+        solve(words)
     elif "--download-only" in words:
-        os.makedirs(os.path.join(ROOT, "pkgs"), exist_ok=True)
-        open(os.path.join(ROOT, "pkgs", os.path.basename(PACKAGE)), "wb").close()
+        download(urls)
     else:
-        prefix = words[words.index("--prefix") + 1]
-        subprocess.run([PYTHON, "-m", "venv", prefix], check=True)
-        os.makedirs(os.path.join(prefix, MARK))
-        site, own = (subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
-                                    capture_output=True, text=True).stdout for python in (PYTHON, f"{prefix}/bin/python"))
-        with open(os.path.join(own.strip(), "standin.pth"), "w", encoding="utf-8") as file:
-            file.write(site)
-        with open(os.path.join(ROOT, "made"), "a", encoding="utf-8") as file:
-            file.write(prefix + "\n")
+        install(words[words.index("--prefix") + 1], urls)
 
 
 def main(words):

@@ -35,6 +35,8 @@ REFUSED = [
     ("sandbox", [], {"METAFLOW_SANDBOX_UPLOADS": '[{"local": "refused.py", "remote": "x"}]'}, ["begin with /"]),
     ("e2b", [], {**S3, **KEYS}, ["needs an API key", "Set E2B_API_KEY", "e2b.dev"]),
     ("daytona", [], {**S3, **KEYS}, ["needs an API key", "Set DAYTONA_API_KEY", "app.daytona.io"]),
+    ("sandbox;conda", ["--environment", "conda", "run"], {"METAFLOW_SANDBOX_TARGET_PLATFORM": "osx-64"},
+     ["solved for osx-64", "Unset"]),
     ("sandbox", [], {"METAFLOW_SANDBOX_LAUNCHER": "", "PATH": "/usr/bin:/bin", "SANDBOXES_LIBEXEC": ""},
      ["launcher 'sandboxes-step' is not installed", "pip install"]),
     ("sandbox", ["argo-workflows", "create", "--only-json"], S3, ["argo-workflows can't run steps"]),
@@ -90,7 +92,8 @@ class Structure(flowcase.FlowCase):
         "__init__": set(), "exceptions": set(), "backends": {"exceptions"}, "settings": {"exceptions"},
         "program": {"exceptions"}, "host_view": set(), "code": set(), "environment": {"settings"},
         "elsewhere": {"exceptions"}, "journal": set(), "replay": set(), "staged_storage": set(), "late_service": set(),
-        "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "elsewhere", "program", "replay",
+        "micromamba": {"exceptions", "settings"},
+        "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "elsewhere", "program", "replay", "micromamba",
                               "exceptions"},
     }
 

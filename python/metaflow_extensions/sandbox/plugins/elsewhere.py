@@ -45,6 +45,20 @@ shift 3
 """
 
 
+def makes_environment(environment, flow, step):
+    """Whether @conda or @pypi have something to put up for this step."""
+    disabled = getattr(environment, "is_disabled", None)
+    return disabled is not None and not disabled(next(one for one in flow if one.name == step))
+
+
+def have_no_interpreter_here(environment, step):
+    """Metaflow starts steps of @conda with an interpreter of this machine, and fails where the environment is for
+    another platform; the sandbox has its own."""
+    if hasattr(environment, "interpreter"):
+        here = environment.interpreter
+        environment.interpreter = lambda name: None if name == step else here(name)
+
+
 def _exports(package):
     """Where the package's contents are looked for; before Metaflow 2.16 they lay in the directory itself."""
     found = {"PYTHONPATH": "$PWD"}

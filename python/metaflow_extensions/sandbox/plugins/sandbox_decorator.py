@@ -2,7 +2,7 @@
 """@sandbox and its aliases: a step's command goes through the launcher.
 
 Layer: decorators. May import everything below: backends, settings, environment, host_view, code, elsewhere,
-replay, program.
+micromamba, replay, program.
 """
 import os
 import shutil
@@ -13,7 +13,7 @@ from metaflow.metadata_provider import MetaDatum
 from metaflow.metaflow_config import DATASTORE_LOCAL_DIR
 from metaflow.plugins.datastores.local_storage import LocalStorage
 
-from . import backends, code, elsewhere, environment, host_view, program, replay, settings
+from . import backends, code, elsewhere, environment, host_view, micromamba, program, replay, settings
 from .exceptions import SandboxException
 
 INSIDE = "METAFLOW_SANDBOX_WORKLOAD"  # set in every sandbox
@@ -52,8 +52,7 @@ class SandboxDecorator(StepDecorator):
     defaults = {"backend": None, "cpu": 1, "memory": 1024, "gpu": None, "image": None, "timeout": 600,
                 "executable": None, "env": {}}
     supports_conda_environment = True
-    target_platform = os.environ.get("METAFLOW_SANDBOX_TARGET_PLATFORM") or (
-        "linux-aarch64" if os.uname().machine in ("arm64", "aarch64") else "linux-64")
+    target_platform = settings.target_platform()
     pinned = None  # backend of an alias
     _run = None  # what all steps of a run share
 
@@ -84,6 +83,10 @@ class SandboxDecorator(StepDecorator):
         self.infra_retries = settings.infra_retries()
         self.uploads = settings.uploads()
         backends.check_datastore(self.backend, flow_datastore.TYPE)
+        if self.backend.local:
+            settings.check_platform(step, decos)
+        else:
+            elsewhere.have_no_interpreter_here(environment, step)
 
     def _check_neighbours(self):
         others = [deco.name for deco in self.decos if deco is not self]
@@ -102,6 +105,9 @@ class SandboxDecorator(StepDecorator):
         cls = SandboxDecorator
         if cls._run is None:
             cls._run = _Run(package, self.datastore)
+        if not self.backend.local and elsewhere.makes_environment(self.environment, flow, self.step):
+            found = micromamba.staged(self.target_platform)
+            self.uploads += [(found, micromamba.INSIDE, 0o755)] if found else []
 
     def runtime_step_cli(self, cli_args, retry_count, max_user_code_retries, ubf_context):
         # What @catch runs after the last attempt is Metaflow's own.

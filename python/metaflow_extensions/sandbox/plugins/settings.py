@@ -79,6 +79,24 @@ def _upload(row):
     return os.path.abspath(os.path.expanduser(row["local"])), str(row["remote"]), mode
 
 
+def machine_platform():
+    """This machine's, by conda's names."""
+    return "linux-aarch64" if os.uname().machine in ("arm64", "aarch64") else "linux-64"
+
+
+def target_platform(environ=os.environ):
+    """What environments of @conda and @pypi are solved for."""
+    return environ.get("METAFLOW_SANDBOX_TARGET_PLATFORM") or machine_platform()
+
+
+def check_platform(step, decos):
+    """For a sandbox of this machine: Metaflow makes no environments here for others."""
+    if target_platform() != machine_platform() and any(deco.name in ("conda", "pypi") for deco in decos):
+        raise SandboxException(
+            f"Step '{step}' runs on this machine ({machine_platform()}), and METAFLOW_SANDBOX_TARGET_PLATFORM has "
+            f"its environment solved for {target_platform()}. Unset the variable")
+
+
 def infra_retries(environ=os.environ):
     text = environ.get("METAFLOW_SANDBOX_MAX_INFRA_RETRIES", "1")
     if not text.isdigit():
