@@ -20,7 +20,9 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
                "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_KEY")
 # Variables that hold addresses of storage servers.
 ENDPOINTS = ("METAFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
-             "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT")
+             "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT", "STORAGE_EMULATOR_HOST")
+CREDENTIALS_INSIDE = "/tmp/.credentials"
+GOOGLE_LOGIN = "application_default_credentials.json"  # google.auth's name for it, in CLOUDSDK_CONFIG
 MACHINE = "10.0.2.2"  # this machine's loopback, inside: docs/network.md
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 PASSED = ("METAFLOW_RUN_ID", "PYTHONUNBUFFERED")  # set by Metaflow for each task
@@ -42,9 +44,11 @@ def credentials(environ=os.environ):
 
 
 def is_r2(environ=os.environ):
+    """Cloudflare's storage, by its name."""
     from metaflow.metaflow_config import S3_ENDPOINT_URL
 
-    return "cloudflarestorage.com" in (environ.get("METAFLOW_S3_ENDPOINT_URL") or S3_ENDPOINT_URL or "")
+    url = environ.get("METAFLOW_S3_ENDPOINT_URL") or S3_ENDPOINT_URL or environ.get("AWS_ENDPOINT_URL_S3") or ""
+    return f".{urlsplit(url).hostname or ''}".endswith(".cloudflarestorage.com")
 
 
 def workers(environ=os.environ):
@@ -52,6 +56,18 @@ def workers(environ=os.environ):
     if is_r2(environ) and not environ.get("METAFLOW_S3_WORKER_COUNT"):
         return {"METAFLOW_S3_WORKER_COUNT": environ.get("METAFLOW_SANDBOX_R2_WORKER_COUNT", "8")}
     return {}
+
+
+def credential_files(values):
+    """Files that variables name, as (path here, path inside); changes `values` to what they are inside."""
+    key = values.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if key and os.path.isfile(key):
+        values["GOOGLE_APPLICATION_CREDENTIALS"] = f"{CREDENTIALS_INSIDE}/key.json"
+        yield os.path.abspath(key), values["GOOGLE_APPLICATION_CREDENTIALS"]
+    login = os.path.join(values.get("CLOUDSDK_CONFIG") or "", GOOGLE_LOGIN)
+    if os.path.isabs(login) and os.path.isfile(login):
+        values["CLOUDSDK_CONFIG"] = CREDENTIALS_INSIDE
+        yield login, f"{CREDENTIALS_INSIDE}/{GOOGLE_LOGIN}"
 
 
 def endpoints(values):

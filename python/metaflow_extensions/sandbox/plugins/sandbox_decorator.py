@@ -126,16 +126,15 @@ class SandboxDecorator(StepDecorator):
         reaches_cloud = self.datastore.TYPE != "local" or any(d.name == "secrets" for d in self.decos)
         found = environment.of_step(self.backend.name, self.datastore.TYPE, reaches_cloud,
                                     os.path.basename(cli_args.entrypoint[1]))
-        if not self.backend.local:
-            self.reached = ()
+        self.carried = list(environment.credential_files(found))
+        if self.backend.local:
+            found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(self._root())
+            found["PYTHONPATH"] = os.pathsep.join(_extra_path())
+            found["PATH"] = environment.search_path(self.attributes["executable"] or cli_args.entrypoint[0])
+        else:
             found.update(self._run.variables())
-            found.update(self.env)
-            return {SET_PREFIX + name: value for name, value in found.items()}
-        found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(self._root())
-        found["PYTHONPATH"] = os.pathsep.join(_extra_path())
-        found["PATH"] = environment.search_path(self.attributes["executable"] or cli_args.entrypoint[0])
-        self.reached = environment.endpoints(found) if reaches_cloud else ()
         found.update(self.env)
+        self.reached = environment.endpoints(found) if reaches_cloud and self.backend.local else ()
         return {SET_PREFIX + name: value for name, value in found.items()}
 
     def _command(self, words, cli_args):
@@ -180,6 +179,8 @@ class SandboxDecorator(StepDecorator):
                 yield from (f"--{name}", str(value))
         for local, target, mode in self.uploads:
             yield from ("--upload", self._run.with_mode(local, mode), "--upload-to", target)
+        for local, target in self.carried:
+            yield from ("--upload", local, "--upload-to", target)
         if not self.asked:
             yield "--soft-limits"
         if self.datastore.TYPE != "local":
