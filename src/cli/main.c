@@ -27,8 +27,8 @@ static void take_common(struct cli *cli, const struct common_values *common)
     const char *parts = getenv("SANDBOXES_DEBUG"); // of the library that tell more, as "http"
     if (common->debug > 0)
         cli->debug = true;
-    if (common->debug > 0 || (parts && parts[0]))
-        sbx_log_set(message_log, NULL);
+    bool all = common->debug > 0 || (parts && parts[0]);
+    sbx_log_set(all ? message_log : message_warning, NULL);
 }
 
 static void prepare(struct invocation *use, void *values, struct common_values *common)

@@ -56,3 +56,9 @@ void message_log(void *payload, int level, const char *origin, const char *text)
     const char *name = level >= 0 && level < 4 ? names[level] : "debug";
     message_note("%s: %s: %s", name, origin ? origin : "", text);
 }
+
+void message_warning(void *payload, int level, const char *origin, const char *text)
+{
+    if (level <= 1)
+        message_log(payload, level, origin, text);
+}

@@ -13,3 +13,5 @@ void message_note(const char *format, ...) PRINTF_LIKE(1, 2);
 
 // A line of the library's log, for --debug.
 void message_log(void *payload, int level, const char *origin, const char *text);
+// Of that log what nobody should miss.
+void message_warning(void *payload, int level, const char *origin, const char *text);

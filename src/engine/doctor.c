@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/dirs.h"
 #include "base/fd.h"
+#include "engine/accel.h"
 #include "engine/doctor_cgroup.h"
 #include "engine/launch.h"
 #include "engine/machine.h"
@@ -274,11 +275,10 @@ static void check_images(struct machine *machine, struct doctor_check *check)
 static void check_kvm(struct machine *machine, struct doctor_check *check)
 {
     (void)machine;
-    int failed = probe_kvm();
+    int failed = accel_try();
     if (!failed)
-        return found(check, DOCTOR_OK, "/dev/kvm answers");
-    found(check, DOCTOR_OK, "not usable (%s): virtual machines are emulated, which is slower",
-          strerror(failed));
+        return found(check, DOCTOR_OK, "runs guests");
+    found(check, DOCTOR_OK, "guests are emulated, which is slower: it %s", accel_reason(failed));
     if (failed == EACCES)
         remedy(check, "sudo usermod -aG kvm $USER, then log in again");
 }

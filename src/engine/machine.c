@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/accel.h"
 #include "engine/imagelist.h"
 #include "wire/machine.h"
 
@@ -30,8 +31,6 @@ static int refuse(const struct sbx_spec *asked, struct sbx_error *err)
     if (asked->mount_count)
         return err_set(err, SBX_ERR_UNSUPPORTED, "directories can't be mounted in a guest yet"),
                err_hint(err, "copy the files in: sandboxes cp"), SBX_ERR_UNSUPPORTED;
-    if (asked->port_count)
-        return err_set(err, SBX_ERR_UNSUPPORTED, "ports of a guest can't be exposed yet");
     return 0;
 }
 
@@ -69,6 +68,7 @@ static int describe(const struct machine_parts *parts, struct boxspec *spec, str
     struct machine machine = {
         .memory_mb = (uint32_t)(box->memory_bytes / MIB),
         .cpus = count_cpus(box->cpu_millis),
+        .kvm = accel_is_kvm(),
         .acpi = parts->acpi,
         .network = box->network != SBX_NETWORK_NONE,
         .debug = getenv("SANDBOXES_MICROVM_DEBUG") != NULL,
@@ -82,6 +82,8 @@ static int describe(const struct machine_parts *parts, struct boxspec *spec, str
         return err_nomem(err);
     spec->texts[spec->text_count++] = copy;
     box->machine = copy;
+    if (machine.kvm)
+        box->flags |= BOX_KVM;
     box->agent = parts->vmm;
     return 0;
 }

@@ -49,6 +49,10 @@ int machine_use_saved(const struct machine_parts *parts, const struct store *sto
                       struct sbx_error *err);
 bool machine_drop_saved(struct boxspec *spec);
 
+// For a guest that KVM did not run although it was tried: it boots emulated, and so do all others
+// from here on. False if it was emulated anyway.
+bool machine_without_kvm(struct boxspec *spec, const struct sbx_error *why);
+
 // An initial memory disk, cpio's newc format: initramfs buffer format in the kernel's
 // documentation.
 void machine_disk_add(struct buf *disk, const char *name, uint32_t mode, const void *data,

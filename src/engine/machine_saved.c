@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/tree.h"
+#include "engine/accel.h"
 #include "engine/imagelist.h"
 #include "engine/life.h"
 #include "engine/machine.h"
@@ -237,6 +238,20 @@ bool machine_drop_saved(struct boxspec *spec)
         return false;
     remove_view(saved->value);
     spec->box.layer_count--;
+    return print(&machine, MACHINE_BOOT, text, &ignored) == 0 &&
+           set_machine(spec, text, &ignored) == 0;
+}
+
+bool machine_without_kvm(struct boxspec *spec, const struct sbx_error *why)
+{
+    struct machine machine;
+    struct sbx_error ignored;
+    char text[MACHINE_TEXT_MAX];
+    if (machine_parse(spec->box.machine, &machine) < 0 || !machine.kvm)
+        return false;
+    accel_give_up(why->message);
+    machine.kvm = 0;
+    spec->box.flags &= ~(uint32_t)BOX_KVM;
     return print(&machine, MACHINE_BOOT, text, &ignored) == 0 &&
            set_machine(spec, text, &ignored) == 0;
 }

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/if_tun.h>
-#include <linux/kvm.h>
 #include <linux/rtnetlink.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
@@ -338,13 +337,6 @@ static int try_subids(const char *firsts)
     return failed;
 }
 
-static int try_kvm(const char *unused)
-{
-    (void)unused;
-    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    return fd < 0 || ioctl(fd, KVM_GET_API_VERSION, 0) < 0 ? errno : 0;
-}
-
 int probe_user_namespace(void)
 {
     return in_child(try_user_namespace, NULL);
@@ -393,11 +385,6 @@ int probe_tap(void)
 int probe_veth(void)
 {
     return in_child(try_veth, NULL);
-}
-
-int probe_kvm(void)
-{
-    return in_child(try_kvm, NULL);
 }
 
 int probe_landlock(void)

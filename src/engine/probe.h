@@ -20,5 +20,5 @@ int probe_subids(void); // newuidmap(1) maps a subordinate id of this account
 int probe_seccomp(void);
 int probe_tap(void);
 int probe_veth(void);
-int probe_kvm(void);
+int probe_kvm(const char *device); // runs a guest, within a second
 int probe_landlock(void); // its version, or minus an errno

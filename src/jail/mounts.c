@@ -259,6 +259,15 @@ static int bind_device(const struct node *device)
     return fd < 0 || close(fd) < 0 ? -1 : mount(source, device->path, NULL, MS_BIND, NULL);
 }
 
+// For QEMU, which says if it can't be used. Known later than the others: a spare half has them already.
+static void add_kvm(const struct jail *jail)
+{
+    static const struct node kvm = {"dev/kvm", S_IFCHR | 0666, NULL, 232, 10};
+    mode_t saved = umask(0);
+    (void)(jail->privileged ? make_node(&kvm) : bind_device(&kvm));
+    umask(saved);
+}
+
 // A directory of the disk that, unlike the root, honours the few device nodes that we put there.
 static int mount_devices(const struct jail *jail, struct sbx_error *err)
 {
@@ -421,6 +430,8 @@ int mounts_complete(const struct jail *jail, const int *fds, size_t fd_count, st
     if (fd_count != jail->spec.layer_count + jail->spec.mount_count)
         return err_set(err, SBX_ERR_BUG, "the jail lost a descriptor of a layer");
     int code = jail->privileged ? resize_disk(jail, err) : 0;
+    if (jail->spec.flags & BOX_KVM)
+        add_kvm(jail);
     if (code == 0)
         code = make_names(jail, err);
     if (code == 0)

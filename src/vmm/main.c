@@ -29,7 +29,8 @@
 #include "wire/frame.h"
 #include "wire/guest_msg.h"
 
-#define BOOT_MS 60000 // for a slow machine and a large kernel
+#define BOOT_MS 60000    // for a slow machine and a large kernel
+#define KVM_BOOT_MS 5000 // for one that has never run a guest before: then the next way is tried
 #define RESTORE_MS 20000
 #define LOG_MS 100
 #define SAVE_MS 10000
@@ -181,9 +182,14 @@ static bool monitor_lives(void)
 
 enum { EXTRA_MONITOR, EXTRA_LOG, EXTRA_LISTEN, EXTRA_COUNT };
 
+static struct deadline boot_deadline(const struct vmm *vmm)
+{
+    return deadline_in(vmm->told ? RESTORE_MS : vmm->machine.kvm ? KVM_BOOT_MS : BOOT_MS);
+}
+
 static void serve(struct vmm *vmm)
 {
-    struct deadline boot = deadline_in(vmm->told ? RESTORE_MS : BOOT_MS);
+    struct deadline boot = boot_deadline(vmm);
     for (;;) {
         struct pollfd extras[EXTRA_COUNT] = {
             [EXTRA_MONITOR] = {.fd = AGENT_FD_MONITOR, .events = POLLIN},
@@ -230,7 +236,7 @@ static int hand_over(const struct vmm *vmm)
 // Waits for HELLO, behind which the guest waits for what it becomes; then it is not run again.
 static void save(struct vmm *vmm)
 {
-    struct deadline boot = deadline_in(BOOT_MS);
+    struct deadline boot = boot_deadline(vmm);
     while (!vmm->told && deadline_poll_ms(boot) > 0)
         if (mux_turn(&vmm->mux, NULL, 0, deadline_poll_ms(boot)) < 0)
             break;

@@ -55,7 +55,8 @@ struct box_spec {
 
 enum box_flags {
     BOX_LIMITS_ASKED = 1 << 0, // the user named a limit: failing to hold it is an error, not a note
-    BOX_ROOT_USER = 1 << 1     // commands may want uid 0 (the default user is root)
+    BOX_ROOT_USER = 1 << 1,    // commands may want uid 0 (the default user is root)
+    BOX_KVM = 1 << 2           // process 1 may run guests by /dev/kvm
 };
 
 void box_spec_put(struct buf *out, const struct box_spec *spec);

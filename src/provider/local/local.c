@@ -139,6 +139,8 @@ static int begin_guest(struct local *local, const struct store *store, struct bo
                        struct deadline deadline, struct box **ret_box, struct sbx_error *err)
 {
     int code = machine_use_saved(&local->parts, store, &local->launcher, deadline, spec, err);
+    if (code < 0 && !is_over(code) && machine_without_kvm(spec, err))
+        code = machine_use_saved(&local->parts, store, &local->launcher, deadline, spec, err);
     if (is_over(code))
         return code;
     if (code < 0)
@@ -436,7 +438,8 @@ static int local_resume(void *box, const struct sbx_call *call, struct sbx_error
     .file_stat = local_file_stat, .file_list = local_file_list, .file_list_free = files_list_free, \
     .file_mkdir = local_file_mkdir, .file_remove = local_file_remove,                              \
     .file_rename = local_file_rename, .watch_start = local_watch_start,                            \
-    .watch_next = local_watch_next, .watch_free = local_watch_free, .forked = local_forked
+    .watch_next = local_watch_next, .watch_free = local_watch_free, .expose = local_expose,        \
+    .forked = local_forked
 
 extern const struct sbx_provider_ops provider_local, provider_microvm;
 const struct sbx_provider_ops provider_local = {
@@ -449,7 +452,6 @@ const struct sbx_provider_ops provider_local = {
                     SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_SNAPSHOT |
                     SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY | SBX_CAP_WATCH,
     .open = local_open,
-    .expose = local_expose,
     .snapshot = local_snapshot,
     .snapshot_remove = local_snapshot_remove,
     .fork = local_fork,
@@ -462,9 +464,9 @@ const struct sbx_provider_ops provider_microvm = {
     .description = "sandboxes on this machine, each under a kernel of its own in QEMU",
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
-                    SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_METRICS |
-                    SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS | SBX_CAP_REPLAY |
-                    SBX_CAP_WATCH,
+                    SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_PORTS |
+                    SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS |
+                    SBX_CAP_REPLAY | SBX_CAP_WATCH,
     .open = microvm_open,
     SHARED_CALLS,
 };
