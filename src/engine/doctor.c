@@ -130,6 +130,8 @@ static void check_idmap(struct machine *machine, struct doctor_check *check)
     char cache[4096];
     if (!machine->privileged)
         return found(check, DOCTOR_OK, "not needed: sandboxes have the ids of this account");
+    if (!machine->namespaces)
+        return found(check, DOCTOR_DEGRADED, "not tried: it needs user namespaces");
     int failed = probe_idmap("/usr");
     const char *place = "/usr";
     if (!failed && dirs_cache(cache, sizeof(cache), NULL) == 0) {

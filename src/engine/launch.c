@@ -276,10 +276,12 @@ static int await_ready(int conn_fd, int boot_fd, struct deadline deadline, struc
 }
 
 // The starter ends at once; the monitor is not our child.
-static void reap_starter(pid_t pid)
+static bool reap_starter(pid_t pid)
 {
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
+    return status == 0;
 }
 
 int launch_helper(const char *jail, uint32_t network)
@@ -292,20 +294,19 @@ int launch_helper(const char *jail, uint32_t network)
         code = spawn_jail(jail, network, "spares", boot.theirs, &pid, &ignored);
     if (code < 0)
         return -1;
-    reap_starter(pid);
+    (void)reap_starter(pid);
     return steal_fd(&boot.ours);
 }
 
-// A fresh jail; limited: with limits that were asked for.
-static int begin(const char *jail, uint32_t network, bool limited, struct launch *ret_launch,
+// A fresh jail; scope: where it shall be, or NULL.
+static int begin(const char *jail, uint32_t network, struct scope *scope, struct launch *ret_launch,
                  struct sbx_error *err)
 {
     cleanup_pair struct pair boot = {-1, -1};
     pid_t pid;
-    struct scope scope;
     int code = make_pair(SOCK_STREAM, &boot, err);
-    if (code == 0 && limited && scope_find(&scope))
-        code = spawn_scoped(jail, network, boot.theirs, &scope, &pid, err);
+    if (code == 0 && scope)
+        code = spawn_scoped(jail, network, boot.theirs, scope, &pid, err);
     else if (code == 0)
         code = spawn_jail(jail, network, NULL, boot.theirs, &pid, err);
     if (code < 0)
@@ -321,7 +322,7 @@ int launch_begin(struct launcher *launcher, uint32_t network, struct launch *ret
         return 0;
     int boot_fd = spares_take(&launcher->spares, network);
     if (boot_fd < 0)
-        return begin(launcher->jail, network, false, ret_launch, err);
+        return begin(launcher->jail, network, NULL, ret_launch, err);
     *ret_launch = (struct launch){.boot_fd = boot_fd};
     return 0;
 }
@@ -334,7 +335,7 @@ void launch_cancel(struct launch *launch)
     shutdown(launch->boot_fd, SHUT_WR);
     (void)deadline_wait(patience, launch->boot_fd, POLLIN, NULL, NULL);
     if (launch->starter)
-        reap_starter(launch->starter);
+        (void)reap_starter(launch->starter);
     close(steal_fd(&launch->boot_fd));
 }
 
@@ -349,9 +350,26 @@ static int ask(struct launch *launch, const struct request *request, struct dead
     int code = send_request(request->spec, launch->boot_fd, request->dir_fd, request->first_fd,
                             deadline, err);
     if (launch->starter)
-        reap_starter(launch->starter);
+        (void)reap_starter(launch->starter);
     launch->starter = 0;
     return code;
+}
+
+// False if there is no scope to be had: then the jail says what is missing, with the remedy.
+static bool ask_scoped(const char *jail, struct launch *launch, const struct request *request,
+                       struct deadline deadline)
+{
+    struct scope scope;
+    struct sbx_error ignored;
+    if (!scope_find(&scope) || begin(jail, request->spec->network, &scope, launch, &ignored) < 0)
+        return false;
+    pid_t starter = launch->starter;
+    launch->starter = 0;
+    int code = ask(launch, request, deadline, &ignored);
+    if (reap_starter(starter) && code == 0)
+        return true;
+    cleanup_fd_fn(&launch->boot_fd);
+    return false;
 }
 
 // With the jail that has begun, if it still lives: a spare may have died of old age, so to speak.
@@ -364,7 +382,9 @@ static int ask_any(const char *jail, struct launch *launch, const struct request
     if (code == 0 || !spare)
         return code;
     cleanup_fd_fn(&launch->boot_fd);
-    code = begin(jail, spec->network, spec->flags & BOX_LIMITS_ASKED, launch, err);
+    if (spec->flags & BOX_LIMITS_ASKED && ask_scoped(jail, launch, request, deadline))
+        return 0;
+    code = begin(jail, spec->network, NULL, launch, err);
     return code < 0 ? code : ask(launch, request, deadline, err);
 }
 

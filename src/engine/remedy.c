@@ -252,6 +252,8 @@ static bool for_cgroup(int sys_errno, struct text *text)
 
 static bool for_network(int sys_errno, struct text *text)
 {
+    if (remedy_switch("/proc/sys/user/max_user_namespaces") == 0)
+        return for_user_namespace(sys_errno, text);
     if (sys_errno == ENOSPC)
         return set_sysctl(text, "user.max_net_namespaces", 15000);
     if (access("/dev/net/tun", F_OK) < 0 && remedy_container() == REMEDY_BARE)

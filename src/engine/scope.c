@@ -45,6 +45,7 @@ bool scope_find(struct scope *ret_scope)
 {
     char what[256];
     if (geteuid() == 0 || access(PROGRAM, X_OK) < 0 ||
+        access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0 ||
         !find_manager(ret_scope->runtime_dir, sizeof(ret_scope->runtime_dir)) ||
         doctor_cgroup(what, sizeof(what)))
         return false;
