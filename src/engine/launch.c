@@ -368,7 +368,7 @@ static bool ask_scoped(const char *jail, struct launch *launch, const struct req
     int code = ask(launch, request, deadline, &ignored);
     if (reap_starter(starter) && code == 0)
         return true;
-    cleanup_fd_fn(&launch->boot_fd);
+    close(steal_fd(&launch->boot_fd));
     return false;
 }
 
@@ -381,7 +381,8 @@ static int ask_any(const char *jail, struct launch *launch, const struct request
     int code = launch->boot_fd < 0 ? SBX_ERR_UNAVAILABLE : ask(launch, request, deadline, err);
     if (code == 0 || !spare)
         return code;
-    cleanup_fd_fn(&launch->boot_fd);
+    if (launch->boot_fd >= 0)
+        close(steal_fd(&launch->boot_fd));
     if (spec->flags & BOX_LIMITS_ASKED && ask_scoped(jail, launch, request, deadline))
         return 0;
     code = begin(jail, spec->network, NULL, launch, err);
