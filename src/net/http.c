@@ -50,6 +50,30 @@ static bool copy(const char *text, const char **ret_copy)
     return !text || *ret_copy;
 }
 
+static void lock_share(CURL *easy, curl_lock_data data, curl_lock_access access, void *self)
+{
+    pthread_mutex_lock(&((struct http *)self)->share_locks[data]);
+}
+
+static void unlock_share(CURL *easy, curl_lock_data data, void *self)
+{
+    pthread_mutex_unlock(&((struct http *)self)->share_locks[data]);
+}
+
+static void open_share(struct http *http)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(http->share_locks); i++)
+        pthread_mutex_init(&http->share_locks[i], NULL);
+    http->share = curl_share_init();
+    if (!http->share)
+        return; // every connection then asks for itself
+    curl_share_setopt(http->share, CURLSHOPT_LOCKFUNC, lock_share);
+    curl_share_setopt(http->share, CURLSHOPT_UNLOCKFUNC, unlock_share);
+    curl_share_setopt(http->share, CURLSHOPT_USERDATA, http);
+    curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+}
+
 static void global_init(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -66,12 +90,14 @@ int http_open(const struct http_options *options, struct http **ret_http, struct
     http->debug = debug && strstr(debug, "http");
     http->pid = getpid();
     http->options.connect_ms = options->connect_ms;
+    http->options.kept_s = options->kept_s;
     pthread_mutex_init(&http->lock, NULL);
     bool copied = copy(options->user_agent, &http->options.user_agent);
     copied &=
         copy(or_env(options->ca_file, "SSL_CERT_FILE", "CURL_CA_BUNDLE"), &http->options.ca_file);
     copied &= copy(options->proxy, &http->options.proxy);
     http->multi = curl_multi_init();
+    open_share(http);
     if (!http->multi || !copied) {
         http_close(http);
         return err_nomem(err);
@@ -102,8 +128,12 @@ void http_close(struct http *http)
         http->idle = stream->next_idle;
         free_stream(stream);
     }
-    if (!forked)
+    if (!forked) {
         curl_multi_cleanup(http->multi);
+        curl_share_cleanup(http->share);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(http->share_locks); i++)
+        pthread_mutex_destroy(&http->share_locks[i]);
     pthread_mutex_destroy(&http->lock);
     free((char *)(uintptr_t)http->options.user_agent);
     free((char *)(uintptr_t)http->options.ca_file);
@@ -225,7 +255,8 @@ int http_start(struct http *http, const struct http_request *request,
     }
     if (http->debug && log_enabled())
         log_request(stream, request);
-    io_todo(stream, TODO_START);
+    if (!(request->flags & HTTP_SOCKET))
+        io_todo(stream, TODO_START);
     *ret_stream = stream;
     return 0;
 }
@@ -274,7 +305,8 @@ static void log_reply(struct http_stream *stream)
 int http_wait(struct http_stream *stream, struct deadline deadline, int *ret_status,
               struct sbx_error *err)
 {
-    int code = 0;
+    bool bare = stream->flags & HTTP_SOCKET && !stream->headers_done;
+    int code = bare ? bare_connect(stream, deadline, err) : 0;
     pthread_mutex_lock(&stream->lock);
     while (code == 0 && !stream->headers_done && !stream->done)
         code = wait_event(stream, &stream->changed, deadline, err);

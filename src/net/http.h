@@ -25,6 +25,7 @@ struct http_options {
     const char *ca_file; // PEM; NULL: SSL_CERT_FILE, CURL_CA_BUNDLE, the system's
     const char *proxy;   // NULL: https_proxy, http_proxy, no_proxy of the environment
     int64_t connect_ms;  // to reach a host, TLS included; 0: 30 s
+    int64_t kept_s;      // after which idle connections are not used again; 0: 118
 };
 
 // Strings are copied.

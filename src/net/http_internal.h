@@ -56,13 +56,14 @@ struct http_stream {
     struct buf headers, in, out;
     size_t out_at;
     int status;
-    bool headers_done, in_paused, out_end, out_paused, done, socket_open, too_large;
+    bool headers_done, in_paused, out_end, out_paused, done, too_large;
     CURLcode result; // once done
 
     // The I/O thread's own.
     struct http_stream *next_socket;
     curl_socket_t socket;
     bool added;
+    CURLM *own; // of a bare connection; until it is open the caller's
 };
 
 struct http {
@@ -70,6 +71,8 @@ struct http {
     bool debug;
     pid_t pid; // of the process that opened it: threads don't cross fork(2)
     CURLM *multi;
+    CURLSH *share; // addresses and TLS sessions, also for bare connections
+    pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
     pthread_mutex_t lock;
     bool started, stopping;
     pthread_t thread;
@@ -96,6 +99,10 @@ int stream_setup(struct http_stream *stream, const struct http_request *request,
 int io_start(struct http *http, struct sbx_error *err); // with http->lock held
 void io_todo(struct http_stream *stream, unsigned todo);
 void io_stop(struct http *http);
+
+// http_bare.c: waits until the bare connection is there, and hands it to the I/O thread.
+int bare_connect(struct http_stream *stream, struct deadline deadline, struct sbx_error *err);
+void bare_end(struct http_stream *stream);
 
 // http_error.c: what a transfer's end means
 int stream_error(const struct http_stream *stream, struct sbx_error *err);

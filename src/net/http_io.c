@@ -26,11 +26,18 @@ void io_todo(struct http_stream *stream, unsigned todo)
     curl_multi_wakeup(http->multi);
 }
 
+static void detach(struct http_stream *stream)
+{
+    if (stream->added)
+        curl_multi_remove_handle(stream->http->multi, stream->easy);
+    stream->added = false;
+    bare_end(stream);
+}
+
 // From here on the stream is the caller's alone.
 static void finish(struct http_stream *stream, CURLcode result)
 {
-    curl_multi_remove_handle(stream->http->multi, stream->easy);
-    stream->added = false;
+    detach(stream);
     pthread_mutex_lock(&stream->lock);
     stream->result = result;
     stream->done = true;
@@ -62,19 +69,12 @@ static void opened(struct http_stream *stream)
     }
     stream->next_socket = stream->http->sockets;
     stream->http->sockets = stream;
-    pthread_mutex_lock(&stream->lock);
-    stream->socket_open = stream->headers_done = true;
-    event_set(&stream->changed);
-    event_set(&stream->writable);
-    pthread_mutex_unlock(&stream->lock);
 }
 
 static void close_stream(struct http_stream *stream)
 {
     forget_socket(stream);
-    if (stream->added)
-        curl_multi_remove_handle(stream->http->multi, stream->easy);
-    stream->added = false;
+    detach(stream);
     stream_recycle(stream);
 }
 
@@ -82,6 +82,10 @@ static void act(struct http_stream *stream, unsigned todo)
 {
     if (todo & TODO_CLOSE) {
         close_stream(stream);
+        return;
+    }
+    if (todo & TODO_START && stream->flags & HTTP_SOCKET) {
+        opened(stream);
         return;
     }
     if (todo & TODO_START) {
@@ -93,7 +97,7 @@ static void act(struct http_stream *stream, unsigned todo)
         }
         return;
     }
-    if (stream->added && !(stream->flags & HTTP_SOCKET))
+    if (stream->added)
         curl_easy_pause(stream->easy, CURLPAUSE_CONT);
 }
 
@@ -124,11 +128,7 @@ static void collect(struct http *http)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &stream);
         if (!stream || message->msg != CURLMSG_DONE)
             continue;
-        CURLcode result = message->data.result;
-        if (result == CURLE_OK && (stream->flags & HTTP_SOCKET))
-            opened(stream);
-        else
-            finish(stream, result);
+        finish(stream, message->data.result);
     }
 }
 

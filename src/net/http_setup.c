@@ -162,6 +162,7 @@ static void set_connection(struct http_stream *stream, bool tls)
     const struct http_options *options = &stream->http->options;
     CURL *easy = stream->easy;
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_SHARE, stream->http->share);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -174,6 +175,8 @@ static void set_connection(struct http_stream *stream, bool tls)
 #else
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
+    if (options->kept_s)
+        curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)options->kept_s);
     if (options->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
     if (options->proxy)

@@ -392,6 +392,32 @@ static void a_bare_connection_carries_bytes(void **state)
     end();
 }
 
+// libcurl may not take for idle what carries bytes that it knows nothing of.
+static void a_bare_connection_lives_as_long_as_it_is_used(void **state)
+{
+    static const struct answer answers[] = {{.text = "later\n", .keep = false}};
+    const struct http_options options = {.kept_s = 1};
+    struct http_stream *stream;
+    char data[64];
+    size_t got;
+    int status;
+    begin(answers, 1);
+    http_close(http);
+    assert_int_equal(http_open(&options, &http, &err), 0);
+    struct http_request bare = {.method = "GET", .url = url("/"), .flags = HTTP_SOCKET};
+    assert_int_equal(http_start(http, &bare, &stream, &err), 0);
+    assert_int_equal(http_wait(stream, deadline_in(5000), &status, &err), 0);
+    usleep(2100000);
+    struct http_request other = {.method = "GET", .url = "http://127.0.0.1:1/"};
+    struct http_reply reply = HTTP_REPLY_INIT;
+    assert_int_equal(call(&other, &reply), SBX_ERR_UNAVAILABLE);
+    assert_int_equal(http_send(stream, "x\r\n\r\n", 5, deadline_in(5000), &err), 0);
+    assert_int_equal(http_read(stream, data, sizeof(data), deadline_in(5000), &got, &err), 0);
+    assert_memory_equal(data, "later\n", 6);
+    http_stream_close(stream);
+    end();
+}
+
 // The answer depends on the request's key: a server of its own.
 static void *serve_websocket(void *argument)
 {
@@ -561,6 +587,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_stops_makes_the_server_wait),
         cmocka_unit_test(an_upload_streams),
         cmocka_unit_test(a_bare_connection_carries_bytes),
+        cmocka_unit_test(a_bare_connection_lives_as_long_as_it_is_used),
         cmocka_unit_test(a_websocket_carries_messages),
         cmocka_unit_test(a_wrong_handshake_is_refused),
         cmocka_unit_test(the_service_s_words_are_in_the_error),
