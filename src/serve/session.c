@@ -221,7 +221,9 @@ static void add_log(struct session *session, struct session_command *command, ui
 {
     static const char note[] = "\n[sandboxes serve: more output than is kept; write it to a file, "
                                "and download that]\n";
-    if (size == 0 || !command || command->cut)
+    // After its mark a stream is the shell's own: it complains of input that nobody has read.
+    if (size == 0 || !command || command->cut ||
+        (stream == SBX_STDOUT ? command->out_done : command->err_done))
         return;
     size_t room = SESSION_LOG_MAX - sizeof(note) - 6 - command->log.size;
     if (size <= room) {

@@ -50,10 +50,11 @@ static int read_line(struct output *output, struct buf *out, struct output_event
     output->lines[output->stream - 1].size = 0;
     if (size > 0 && text[size - 1] == '\r')
         size--;
-    if (size == 0)
+    if (size == 0 || text[0] == '[') // a service's own note that it keeps no more
         return 0;
     if (size == 1 && text[0] == '.') {
         *event = (struct output_event){.kind = OUTPUT_END, .stream = output->stream};
+        output->ended[output->stream - 1] = true;
         return 0;
     }
     if (text[0] != '!')
@@ -72,14 +73,15 @@ static int take(struct output *output, const char **data, size_t *size, bool *re
     while (at < end && *at != '\n' && *at != 1 && *at != 2)
         at++;
     size_t piece = (size_t)(at - *data);
-    *ret_line = at < end && *at == '\n';
-    if (output->stream) {
+    bool ended = output->stream && output->ended[output->stream - 1];
+    *ret_line = at < end && *at == '\n' && !ended;
+    if (output->stream && !ended) {
         size_t *used = &output->lines[output->stream - 1].size;
         if (piece > OUTPUT_LINE_MAX - 1 - *used)
             return refuse(err);
         memcpy(output->lines[output->stream - 1].text + *used, *data, piece);
         *used += piece;
-    } else if (piece > 0 || *ret_line) {
+    } else if (!ended && (piece > 0 || *ret_line)) {
         return refuse(err);
     }
     if (at < end && *at != '\n')

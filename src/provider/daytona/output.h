@@ -28,6 +28,8 @@ struct output_event {
 
 struct output {
     uint32_t stream; // that comes now
+    // After its end comes what the session's own shell has to say of input that nobody has read.
+    bool ended[2];
     struct {
         char text[OUTPUT_LINE_MAX];
         size_t size;
