@@ -367,6 +367,7 @@ static PyMethodDef methods[] = {
     METHOD("mkdir", box_mkdir, FILE_ARGS),
     METHOD("remove", box_remove, FILE_ARGS),
     METHOD("rename", box_rename, FILE_ARGS),
+    METHOD("watch", box_watch, FILE_ARGS),
     {NULL, NULL, 0, NULL}};
 
 static PyGetSetDef properties[] = {{"id", (getter)get_id, NULL, NULL, NULL},

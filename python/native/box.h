@@ -13,3 +13,4 @@ PyObject *box_list_files(struct box *self, PyObject *args);
 PyObject *box_mkdir(struct box *self, PyObject *args);
 PyObject *box_remove(struct box *self, PyObject *args);
 PyObject *box_rename(struct box *self, PyObject *args);
+PyObject *box_watch(struct box *self, PyObject *args);

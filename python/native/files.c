@@ -165,3 +165,22 @@ PyObject *box_rename(struct box *self, PyObject *args)
 {
     return (PyObject *)file_job(self, args, &rename_kind);
 }
+
+static int run_watch(struct job *job, const struct sbx_call *call)
+{
+    return sbx_watch_start(job_box(job)->handle, job->in.path, &job->in.file, call, &job->out.watch,
+                           &job->err);
+}
+
+static PyObject *give_watch(struct job *job)
+{
+    struct sbx_watch *handle = job->out.watch;
+    job->out.watch = NULL;
+    return watch_wrap(job_box(job), handle);
+}
+static const struct job_kind watch_kind = {"watch", run_watch, give_watch, NULL};
+
+PyObject *box_watch(struct box *self, PyObject *args)
+{
+    return (PyObject *)file_job(self, args, &watch_kind);
+}

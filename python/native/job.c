@@ -184,6 +184,7 @@ PyObject *job_none(struct job *job)
 static void free_out(struct job_out *out)
 {
     sbx_process_free(out->process);
+    sbx_watch_free(out->watch);
     sbx_sandbox_free(out->sandbox);
     sbx_list_free(&out->list);
     sbx_file_list_free(&out->files);

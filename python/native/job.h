@@ -40,6 +40,7 @@ struct job_in {
 struct job_out {
     struct sbx_sandbox *sandbox;
     struct sbx_process *process;
+    struct sbx_watch *watch;
     struct sbx_list list;
     struct sbx_file_list files;
     struct sbx_process_list processes;

@@ -134,7 +134,8 @@ PyMODINIT_FUNC PyInit__native(void)
     if (!module)
         return NULL;
     if (client_ready(module) < 0 || box_ready(module) < 0 || process_ready(module) < 0 ||
-        job_ready(module) < 0 || queue_ready(module) < 0 || policy_ready(module) < 0 ||
+        watch_ready(module) < 0 || job_ready(module) < 0 || queue_ready(module) < 0 ||
+        policy_ready(module) < 0 ||
         PyModule_AddStringConstant(module, "version", sbx_version()) < 0) {
         Py_DECREF(module);
         return NULL;

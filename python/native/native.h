@@ -36,12 +36,20 @@ struct process {
     unsigned generation;
 };
 
-extern PyTypeObject *client_type, *box_type, *process_type, *job_type, *queue_type, *policy_type;
+struct watch {
+    PyObject_HEAD struct sbx_watch *handle;
+    struct box *box; // the handle needs it
+    pthread_mutex_t lock;
+    unsigned generation;
+};
+
+extern PyTypeObject *client_type, *box_type, *process_type, *watch_type, *job_type, *queue_type, *policy_type;
 
 // Each makes a type and puts it into the module; -1 and an exception on failure.
 int client_ready(PyObject *module);
 int box_ready(PyObject *module);
 int process_ready(PyObject *module);
+int watch_ready(PyObject *module);
 int job_ready(PyObject *module);
 int queue_ready(PyObject *module);
 int policy_ready(PyObject *module);
@@ -49,6 +57,7 @@ int policy_ready(PyObject *module);
 // New objects; they take the handle over, also when they fail.
 PyObject *box_wrap(struct client *client, struct sbx_sandbox *handle);
 PyObject *process_wrap(struct box *box, struct sbx_process *handle);
+PyObject *watch_wrap(struct box *box, struct sbx_watch *handle);
 
 // In the child of a fork, before the generation changes.
 void clients_forked(void);

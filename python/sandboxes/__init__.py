@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .pool import PoolStrategy as PoolStrategy
     from .pool import SandboxPool as SandboxPool
     from .process import Process as Process
+    from .watch import FileChange as FileChange
+    from .watch import Watch as Watch
     from .retry import CircuitBreaker as CircuitBreaker
     from .retry import RetryConfig as RetryConfig
     from .retry import RetryHandler as RetryHandler
@@ -66,6 +68,7 @@ _PLACES = {
     "process": ("Process",),
     "retry": ("CircuitBreaker", "RetryConfig", "RetryHandler", "RetryPolicy", "with_retry"),
     "sandbox": ("FileInfo", "Metrics", "Sandbox", "run", "run_many"),
+    "watch": ("FileChange", "Watch"),
 }
 _MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
 
@@ -74,6 +77,7 @@ __all__ = [
     "CircuitBreaker",
     "ConnectionPool",
     "ExecutionResult",
+    "FileChange",
     "FileInfo",
     "Manager",
     "Metrics",
@@ -98,6 +102,7 @@ __all__ = [
     "SandboxStateError",
     "SandboxTimeoutError",
     "SandboxUnsupportedError",
+    "Watch",
     "run",
     "run_many",
     "with_retry",

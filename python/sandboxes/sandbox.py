@@ -25,6 +25,7 @@ from .providers.native import NativeProvider
 if TYPE_CHECKING:
     from . import _native
     from .process import Process, ProcessInfo
+    from .watch import Watch
 
 __all__ = ["FileInfo", "Metrics", "OutputStream", "Sandbox", "run", "run_many"]
 
@@ -495,6 +496,13 @@ class Sandbox:
         """Renames a file or directory."""
         box = await self._box("rename")
         await _bridge.call(box.rename(path, to, None, 0, False, 0, 0))
+
+    async def watch(self, path: str, *, recursive: bool = False) -> Watch:
+        """Watches a directory; all that changes from here on is told: ``async for change in watch``."""
+        from .watch import Watch
+
+        box = await self._box("watch")
+        return Watch(await _bridge.call(box.watch(path, None, None, 0, recursive, 0, 0)))
 
     # --- as a whole -------------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ from .process import Process as _AsyncProcess
 from .process import ProcessInfo
 from .providers.native import NativeProvider
 from .sandbox import FileInfo, Metrics
+from .watch import FileChange
+from .watch import Watch as _AsyncWatch
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from .pool import PoolConfig
     from .pool import SandboxPool as _AsyncPool
 
-__all__ = ["ConnectionPool", "Manager", "Process", "Sandbox", "SandboxManager", "SandboxPool", "run", "run_many"]
+__all__ = ["ConnectionPool", "Manager", "Process", "Sandbox", "SandboxManager", "SandboxPool", "Watch", "run", "run_many"]
 
 _T = TypeVar("_T")
 _loop: asyncio.AbstractEventLoop | None = None
@@ -97,6 +99,21 @@ class OutputStream:
                 yield chunk
         finally:
             _drive(self._inner.aclose(), self._providers)
+
+
+class Watch:
+    """A directory that is watched: ``for change in watch``."""
+
+    def __init__(self, inner: _AsyncWatch) -> None:
+        self._inner = inner
+
+    def next(self, timeout: float = 0) -> FileChange:
+        """The next change. After so many seconds (0: never) without one it is a SandboxTimeoutError."""
+        return _bridge.drive(self._inner.next(timeout))
+
+    def __iter__(self) -> Iterator[FileChange]:
+        while True:
+            yield self.next()
 
 
 class Process:
@@ -293,6 +310,10 @@ class Sandbox:
     def rename(self, path: str, to: str) -> None:
         """Renames a file or directory."""
         self._do(self._inner.rename(path, to))
+
+    def watch(self, path: str, *, recursive: bool = False) -> Watch:
+        """Watches a directory; all that changes from here on is told."""
+        return Watch(self._do(self._inner.watch(path, recursive=recursive)))
 
     def destroy(self) -> bool:
         """Ends the sandbox with everything in it."""

@@ -16,6 +16,7 @@ from sandboxes import (  # noqa: E402
     SandboxConfig,
     SandboxError,
     SandboxNotFoundError,
+    SandboxTimeoutError,
     SandboxUnsupportedError,
     _bridge,
     _client,
@@ -207,6 +208,23 @@ class Files(PyCase):
                     await box.read_file("big", limit=10)
 
         self.run_async(main())
+
+    def test_changes_are_told_as_they_happen(self):
+        if not LOCAL:
+            self.skipTest("the provider of this run can't watch")
+
+        async def main():
+            async with Sandbox.create() as box:
+                await box.mkdir("/tmp/watched")
+                watch = await box.watch("/tmp/watched", recursive=True)
+                with self.assertRaises(SandboxTimeoutError):
+                    await watch.next(timeout=0.01)
+                await box.write_file("/tmp/watched/a/new", "x")
+                async for change in watch:
+                    if change.path == "a/new":
+                        return change
+
+        self.assertEqual("create", self.run_async(main()).kind)
 
     def test_files_and_trees_go_in_and_out(self):
         async def main():
