@@ -58,10 +58,30 @@ static void run_true(struct sbx_sandbox *sandbox)
     sbx_result_deinit(&result);
 }
 
-static void *run_shared(void *start)
+static int take(void *payload, int stream, const void *data, size_t size)
 {
-    pthread_barrier_wait(start);
-    run_true(shared);
+    return 0;
+}
+
+static void stream_true(struct sbx_sandbox *sandbox)
+{
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct sbx_outcome outcome;
+    struct sbx_error err;
+    exec.shell = "true";
+    need(sbx_stream_run(sandbox, &exec, take, NULL, NULL, &outcome, &err), &err);
+}
+
+struct crowd {
+    void (*run)(struct sbx_sandbox *sandbox);
+    pthread_barrier_t start;
+};
+
+static void *run_shared(void *payload)
+{
+    struct crowd *crowd = payload;
+    pthread_barrier_wait(&crowd->start);
+    crowd->run(shared);
     return NULL;
 }
 
@@ -80,19 +100,19 @@ static double first_command(struct sbx_client *client)
 }
 
 // The threads are there before, as those of the pool that the official client runs in.
-static double at_once(int count)
+static double at_once(void (*run)(struct sbx_sandbox *sandbox), int count)
 {
     pthread_t threads[MOST];
-    pthread_barrier_t start;
-    pthread_barrier_init(&start, NULL, (unsigned)count + 1);
+    struct crowd crowd = {.run = run};
+    pthread_barrier_init(&crowd.start, NULL, (unsigned)count + 1);
     for (int i = 0; i < count; i++)
-        pthread_create(&threads[i], NULL, run_shared, &start);
-    pthread_barrier_wait(&start);
+        pthread_create(&threads[i], NULL, run_shared, &crowd);
+    pthread_barrier_wait(&crowd.start);
     double began = now_ms();
     for (int i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     double taken = now_ms() - began;
-    pthread_barrier_destroy(&start);
+    pthread_barrier_destroy(&crowd.start);
     return taken;
 }
 
@@ -119,7 +139,7 @@ int main(int argc, char **argv)
     struct sbx_spec spec = SBX_SPEC_INIT;
     struct sbx_client *client;
     struct sbx_error err;
-    double firsts[MOST], execs[MOST], many[5];
+    double firsts[MOST], execs[MOST], many[5], streams[MOST], many_streams[5];
     int rounds = argc > 2 ? atoi(argv[2]) : 20, count = argc > 3 ? atoi(argv[3]) : 100;
     if (argc < 2 || rounds < 1 || rounds > MOST || count < 1 || count > MOST)
         return 2;
@@ -135,12 +155,22 @@ int main(int argc, char **argv)
         run_true(shared);
         execs[i] = now_ms() - began;
     }
+    for (int i = 0; i < rounds; i++) {
+        double began = now_ms();
+        stream_true(shared);
+        streams[i] = now_ms() - began;
+    }
     for (int i = 0; i < 5; i++)
-        many[i] = at_once(count);
+        many[i] = at_once(run_true, count);
+    for (int i = 0; i < 5; i++)
+        many_streams[i] = at_once(stream_true, count);
     need(sbx_sandbox_destroy(shared, NULL, &err), &err);
     sbx_sandbox_free(shared);
     sbx_client_close(client);
-    printf("create and first command %.2f ms, a command %.2f ms, %d commands at once %.1f ms\n",
-           median(firsts, rounds), median(execs, rounds), count, median(many, 5));
+    printf("create and first command %.2f ms, a command %.2f ms, %d commands at once %.1f ms; "
+           "followed "
+           "as it runs %.2f ms, %d at once %.1f ms\n",
+           median(firsts, rounds), median(execs, rounds), count, median(many, 5),
+           median(streams, rounds), count, median(many_streams, 5));
     return 0;
 }
