@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes calls as its standard input says, a word and a time limit in milliseconds a line, and tells
-// how each ended: usage: calls PROVIDER SANDBOX. Words: list, create, run, write.
+// how each ended: usage: calls PROVIDER SANDBOX. Words: list, create, run, write, pause.
 #include <stdio.h>
 #include <string.h>
 
@@ -45,10 +45,15 @@ static int put(const struct sbx_call *call, struct sbx_error *err)
     return sbx_file_write(sandbox, "/tmp/file", "only-once", 9, NULL, call, err);
 }
 
+static int stop(const struct sbx_call *call, struct sbx_error *err)
+{
+    return sbx_sandbox_pause(sandbox, call, err);
+}
+
 static const struct {
     const char *word;
     int (*make)(const struct sbx_call *call, struct sbx_error *err);
-} words[] = {{"list", list_all}, {"create", create}, {"run", run}, {"write", put}};
+} words[] = {{"list", list_all}, {"create", create}, {"run", run}, {"write", put}, {"pause", stop}};
 
 static void make(const char *word, long long timeout_ms)
 {

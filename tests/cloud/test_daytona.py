@@ -5,15 +5,17 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
 import tempfile
 import time
 import unittest
 
-from sandboxcase import COMMAND, OUR_FAILURE, SKIP
+from sandboxcase import BUILD, COMMAND, OUR_FAILURE, SKIP
 from scripted import CUT, Answer, Server, run
 
 ID = "6f2a9b1c-0000-4000-8000-0123456789ab"
 KEY = "dtn_canarycanarycanary"
+CALLS = os.path.join(BUILD, "tests/cloud/calls")
 CLOSED = struct.pack(">BBH", 0x88, 2, 1000)
 
 
@@ -105,6 +107,29 @@ class Requests(Case):
         self.assertEqual({"buildInfo": {"dockerfileContent": "FROM debian:12\n"}, "target": "eu", "cpu": 2,
                           "memory": 2, "labels": {"k": "v"}, "env": {"A": "1"}, "networkBlockAll": True}, body)
         self.assertEqual(3, self.server.count("GET", "/api/sandbox/" + ID))
+
+    def test_pausing_archives_where_that_is_set(self):
+        folder = os.path.join(self.work.name, "sandboxes")
+        os.mkdir(folder, 0o700)
+        for word, asked in (("stop", 0), ("archive", 1)):
+            with open(os.path.join(folder, "config.toml"), "w", encoding="ascii") as file:
+                file.write(f'[provider.daytona]\npause = "{word}"\n')
+            self.server.asked.clear()
+            states = ["started", "stopping"]
+            self.routes[:] = [("GET", "/api/sandbox/" + ID,
+                               lambda asked, left=states: Answer(200, self.box(left.pop(0) if left else "stopped"))),
+                              ("POST", f"/api/sandbox/{ID}/stop", Answer(200, self.box("stopping"))),
+                              ("POST", f"/api/sandbox/{ID}/archive", Answer(200, self.box("archiving")))]
+            result = subprocess.run([CALLS, "daytona", ID], input=b"pause 20000", env=self.env, check=True, timeout=60,
+                                    stdout=subprocess.PIPE)
+            self.assertEqual(b"OK", result.stdout.strip())
+            self.assertEqual((1, asked), tuple(self.server.count("POST", f"/api/sandbox/{ID}/{what}")
+                                               for what in ("stop", "archive")))
+
+    def test_a_time_to_live_is_refused_not_rounded(self):
+        self.living()
+        self.expect(self.command("create", "--ttl", "30s"), "time to live")
+        self.assertEqual([], self.server.asked)
 
     def test_lists_page_by_page(self):
         pages = [Answer(200, {"items": [self.box(), self.box("destroyed", id="gone")], "nextCursor": "n/1="}),

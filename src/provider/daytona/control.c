@@ -260,10 +260,32 @@ static int change(struct daytona_box *box, const char *rest, const char *what, u
     return code < 0 ? code : await(box->daytona, state, deadline, &object, err);
 }
 
+// Put away: only what has stopped for good can be.
+static int archive(struct daytona_box *box, const struct sbx_call *call, struct sbx_error *err)
+{
+    struct deadline deadline = start_deadline(call);
+    for (;;) {
+        cleanup_jsonv struct jsonv *object = NULL;
+        int code = call_box(box->daytona, box->id, "GET", "", "ask about", deadline, &object, err);
+        const char *state = code < 0 ? NULL : jsonv_text(object, "state");
+        if (code < 0)
+            return code;
+        if (!state || strcmp(state, "stopping") != 0)
+            return call_box(box->daytona, box->id, "POST", "/archive", "archive", deadline, NULL,
+                            err);
+        code = deadline_wait(deadline_min(deadline, clock_boot_ms() + POLL_FIRST_MS), -1, 0, NULL,
+                             err);
+        if (code != SBX_ERR_TIMEOUT || deadline_poll_ms(deadline) == 0)
+            return err_wrap(err, "sandbox %s has not stopped", box->id), code;
+    }
+}
+
 // Files stay, commands end.
 int daytona_control_pause(void *self, const struct sbx_call *call, struct sbx_error *err)
 {
-    return change(self, "/stop", "stop", SBX_STATE_PAUSED, call, err);
+    struct daytona_box *box = self;
+    int code = change(box, "/stop", "stop", SBX_STATE_PAUSED, call, err);
+    return code < 0 || !box->daytona->archive ? code : archive(box, call, err);
 }
 
 int daytona_control_resume(void *self, const struct sbx_call *call, struct sbx_error *err)

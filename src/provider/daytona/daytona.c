@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The provider `daytona`: its table and settings. Layer: provider.
 #include "provider/daytona/daytona.h"
-#include "provider/cloud/commands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +71,17 @@ static int read_minutes(const struct sbx_settings *settings, const char *key, in
     return 0;
 }
 
+static int read_pause(const struct sbx_settings *settings, struct daytona *daytona,
+                      struct sbx_error *err)
+{
+    const char *text = sbx_settings_get(settings, "pause");
+    daytona->archive = text && strcmp(text, "archive") == 0;
+    return !text || daytona->archive || strcmp(text, "stop") == 0
+               ? 0
+               : err_set(err, SBX_ERR_INVALID,
+                         "[provider.daytona] pause is \"stop\" or \"archive\", not '%s'", text);
+}
+
 static int read_settings(const struct sbx_settings *settings, struct daytona *daytona,
                          struct sbx_error *err)
 {
@@ -84,6 +94,8 @@ static int read_settings(const struct sbx_settings *settings, struct daytona *da
         code = read_minutes(settings, "auto_archive", 0, &daytona->auto_archive, err);
     if (code == 0)
         code = read_minutes(settings, "auto_delete", -1, &daytona->auto_delete, err);
+    if (code == 0)
+        code = read_pause(settings, daytona, err);
     return code;
 }
 
@@ -92,7 +104,7 @@ static int daytona_open(const struct sbx_settings *settings, void **ret_provider
 {
     static const char *const keys[] = {"api_key", "api_key_file", "api_url",      "organization",
                                        "target",  "auto_stop",    "auto_archive", "auto_delete",
-                                       "ca_file", "proxy"};
+                                       "pause",   "ca_file",      "proxy"};
     int code = settings_only(settings, keys, ARRAY_SIZE(keys), err);
     if (code < 0)
         return code;

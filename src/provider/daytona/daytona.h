@@ -21,6 +21,7 @@ struct daytona {
     char *api;                                    // without a slash at its end
     char *organization;                           // beside a token, or NULL
     char *target;                                 // region, or NULL
+    bool archive;                                 // what is paused is archived too
     int64_t auto_stop, auto_archive, auto_delete; // minutes; AS_IT_IS: the service's default
     struct leashbook leashes;                     // of tied sandboxes
     struct cloud_reapers reapers;

@@ -15,7 +15,6 @@
 #include "net/url.h"
 #include "provider/daytona/files.h"
 
-#define KILL_MS 10000
 #define FIRST_ID 10000000u // above what processes have
 
 int process_new(struct daytona_box *box, struct daytona_process **ret_process,
@@ -25,8 +24,7 @@ int process_new(struct daytona_box *box, struct daytona_process **ret_process,
     if (!process)
         return err_nomem(err);
     process->out.limit = 2 * WS_MESSAGE_MAX;
-    process->timeout_at = DEADLINE_NEVER;
-    process->began_ns = clock_boot_ns();
+    cloud_limit_begin(&process->limit, 0);
     daytona_box_ref(box);
     process->box = box;
     *ret_process = process;
@@ -198,7 +196,7 @@ static void forget(struct daytona_process *process)
     snprintf(path, sizeof(path), "process/%s/%s", process->terminal ? "pty" : "session",
              process->name);
     daytona_toolbox_call(process->box, "DELETE", path, NULL, "cannot forget the command",
-                         deadline_in(KILL_MS), NULL, &ignored);
+                         deadline_in(CLOUD_KILL_MS), NULL, &ignored);
 }
 
 static int start(struct daytona_process *process, const struct sbx_exec *exec,
@@ -226,9 +224,8 @@ int daytona_process_start(void *self, const struct sbx_exec *exec, const struct 
         return code;
     process->flags = exec->flags;
     process->terminal = exec->flags & SBX_EXEC_PTY;
-    if (exec->timeout_ms)
-        process->timeout_at = clock_boot_ms() + exec->timeout_ms;
-    deadline = deadline_min(deadline, process->timeout_at); // the start is part of its time
+    cloud_limit_begin(&process->limit, exec->timeout_ms);
+    deadline = deadline_min(deadline, process->limit.at_ms); // the start is part of its time
     code = process_name(process, err);
     if (code == 0)
         code = start(process, exec, deadline, err);
@@ -303,19 +300,14 @@ static void kill_tree(struct daytona_process *process)
 {
     struct sbx_error ignored;
     cloud_files_signal(&daytona_files, process->box, NULL, process->pid, SIGKILL,
-                       deadline_in(KILL_MS), &ignored);
+                       deadline_in(CLOUD_KILL_MS), &ignored);
 }
 
 static void set_exit(struct daytona_process *process, struct sbx_event *ret_event)
 {
     process->ended = true;
     *ret_event = (struct sbx_event){.kind = SBX_EVENT_EXIT, .outcome = process->outcome};
-    ret_event->outcome.duration_us = (uint64_t)(clock_boot_ns() - process->began_ns) / 1000;
-    if (process->killed) {
-        ret_event->outcome.exit_code = 124;
-        ret_event->outcome.signal = 0;
-        ret_event->outcome.flags = SBX_OUTCOME_TIMED_OUT;
-    }
+    cloud_limit_outcome(&process->limit, &ret_event->outcome);
 }
 
 // With the command's own time limit.
@@ -323,18 +315,16 @@ static int wait_event(struct daytona_process *process, struct deadline whole,
                       struct output_event *ret_event, struct sbx_error *err)
 {
     for (;;) {
-        struct deadline deadline = deadline_min(whole, process->timeout_at);
+        struct deadline deadline = deadline_min(whole, process->limit.at_ms);
         int code = next_event(process, deadline, ret_event, err);
-        if (code != SBX_ERR_TIMEOUT || clock_boot_ms() < process->timeout_at ||
-            process->timeout_at == DEADLINE_NEVER)
+        enum cloud_limit_step step = cloud_limit_met(&process->limit, code);
+        if (step == CLOUD_LIMIT_NONE)
             return code;
-        if (process->killed) { // and even so no end came
+        if (step == CLOUD_LIMIT_LOST) {
             process->exited = process->ends[0] = process->ends[1] = true;
             return 0;
         }
         kill_tree(process);
-        process->killed = true;
-        process->timeout_at = clock_boot_ms() + KILL_MS;
     }
 }
 

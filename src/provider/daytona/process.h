@@ -2,6 +2,7 @@
 // What the files about commands of Daytona share. Layer: provider.
 #pragma once
 
+#include "provider/cloud/limit.h"
 #include "provider/daytona/daytona.h"
 #include "provider/daytona/output.h"
 #include "provider/daytona/script.h"
@@ -14,10 +15,10 @@ struct daytona_process {
     uint32_t id;          // by which callers know it
     uint32_t pid;         // in the sandbox
     uint32_t flags;
-    bool terminal, ended, killed; // killed: its time limit has passed
-    bool exited, ends[2];         // what a session's command has still to tell
+    bool terminal, ended;
+    bool exited, ends[2]; // what a session's command has still to tell
     struct sbx_outcome outcome;
-    int64_t timeout_at, began_ns;
+    struct cloud_limit limit;
     struct output output;
     const char *data; // of the last message, not yet read
     size_t size;

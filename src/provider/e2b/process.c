@@ -13,8 +13,6 @@
 #include "base/json.h"
 #include "provider/e2b/files.h"
 
-#define KILL_MS 10000
-
 static void free_process(struct e2b_process *process)
 {
     connect_close(process->stream);
@@ -38,8 +36,7 @@ static int new_process(struct e2b_box *box, const char *user, struct e2b_process
     if (!process)
         return err_nomem(err);
     process->data.limit = process->early.limit = MESSAGE_MAX;
-    process->timeout_at = DEADLINE_NEVER;
-    process->began_ns = clock_boot_ns();
+    cloud_limit_begin(&process->limit, 0);
     process->user = user ? strdup(user) : NULL;
     e2b_box_ref(box);
     process->box = box;
@@ -156,9 +153,8 @@ int e2b_process_start(void *self, const struct sbx_exec *exec, const struct sbx_
         return code;
     process->flags = exec->flags;
     process->flags_known = true;
-    if (exec->timeout_ms)
-        process->timeout_at = clock_boot_ms() + exec->timeout_ms;
-    deadline = deadline_min(deadline, process->timeout_at); // the start is part of its time
+    cloud_limit_begin(&process->limit, exec->timeout_ms);
+    deadline = deadline_min(deadline, process->limit.at_ms); // the start is part of its time
     code = e2b_envd_open(box, exec->user, "process.Process/Start", &message,
                          "cannot start the command", deadline, &process->stream, err);
     if (code == 0)
@@ -217,23 +213,17 @@ static void kill_tree(struct e2b_process *process)
 {
     struct sbx_error ignored;
     cloud_files_signal(&e2b_files, process->box, process->user, process->pid, SIGKILL,
-                       deadline_in(KILL_MS), &ignored);
+                       deadline_in(CLOUD_KILL_MS), &ignored);
 }
 
 static void set_exit(struct e2b_process *process, const struct e2b_event *event,
                      struct sbx_event *ret_event)
 {
     process->ended = true;
-    *ret_event = (struct sbx_event){
-        .kind = SBX_EVENT_EXIT,
-        .outcome = {.exit_code = event->exit_code,
-                    .signal = event->signal,
-                    .duration_us = (uint64_t)(clock_boot_ns() - process->began_ns) / 1000}};
-    if (process->killed) {
-        ret_event->outcome.exit_code = 124;
-        ret_event->outcome.signal = 0;
-        ret_event->outcome.flags = SBX_OUTCOME_TIMED_OUT;
-    }
+    *ret_event =
+        (struct sbx_event){.kind = SBX_EVENT_EXIT,
+                           .outcome = {.exit_code = event->exit_code, .signal = event->signal}};
+    cloud_limit_outcome(&process->limit, &ret_event->outcome);
 }
 
 static void set_output(const struct buf *data, uint32_t stream, struct sbx_event *ret_event)
@@ -247,18 +237,16 @@ static int wait_event(struct e2b_process *process, struct deadline whole,
                       struct e2b_event *ret_event, struct sbx_error *err)
 {
     for (;;) {
-        struct deadline deadline = deadline_min(whole, process->timeout_at);
+        struct deadline deadline = deadline_min(whole, process->limit.at_ms);
         int code = next_event(process, deadline, ret_event, err);
-        if (code != SBX_ERR_TIMEOUT || clock_boot_ms() < process->timeout_at ||
-            process->timeout_at == DEADLINE_NEVER)
+        enum cloud_limit_step step = cloud_limit_met(&process->limit, code);
+        if (step == CLOUD_LIMIT_NONE)
             return code;
-        if (process->killed) { // and even so no end came
+        if (step == CLOUD_LIMIT_LOST) {
             *ret_event = (struct e2b_event){.kind = E2B_END};
             return 0;
         }
         kill_tree(process);
-        process->killed = true;
-        process->timeout_at = clock_boot_ms() + KILL_MS;
     }
 }
 

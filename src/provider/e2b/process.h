@@ -2,6 +2,7 @@
 // What the files about commands of E2B share. Layer: provider.
 #pragma once
 
+#include "provider/cloud/limit.h"
 #include "provider/e2b/e2b.h"
 #include "provider/e2b/event.h"
 
@@ -13,8 +14,7 @@ struct e2b_process {
     uint32_t pid, flags;
     bool flags_known; // else an attached one that has not been asked about yet
     bool ended;
-    bool killed; // its time limit has passed
-    int64_t timeout_at, began_ns;
+    struct cloud_limit limit;
     struct buf data; // of the last event
     // What came with the start: output that overtook the starting line on its other way, and what
     // followed that line in `data` (a stream, or 0).
