@@ -44,11 +44,11 @@ struct vmm {
     int log_fd;
     char log[512];
     size_t logged;
-    bool told;                // CONFIG is on its way: from here on the guest is this sandbox's
-    bool greeted;             // the guest says that it is ready
-    struct qemu_ends ends;    // what it was started with, but for the port
-    int monitor_fd, state_fd; // our end
-    char failed[256];         // what the guest says of its failure
+    bool told;             // CONFIG is on its way: from here on the guest is this sandbox's
+    bool greeted;          // the guest says that it is ready
+    struct qemu_ends ends; // what it was started with, but for the port
+    int monitor_fd;        // our end
+    char failed[256];      // what the guest says of its failure
 };
 
 // Instead of the agent's greeting. The library shows it to the user.
@@ -221,7 +221,7 @@ static int greet(void)
 
 static int hand_over(const struct vmm *vmm)
 {
-    const int fds[] = {vmm->ends.memory, vmm->state_fd};
+    const int fds[] = {vmm->ends.memory, vmm->ends.state};
     struct frame_in in;
     struct frame request;
     frame_in_init(&in);
@@ -244,7 +244,7 @@ static void save(struct vmm *vmm)
         read_last_words(vmm);
         return refuse(vmm, "the guest did not start");
     }
-    if (save_guest(vmm->monitor_fd, vmm->state_fd, deadline_in(SAVE_MS)) < 0)
+    if (save_guest(vmm->monitor_fd, vmm->ends.state, deadline_in(SAVE_MS)) < 0)
         return refuse(vmm, "the guest could not be saved");
     if (greet() == 0 && hand_over(vmm) == 0)
         (void)poll(&(struct pollfd){.fd = AGENT_FD_MONITOR, .events = POLLIN}, 1, SAVE_MS);
@@ -273,16 +273,16 @@ static int make_pair(int *ret_ours, int *ret_theirs)
 static int open_ends(struct vmm *vmm, int *ret_port)
 {
     struct qemu_ends *ends = &vmm->ends;
-    *ends = (struct qemu_ends){-1, -1, -1};
+    *ends = (struct qemu_ends){-1, -1, -1, -1};
     if (make_pair(ret_port, &ends->port) < 0)
         return -1;
     if (vmm->machine.saved == MACHINE_BOOT)
         return 0;
     if (vmm->machine.saved == MACHINE_RESTORE)
-        vmm->state_fd = open(MACHINE_SAVED_STATE, O_RDONLY | O_CLOEXEC);
+        vmm->ends.state = open(MACHINE_SAVED_STATE, O_RDONLY | O_CLOEXEC);
     else
-        vmm->state_fd = memfd_create("state", MFD_CLOEXEC);
-    if (vmm->state_fd < 0 || make_pair(&vmm->monitor_fd, &ends->monitor) < 0)
+        vmm->ends.state = memfd_create("state", MFD_CLOEXEC);
+    if (vmm->ends.state < 0 || make_pair(&vmm->monitor_fd, &ends->monitor) < 0)
         return -1;
     if (vmm->machine.saved == MACHINE_RESTORE)
         return 0;
@@ -294,10 +294,8 @@ static void restore(struct vmm *vmm)
 {
     if (!send_config(vmm))
         return;
-    if (save_restore(vmm->monitor_fd, vmm->state_fd, deadline_in(RESTORE_MS)) < 0) {
-        read_last_words(vmm);
-        return refuse(vmm, "the saved guest can't be run");
-    }
+    if (save_restore(vmm->monitor_fd) < 0)
+        return refuse(vmm, "QEMU takes no orders");
     serve(vmm);
 }
 

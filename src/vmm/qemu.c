@@ -17,6 +17,7 @@
 #define PORT_FD 10
 #define MONITOR_FD 11
 #define MEMORY_FD 12 // MEMORY_PATH
+// 13 is QEMU_STATE_FD.
 #define MEMORY_PATH "/proc/self/fd/12"
 #define ARGS_MAX 64
 #define TEXT_MAX 4096
@@ -76,6 +77,8 @@ static void add_machine(struct arguments *a, const struct machine *machine)
 
 static void add_kernel(struct arguments *a, const struct machine *machine)
 {
+    if (machine->saved == MACHINE_RESTORE) // it is in the saved memory
+        return;
     add(a, "-kernel");
     add(a, QEMU_KERNEL);
     add(a, "-initrd");
@@ -124,7 +127,7 @@ static void add_saved(struct arguments *a, const struct machine *machine)
     add(a, "-chardev");
     add(a, "socket,id=monitor,fd=%d", MONITOR_FD);
     add(a, "-mon");
-    add(a, "chardev=monitor,mode=control");
+    add(a, "chardev=monitor,mode=%s", save ? "control" : "readline");
     if (save)
         return;
     add(a, "-incoming");
@@ -133,7 +136,7 @@ static void add_saved(struct arguments *a, const struct machine *machine)
 
 static int place(const struct qemu_ends *ends)
 {
-    const int sources[] = {ends->port, ends->monitor, ends->memory};
+    const int sources[] = {ends->port, ends->monitor, ends->memory, ends->state};
     int high[ARRAY_SIZE(sources)]; // none of them is where another one goes
     for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
         high[i] = sources[i] < 0 ? -1 : fcntl(sources[i], F_DUPFD_CLOEXEC, 32);

@@ -12,6 +12,7 @@
 #define QEMU_KERNEL "/vm/kernel"
 #define QEMU_INITRD "/vm/initrd"
 #define QEMU_IMAGE "/image"
+#define QEMU_STATE_FD "13" // of struct qemu_ends, as QEMU knows it
 #define QEMU_PRELOAD "/vm/preload.so"
 
 // What it is handed; -1: nothing.
@@ -19,6 +20,7 @@ struct qemu_ends {
     int port;    // the guest's serial port
     int monitor; // where it takes orders: of a guest that will be saved, or was
     int memory;  // memfd, the memory of one that will be
+    int state;   // of one that was: all but its memory
 };
 
 // *ret_log: what it complains of. -1 and errno.

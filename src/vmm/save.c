@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vmm/qemu.h"
 
 #define LINES_MAX 16384 // of answers to one order
 
@@ -26,28 +27,17 @@ struct order {
     bool with_state; // its descriptor goes with the order
 };
 
-#define BEGIN                                                                                      \
-    {"", "\"QMP\"", false}, {"{\"execute\":\"qmp_capabilities\"}", "\"return\"", false},           \
-        {"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["             \
-         "{\"capability\":\"x-ignore-shared\",\"state\":true},"                                    \
-         "{\"capability\":\"events\",\"state\":true}]}}",                                          \
-         "\"return\"", false},                                                                     \
-    {                                                                                              \
-        "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"state\"}}", "\"return\"", true         \
-    }
-
-// Answers are not parsed: each that matters has a word of its own. Events may come between.
-static const struct order save_orders[] = {
-    BEGIN,
-    {"{\"execute\":\"stop\"}", "\"return\"", false},
+// QEMU's machine protocol (docs/interop/qmp-spec.txt). Answers are not parsed: each that matters
+// has a word of its own. Events may come between. The guest runs until all is written.
+static const struct order orders[] = {
+    {"", "\"QMP\"", false},
+    {"{\"execute\":\"qmp_capabilities\"}", "\"return\"", false},
+    {"{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":["
+     "{\"capability\":\"x-ignore-shared\",\"state\":true},"
+     "{\"capability\":\"events\",\"state\":true}]}}",
+     "\"return\"", false},
+    {"{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"state\"}}", "\"return\"", true},
     {"{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:state\"}}", "\"completed\"", false},
-};
-
-static const struct order restore_orders[] = {
-    BEGIN,
-    {"{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":\"fd:state\"}}", "\"completed\"",
-     false},
-    {"{\"execute\":\"cont\"}", "\"return\"", false}, // the state says that it was stopped
 };
 
 static int say(const struct talk *talk, const char *text, bool with_state)
@@ -96,23 +86,18 @@ static int carry_out(struct talk *talk, const struct order *order)
     return 0;
 }
 
-static int carry_out_all(const struct order *orders, size_t count, int monitor_fd, int state_fd,
-                         struct deadline deadline)
+int save_guest(int monitor_fd, int state_fd, struct deadline deadline)
 {
     struct talk talk = {.fd = monitor_fd, .state_fd = state_fd, .deadline = deadline};
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
         if (carry_out(&talk, &orders[i]) < 0)
             return -1;
     return 0;
 }
 
-int save_guest(int monitor_fd, int state_fd, struct deadline deadline)
+int save_restore(int monitor_fd)
 {
-    return carry_out_all(save_orders, ARRAY_SIZE(save_orders), monitor_fd, state_fd, deadline);
-}
-
-int save_restore(int monitor_fd, int state_fd, struct deadline deadline)
-{
-    return carry_out_all(restore_orders, ARRAY_SIZE(restore_orders), monitor_fd, state_fd,
-                         deadline);
+    const char text[] = "migrate_set_capability x-ignore-shared on\n"
+                        "migrate_incoming fd:" QEMU_STATE_FD "\n";
+    return send(monitor_fd, text, sizeof(text) - 1, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }

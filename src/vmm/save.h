@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Saved guests: QEMU's migration to and from a file, but for the guest's memory, which is a file
- * already. monitor_fd is where QEMU takes orders: docs/interop/qmp-spec.txt of its documentation.
- * -1 when it does not do as told. Layer: vmm.
+ * already. Layer: vmm.
  */
 #pragma once
 
 #include "base/clock.h"
 
-// Stops the guest; then its state is written to that file.
+// Writes the state of a guest, which does not run on, to the file state_fd. -1 when QEMU does not
+// do as told.
 int save_guest(int monitor_fd, int state_fd, struct deadline deadline);
-// Takes the state from there, and lets the guest go on.
-int save_restore(int monitor_fd, int state_fd, struct deadline deadline);
+
+/*
+ * Lets QEMU take it from there. By the monitor for people, which is told in fewer bytes: QEMU takes
+ * them one by one, at a turn of its loop each. It ends if it can't; else the guest is heard.
+ */
+int save_restore(int monitor_fd);
