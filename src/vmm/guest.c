@@ -35,7 +35,7 @@ struct guest {
     struct mux mux;
     int first_fd; // our end of the agent's first connection; -1: given away
     int link_fd;  // the agent's monitor
-    pid_t agent;
+    int go_fd;    // to the agent's process, which waits for it
     bool configured, failed;
 };
 
@@ -105,70 +105,103 @@ static int place_ends(const struct ends *ends)
 }
 
 // As in a sandbox in namespaces: the kernel below is another one, what is allowed is the same.
-static int confine(const struct guest_config *config)
+static int confine(uint32_t open_files)
 {
-    struct rlimit files = {config->open_files, config->open_files};
-    if (config->open_files && setrlimit(RLIMIT_NOFILE, &files) < 0)
+    struct rlimit files = {open_files, open_files};
+    if (open_files && setrlimit(RLIMIT_NOFILE, &files) < 0)
         return guest_fail("cannot limit open files");
     if (caps_keep(CAPS_ROOT) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return guest_fail("cannot drop privileges");
     return 0;
 }
 
-static int run_agent(const struct guest_config *config, const struct ends *ends, int program)
+// What the agent's process waits for.
+struct go {
+    uint64_t disk_bytes;
+    uint32_t open_files;
+};
+
+static int run_agent(const struct ends *ends, int program, int go_fd)
 {
     static const char *const argv[] = {"sandboxes-agent", NULL};
     static const char *const envp[] = {NULL};
+    struct go go;
     int high = fcntl(program, F_DUPFD_CLOEXEC, 32);
-    if (high < 0 || guest_enter_root() < 0 || place_ends(ends) < 0 || confine(config) < 0)
+    if (high < 0 || guest_mount_own() < 0)
+        return guest_fail("cannot prepare the agent");
+    if (fd_read_full(go_fd, &go, sizeof(go)) != sizeof(go) || guest_enter_root(go.disk_bytes) < 0 ||
+        place_ends(ends) < 0 || confine(go.open_files) < 0)
         return -1;
     (void)setpriority(PRIO_PROCESS, 0, -20); // commands return to 0: agent/rights.c
     syscall(SYS_execveat, high, "", argv, envp, AT_EMPTY_PATH);
     return guest_fail("cannot start the agent");
 }
 
-static int limit_processes(const struct guest_config *config)
+static void make_group(void)
 {
-    char path[] = "/group/box/pids.max", text[16];
-    if (!config->processes)
-        return 0;
     mkdir("/group", 0755);
     if (mount("cgroup2", "/group", "cgroup2", 0, NULL) < 0)
-        return 0; // a kernel without: the number of its processes is the guest's own affair
+        return; // a kernel without: the number of its processes is the guest's own affair
     (void)fd_write_file(AT_FDCWD, "/group/cgroup.subtree_control", "+pids");
     mkdir("/group/box", 0755);
-    snprintf(text, sizeof(text), "%u", config->processes + 1); // the agent is one of them
-    (void)fd_write_file(AT_FDCWD, path, text);
-    return 0;
 }
 
-static int start_agent(struct guest *guest, const struct guest_config *config)
+static void limit_processes(const struct guest_config *config)
+{
+    char text[16];
+    if (!config->processes)
+        return;
+    snprintf(text, sizeof(text), "%u", config->processes + 1); // the agent is one of them
+    (void)fd_write_file(AT_FDCWD, "/group/box/pids.max", text);
+}
+
+// A process in namespaces of its own that will be the agent.
+static int prepare_agent(struct guest *guest)
 {
     struct ends ends = {-1, -1, -1};
+    int go[2];
     cleanup_fd int program = open("/agent", O_RDONLY | O_CLOEXEC);
-    if (program < 0 || open_ends(guest, &ends) < 0 || limit_processes(config) < 0)
+    if (program < 0 || open_ends(guest, &ends) < 0 || fd_pipe(go) < 0)
         return guest_fail("cannot open the agent's program");
-    int room = (int)config->agent_size * 2;
-    if (config->agent_size > 65536)
-        (void)setsockopt(guest->link_fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
-    if (send(guest->link_fd, config->agent, config->agent_size, MSG_NOSIGNAL) < 0)
-        return guest_fail("cannot configure the agent");
+    make_group();
     pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP,
                                NULL, NULL, NULL, NULL);
     if (pid < 0)
         return guest_fail("cannot make the agent's namespaces");
     if (pid == 0) {
+        close(go[1]);
         (void)fd_write_file(AT_FDCWD, "/group/box/cgroup.procs", "0");
-        run_agent(config, &ends, program);
+        run_agent(&ends, program, go[0]);
         mux_send(&guest->mux, GUEST_FAILED, guest_error, strlen(guest_error) + 1);
         mux_turn(&guest->mux, NULL, 0, 0);
         _exit(1);
     }
-    guest->agent = pid;
+    guest->go_fd = go[1];
+    close(go[0]);
     close(ends.listen);
     close(ends.first);
     close(ends.monitor);
     return 0;
+}
+
+static int start_agent(struct guest *guest, const struct guest_config *config)
+{
+    const struct go go = {config->disk_bytes, config->open_files};
+    int room = (int)config->agent_size * 2;
+    limit_processes(config);
+    if (config->agent_size > 65536)
+        (void)setsockopt(guest->link_fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
+    if (send(guest->link_fd, config->agent, config->agent_size, MSG_NOSIGNAL) < 0)
+        return guest_fail("cannot configure the agent");
+    if (fd_write_full(guest->go_fd, &go, sizeof(go)) < 0)
+        return guest_fail("cannot start the agent");
+    return 0;
+}
+
+static void report_failure(struct guest *guest)
+{
+    mux_send(&guest->mux, GUEST_FAILED, guest_error, strlen(guest_error) + 1);
+    guest->failed = true;
 }
 
 static bool take_message(void *user, uint32_t type, const void *payload, size_t size)
@@ -178,13 +211,10 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
     if (type != GUEST_CONFIG || guest->configured || guest_config_get(payload, size, &config) < 0)
         return false;
     guest->configured = true;
-    if (guest_become(&config) < 0 || guest_mount_root(&config) < 0 ||
-        start_agent(guest, &config) < 0) {
-        mux_send(&guest->mux, GUEST_FAILED, guest_error, strlen(guest_error) + 1);
-        guest->failed = true;
-        return true;
-    }
-    mux_send(&guest->mux, GUEST_READY, NULL, 0);
+    if (guest_become(&config) < 0 || start_agent(guest, &config) < 0)
+        report_failure(guest);
+    else
+        mux_send(&guest->mux, GUEST_READY, NULL, 0);
     return true;
 }
 
@@ -241,7 +271,10 @@ int main(void)
     guest.mux.user = &guest;
     guest.mux.open = connect_agent;
     guest.mux.message = take_message;
-    greet(&guest);
+    if (guest_mount_layer() < 0 || guest_set_network() < 0 || prepare_agent(&guest) < 0)
+        report_failure(&guest);
+    else
+        greet(&guest);
     for (bool ended = false; !ended;) {
         // Its end of the link closes when the agent ends, and with it all processes of the sandbox.
         struct pollfd link = {.fd = guest.link_fd, .events = POLLIN};

@@ -17,12 +17,19 @@ extern char guest_error[200];
 // Modules of a kernel that has not all built in; those that are absent are skipped.
 void guest_load_modules(void);
 
-// The sandbox's root at GUEST_ROOT: the image read-only below, the writable layer in memory above.
-#define GUEST_ROOT "/root"
-int guest_mount_root(const struct guest_config *config);
+/*
+ * What is done before HELLO is done once for all copies of a saved guest, and what is not done
+ * after it need not be translated when an emulated one starts.
+ */
 
-// Runs in the agent's process, in its namespaces: what belongs to them, then that root becomes "/".
-int guest_enter_root(void);
+// The writable layer, in memory.
+int guest_mount_layer(void);
+// Runs in the agent's process, in its namespaces: what belongs to them, in a place aside.
+int guest_mount_own(void);
+// The same process then: the root, the image read-only below and the layer above, becomes "/".
+int guest_enter_root(uint64_t disk_bytes);
 
-// Name, clock, random numbers, network: all that makes this guest differ from a saved one.
+// Addresses and routes.
+int guest_set_network(void);
+// Name, clock, random numbers: all that makes this guest differ from a saved one.
 int guest_become(const struct guest_config *config);

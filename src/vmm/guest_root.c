@@ -11,6 +11,8 @@
 #include "base/cleanup.h"
 #include "vmm/guest.h"
 
+#define LAYER_LEAST (1 << 20) // until it is told what it may take
+
 struct node {
     const char *path;
     mode_t mode; // with the type, as for mknod(2)
@@ -66,39 +68,66 @@ static int make_nodes(void)
 // Large messages, because each costs two changes between guest and host.
 #define IMAGE_OPTIONS "trans=virtio,version=9p2000.L,cache=loose,msize=524288,access=client"
 
-int guest_mount_root(const struct guest_config *config)
+#define ROOT "/root"
+#define OWN "/own"
+
+static void layer_options(uint64_t bytes, char *ret_text, size_t size)
+{
+    // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
+    snprintf(ret_text, size, "size=%llu,nr_inodes=%llu,mode=0755", (unsigned long long)bytes,
+             (unsigned long long)bytes / 4096 + 1024);
+}
+
+int guest_mount_layer(void)
 {
     char options[100];
-    // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
-    snprintf(options, sizeof(options), "size=%llu,nr_inodes=%llu,mode=0755",
-             (unsigned long long)config->disk_bytes,
-             (unsigned long long)config->disk_bytes / 4096 + 1024);
+    layer_options(LAYER_LEAST, options, sizeof(options));
     mkdir("/image", 0755);
     mkdir("/rw", 0755);
-    mkdir(GUEST_ROOT, 0755);
+    mkdir(ROOT, 0755);
+    mkdir(OWN, 0755);
+    mkdir(OWN "/proc", 0755);
+    mkdir(OWN "/dev", 0755);
     if (mount("tmpfs", "/rw", "tmpfs", MS_NOSUID, options) < 0)
         return guest_fail("cannot mount the writable layer");
-    if (make_nodes() < 0)
-        return -1;
+    return make_nodes();
+}
+
+int guest_mount_own(void)
+{
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("proc", OWN "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return guest_fail("cannot mount /proc");
+    if (mount("/rw/dev", OWN "/dev", NULL, MS_BIND | MS_REC, NULL) < 0 ||
+        mount("devpts", OWN "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+              "newinstance,ptmxmode=0666,mode=0620") < 0)
+        return guest_fail("cannot mount /dev");
+    return 0;
+}
+
+static int mount_root(uint64_t disk_bytes)
+{
+    char options[100];
+    layer_options(disk_bytes, options, sizeof(options));
+    if (mount("tmpfs", "/rw", "tmpfs", MS_NOSUID | MS_REMOUNT, options) < 0)
+        return guest_fail("cannot set the size of the writable layer");
     if (mount("image", "/image", "9p", MS_RDONLY | MS_NOSUID | MS_NODEV, IMAGE_OPTIONS) < 0)
         return guest_fail("cannot mount the image");
-    if (mount("overlay", GUEST_ROOT, "overlay", MS_NOSUID | MS_NODEV,
+    if (mount("overlay", ROOT, "overlay", MS_NOSUID | MS_NODEV,
               "lowerdir=/image,upperdir=/rw/up,workdir=/rw/work") < 0)
         return guest_fail("cannot mount the root file system");
     return 0;
 }
 
-int guest_enter_root(void)
+int guest_enter_root(uint64_t disk_bytes)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("proc", GUEST_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
-        return guest_fail("cannot mount /proc");
-    if (mount("/rw/dev", GUEST_ROOT "/dev", NULL, MS_BIND | MS_REC, NULL) < 0 ||
-        mount("devpts", GUEST_ROOT "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-              "newinstance,ptmxmode=0666,mode=0620") < 0)
-        return guest_fail("cannot mount /dev");
+    if (mount_root(disk_bytes) < 0)
+        return -1;
+    if (mount(OWN "/proc", ROOT "/proc", NULL, MS_MOVE, NULL) < 0 ||
+        mount(OWN "/dev", ROOT "/dev", NULL, MS_MOVE, NULL) < 0)
+        return guest_fail("cannot move /proc and /dev");
     // The initial root can't be left by pivot_root(2): ramfs-rootfs-initramfs.rst.
-    if (chdir(GUEST_ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+    if (chdir(ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
         chdir("/") < 0)
         return guest_fail("cannot enter the root file system");
     return 0;

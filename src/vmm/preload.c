@@ -24,9 +24,10 @@ static int open_at(const char *path, int flags, int mode)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-// Without O_CREAT and O_TMPFILE nobody passes a mode; then what is read here is not used. On 64-bit
-// machines both names mean the same.
-__attribute__((visibility("default"))) int open(const char *path, int flags, ...)
+#define EXPORTED __attribute__((visibility("default")))
+
+// Without O_CREAT and O_TMPFILE nobody passes a mode; then what is read here is not used.
+EXPORTED int open(const char *path, int flags, ...)
 {
     va_list args;
     va_start(args, flags);
@@ -35,4 +36,14 @@ __attribute__((visibility("default"))) int open(const char *path, int flags, ...
     return open_at(path, flags, mode);
 }
 
-__attribute__((visibility("default"), alias("open"))) int open64(const char *path, int flags, ...);
+// What a call without a mode becomes by _FORTIFY_SOURCE, in glibc.
+EXPORTED int open_checked(const char *path, int flags) __asm__("__open_2");
+EXPORTED int open_checked(const char *path, int flags)
+{
+    return open_at(path, flags, 0);
+}
+
+// On 64-bit machines both names mean the same.
+EXPORTED __attribute__((alias("open"))) int open64(const char *path, int flags, ...);
+EXPORTED __attribute__((alias("__open_2"))) int open64_checked(const char *path,
+                                                               int flags) __asm__("__open64_2");

@@ -152,6 +152,8 @@ static int place(const struct qemu_ends *ends)
 static int run(struct arguments *arguments, const struct qemu_ends *ends, int log_fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Its heap and its translations are touched in places: huge pages would hold mostly nothing.
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     if (dup2(log_fd, STDERR_FILENO) < 0 || place(ends) < 0)
         return -1;
     // Keyboard input is not its business, and nobody's to give.
