@@ -28,6 +28,7 @@
 
 #define DEVICES_MAX 8
 #define PORT_WAIT_MS 10000
+#define AGENT_WAIT_NS 5000000
 
 char guest_error[200];
 
@@ -35,7 +36,7 @@ struct guest {
     struct mux mux;
     int first_fd; // our end of the agent's first connection; -1: given away
     int link_fd;  // the agent's monitor
-    int go_fd;    // to the agent's process, which waits for it
+    pid_t agent;
     bool configured, failed;
 };
 
@@ -105,32 +106,19 @@ static int place_ends(const struct ends *ends)
 }
 
 // As in a sandbox in namespaces: the kernel below is another one, what is allowed is the same.
-static int confine(uint32_t open_files)
+static int confine(void)
 {
-    struct rlimit files = {open_files, open_files};
-    if (open_files && setrlimit(RLIMIT_NOFILE, &files) < 0)
-        return guest_fail("cannot limit open files");
     if (caps_keep(CAPS_ROOT) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return guest_fail("cannot drop privileges");
     return 0;
 }
 
-// What the agent's process waits for.
-struct go {
-    uint64_t disk_bytes;
-    uint32_t open_files;
-};
-
-static int run_agent(const struct ends *ends, int program, int go_fd)
+static int run_agent(const struct ends *ends, int program)
 {
     static const char *const argv[] = {"sandboxes-agent", NULL};
     static const char *const envp[] = {NULL};
-    struct go go;
     int high = fcntl(program, F_DUPFD_CLOEXEC, 32);
-    if (high < 0 || guest_mount_own() < 0)
-        return guest_fail("cannot prepare the agent");
-    if (fd_read_full(go_fd, &go, sizeof(go)) != sizeof(go) || guest_enter_root(go.disk_bytes) < 0 ||
-        place_ends(ends) < 0 || confine(go.open_files) < 0)
+    if (high < 0 || guest_mount_own() < 0 || place_ends(ends) < 0 || confine() < 0)
         return -1;
     (void)setpriority(PRIO_PROCESS, 0, -20); // commands return to 0: agent/rights.c
     syscall(SYS_execveat, high, "", argv, envp, AT_EMPTY_PATH);
@@ -155,46 +143,56 @@ static void limit_processes(const struct guest_config *config)
     (void)fd_write_file(AT_FDCWD, "/group/box/pids.max", text);
 }
 
-// A process in namespaces of its own that will be the agent.
-static int prepare_agent(struct guest *guest)
+// It waits for its configuration, in a root that will be replaced.
+static int start_agent(struct guest *guest, int program)
 {
     struct ends ends = {-1, -1, -1};
-    int go[2];
-    cleanup_fd int program = open("/agent", O_RDONLY | O_CLOEXEC);
-    if (program < 0 || open_ends(guest, &ends) < 0 || fd_pipe(go) < 0)
-        return guest_fail("cannot open the agent's program");
+    if (open_ends(guest, &ends) < 0)
+        return -1;
     make_group();
-    pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP,
-                               NULL, NULL, NULL, NULL);
-    if (pid < 0)
+    guest->agent =
+        (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWCGROUP, NULL, NULL, NULL, NULL);
+    if (guest->agent < 0)
         return guest_fail("cannot make the agent's namespaces");
-    if (pid == 0) {
-        close(go[1]);
+    if (guest->agent == 0) {
         (void)fd_write_file(AT_FDCWD, "/group/box/cgroup.procs", "0");
-        run_agent(&ends, program, go[0]);
+        run_agent(&ends, program);
         mux_send(&guest->mux, GUEST_FAILED, guest_error, strlen(guest_error) + 1);
         mux_turn(&guest->mux, NULL, 0, 0);
         _exit(1);
     }
-    guest->go_fd = go[1];
-    close(go[0]);
     close(ends.listen);
     close(ends.first);
     close(ends.monitor);
     return 0;
 }
 
-static int start_agent(struct guest *guest, const struct guest_config *config)
+// All that a saved guest has done already.
+static int prepare(struct guest *guest)
 {
-    const struct go go = {config->disk_bytes, config->open_files};
+    const struct timespec pause = {0, AGENT_WAIT_NS};
+    cleanup_fd int program = open("/agent", O_RDONLY | O_CLOEXEC);
+    if (program < 0)
+        return guest_fail("cannot open the agent's program");
+    if (guest_leave_disk() < 0 || guest_set_network() < 0 || start_agent(guest, program) < 0)
+        return -1;
+    nanosleep(&pause, NULL); // it goes before us, for its priority, until it waits too
+    return 0;
+}
+
+static int configure_agent(struct guest *guest, const struct guest_config *config)
+{
+    const struct rlimit files = {config->open_files, config->open_files};
     int room = (int)config->agent_size * 2;
     limit_processes(config);
+    if (config->open_files && prlimit(guest->agent, RLIMIT_NOFILE, &files, NULL) < 0)
+        return guest_fail("cannot limit open files");
+    if (guest_enter_root(config->disk_bytes) < 0)
+        return -1;
     if (config->agent_size > 65536)
         (void)setsockopt(guest->link_fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
     if (send(guest->link_fd, config->agent, config->agent_size, MSG_NOSIGNAL) < 0)
         return guest_fail("cannot configure the agent");
-    if (fd_write_full(guest->go_fd, &go, sizeof(go)) < 0)
-        return guest_fail("cannot start the agent");
     return 0;
 }
 
@@ -211,7 +209,7 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
     if (type != GUEST_CONFIG || guest->configured || guest_config_get(payload, size, &config) < 0)
         return false;
     guest->configured = true;
-    if (guest_become(&config) < 0 || start_agent(guest, &config) < 0)
+    if (guest_become(&config) < 0 || configure_agent(guest, &config) < 0)
         report_failure(guest);
     else
         mux_send(&guest->mux, GUEST_READY, NULL, 0);
@@ -271,7 +269,7 @@ int main(void)
     guest.mux.user = &guest;
     guest.mux.open = connect_agent;
     guest.mux.message = take_message;
-    if (guest_mount_layer() < 0 || guest_set_network() < 0 || prepare_agent(&guest) < 0)
+    if (prepare(&guest) < 0)
         report_failure(&guest);
     else
         greet(&guest);

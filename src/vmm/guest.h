@@ -22,11 +22,12 @@ void guest_load_modules(void);
  * after it need not be translated when an emulated one starts.
  */
 
-// The writable layer, in memory.
-int guest_mount_layer(void);
-// Runs in the agent's process, in its namespaces: what belongs to them, in a place aside.
+// Leaves the initial memory disk for a root that can be left in turn (pivot_root(2)), with the
+// writable layer, in memory.
+int guest_leave_disk(void);
+// Runs in the agent's process: what belongs to its pid namespace.
 int guest_mount_own(void);
-// The same process then: the root, the image read-only below and the layer above, becomes "/".
+// The sandbox's root, the image read-only below and the layer above, becomes "/" of all processes.
 int guest_enter_root(uint64_t disk_bytes);
 
 // Addresses and routes.

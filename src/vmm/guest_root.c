@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -68,8 +69,9 @@ static int make_nodes(void)
 // Large messages, because each costs two changes between guest and host.
 #define IMAGE_OPTIONS "trans=virtio,version=9p2000.L,cache=loose,msize=524288,access=client"
 
-#define ROOT "/root"
-#define OWN "/own"
+#define ROOT "/new"
+
+static const char *const directories[] = {"/rw", "/image", ROOT, "/proc", "/dev", "/group"};
 
 static void layer_options(uint64_t bytes, char *ret_text, size_t size)
 {
@@ -78,16 +80,18 @@ static void layer_options(uint64_t bytes, char *ret_text, size_t size)
              (unsigned long long)bytes / 4096 + 1024);
 }
 
-int guest_mount_layer(void)
+int guest_leave_disk(void)
 {
     char options[100];
     layer_options(LAYER_LEAST, options, sizeof(options));
-    mkdir("/image", 0755);
-    mkdir("/rw", 0755);
-    mkdir(ROOT, 0755);
-    mkdir(OWN, 0755);
-    mkdir(OWN "/proc", 0755);
-    mkdir(OWN "/dev", 0755);
+    mkdir("/stage", 0755);
+    // The initial root itself can't be left by pivot_root(2): ramfs-rootfs-initramfs.rst.
+    if (mount("tmpfs", "/stage", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") < 0 ||
+        chdir("/stage") < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+        chdir("/") < 0)
+        return guest_fail("cannot leave the initial memory disk");
+    for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
+        mkdir(directories[i], 0755);
     if (mount("tmpfs", "/rw", "tmpfs", MS_NOSUID, options) < 0)
         return guest_fail("cannot mount the writable layer");
     return make_nodes();
@@ -95,11 +99,10 @@ int guest_mount_layer(void)
 
 int guest_mount_own(void)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("proc", OWN "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         return guest_fail("cannot mount /proc");
-    if (mount("/rw/dev", OWN "/dev", NULL, MS_BIND | MS_REC, NULL) < 0 ||
-        mount("devpts", OWN "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+    if (mount("/rw/dev", "/dev", NULL, MS_BIND | MS_REC, NULL) < 0 ||
+        mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
               "newinstance,ptmxmode=0666,mode=0620") < 0)
         return guest_fail("cannot mount /dev");
     return 0;
@@ -123,11 +126,11 @@ int guest_enter_root(uint64_t disk_bytes)
 {
     if (mount_root(disk_bytes) < 0)
         return -1;
-    if (mount(OWN "/proc", ROOT "/proc", NULL, MS_MOVE, NULL) < 0 ||
-        mount(OWN "/dev", ROOT "/dev", NULL, MS_MOVE, NULL) < 0)
+    if (mount("/proc", ROOT "/proc", NULL, MS_MOVE, NULL) < 0 ||
+        mount("/dev", ROOT "/dev", NULL, MS_MOVE, NULL) < 0)
         return guest_fail("cannot move /proc and /dev");
-    // The initial root can't be left by pivot_root(2): ramfs-rootfs-initramfs.rst.
-    if (chdir(ROOT) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+    // The old root comes to lie above the new one, and is taken away: pivot_root(2).
+    if (chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
         chdir("/") < 0)
         return guest_fail("cannot enter the root file system");
     return 0;
