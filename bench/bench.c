@@ -2,6 +2,7 @@
 // Time, samples, plain processes: see bench.h.
 #include "bench.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -140,4 +141,39 @@ const char *bench_env(const char *name)
     if (!value)
         bench_die("%s is not set: start this by ./dev bench", name);
     return value;
+}
+
+static bool is_helper(const char *pid)
+{
+    char path[300], name[64] = "";
+    snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool named = fgets(name, sizeof(name), file) != NULL;
+    fclose(file);
+    return named && (strncmp(name, "sandboxes-", 10) == 0 || strncmp(name, "qemu-system", 11) == 0);
+}
+
+double bench_helpers_kb(const char *field, size_t *ret_count)
+{
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    double sum = 0;
+    *ret_count = 0;
+    while (proc && (entry = readdir(proc))) {
+        char path[300], line[256];
+        snprintf(path, sizeof(path), "/proc/%s/smaps_rollup", entry->d_name);
+        FILE *file = is_helper(entry->d_name) ? fopen(path, "re") : NULL;
+        if (!file)
+            continue;
+        while (fgets(line, sizeof(line), file))
+            if (strncmp(line, field, strlen(field)) == 0 && line[strlen(field)] == ':')
+                sum += strtod(line + strlen(field) + 1, NULL);
+        fclose(file);
+        (*ret_count)++;
+    }
+    if (proc)
+        closedir(proc);
+    return sum;
 }

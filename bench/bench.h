@@ -30,3 +30,6 @@ double bench_machine_cpu_ms(void);
 double bench_meminfo_kb(const char *field);
 
 const char *bench_env(const char *name); // dies when it is not set
+
+// Sum of a field of smaps_rollup in kB over our helper programs, and QEMU; counts them too.
+double bench_helpers_kb(const char *field, size_t *ret_count);

@@ -9,7 +9,7 @@
 struct ours;
 
 struct ours *ours_open(const char *provider); // that lives as long
-void ours_close(struct ours *ours); // destroys what it made
+void ours_close(struct ours *ours);           // destroys what it made
 
 // A sandbox of this image (NULL: default) and network, tied to this process. Dies on failure.
 struct sbx_sandbox *ours_create(struct ours *ours, const char *image, uint32_t network);

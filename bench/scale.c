@@ -98,35 +98,6 @@ static void at_once(size_t count, const char *network)
     free(all.ended);
 }
 
-// Sum of a field of smaps_rollup in kB over our helper programs; counts them too.
-static double helpers_kb(const char *field, size_t *ret_count)
-{
-    DIR *proc = opendir("/proc");
-    struct dirent *entry;
-    double sum = 0;
-    *ret_count = 0;
-    while (proc && (entry = readdir(proc))) {
-        char path[300], line[256] = "";
-        snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-        FILE *file = fopen(path, "re");
-        if (!file)
-            continue;
-        bool ours = fgets(line, sizeof(line), file) && strncmp(line, "sandboxes-", 10) == 0;
-        fclose(file);
-        snprintf(path, sizeof(path), "/proc/%s/smaps_rollup", entry->d_name);
-        if (!ours || !(file = fopen(path, "re")))
-            continue;
-        while (fgets(line, sizeof(line), file))
-            if (strncmp(line, field, strlen(field)) == 0 && line[strlen(field)] == ':')
-                sum += strtod(line + strlen(field) + 1, NULL);
-        fclose(file);
-        (*ret_count)++;
-    }
-    if (proc)
-        closedir(proc);
-    return sum;
-}
-
 struct memory {
     double available, slab, kernel_stack, page_tables, per_cpu;
 };
@@ -142,7 +113,8 @@ static void report_memory(const struct memory *before, size_t count)
 {
     size_t processes;
     struct memory now = measure_memory();
-    double pss = helpers_kb("Pss", &processes), private = helpers_kb("Private_Dirty", &processes);
+    double pss = bench_helpers_kb("Pss", &processes),
+           private = bench_helpers_kb("Private_Dirty", &processes);
     double many = (double)count;
     bench_value("living", "memory each, all of it (MemAvailable)", "kB",
                 (before->available - now.available) / many);

@@ -46,10 +46,11 @@ int guest_fail(const char *what)
     return -1;
 }
 
-// The agent's socket has a name in no file system: other processes of the guest can't shut it out.
+// The agent's socket has its name in a root that this process alone still reaches, by its
+// directory.
 static struct sockaddr_un agent_address(socklen_t *ret_size)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/agent.socket"};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "agent.socket"};
     *ret_size = sizeof(address);
     return address;
 }

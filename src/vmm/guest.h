@@ -28,6 +28,7 @@ int guest_leave_disk(void);
 // Runs in the agent's process: what belongs to its pid namespace.
 int guest_mount_own(void);
 // The sandbox's root, the image read-only below and the layer above, becomes "/" of all processes.
+// This one's directory is the old root.
 int guest_enter_root(uint64_t disk_bytes);
 
 // Addresses and routes.

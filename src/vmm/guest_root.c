@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The root file system of a sandbox in a guest. Layer: vmm.
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -130,8 +131,9 @@ int guest_enter_root(uint64_t disk_bytes)
         mount("/dev", ROOT "/dev", NULL, MS_MOVE, NULL) < 0)
         return guest_fail("cannot move /proc and /dev");
     // The old root comes to lie above the new one, and is taken away: pivot_root(2).
-    if (chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-        chdir("/") < 0)
+    cleanup_fd int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (old < 0 || chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+        umount2(".", MNT_DETACH) < 0 || fchdir(old) < 0)
         return guest_fail("cannot enter the root file system");
     return 0;
 }
