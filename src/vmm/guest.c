@@ -148,8 +148,14 @@ static void limit_processes(const struct guest_config *config)
 static int start_agent(struct guest *guest, int program)
 {
     struct ends ends = {-1, -1, -1};
+    int running[2]; // closes when it is executed, or fails
+    char none;
     if (open_ends(guest, &ends) < 0)
         return -1;
+    if (fd_pipe(running) < 0)
+        return guest_fail("cannot make a pipe");
+    int high = fcntl(running[1], F_DUPFD_CLOEXEC, 32); // where place_ends() puts nothing
+    close(running[1]);
     make_group();
     guest->agent =
         (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWCGROUP, NULL, NULL, NULL, NULL);
@@ -165,6 +171,9 @@ static int start_agent(struct guest *guest, int program)
     close(ends.listen);
     close(ends.first);
     close(ends.monitor);
+    close(high);
+    (void)fd_read_full(running[0], &none, sizeof(none));
+    close(running[0]);
     return 0;
 }
 

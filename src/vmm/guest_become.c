@@ -30,7 +30,7 @@ static int mix_entropy(const struct guest_config *config)
     if (config->entropy_size != GUEST_ENTROPY_SIZE)
         return guest_fail("no entropy was given");
     memcpy(pool.info.buf, config->entropy, GUEST_ENTROPY_SIZE);
-    cleanup_fd int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    cleanup_fd int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC); // the agent's, mounted by then
     if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0)
         return guest_fail("cannot mix in entropy");
     (void)ioctl(fd, RNDRESEEDCRNG, 0); // EAGAIN on the first seed of all, which has just happened
