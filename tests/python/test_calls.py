@@ -107,7 +107,8 @@ class Commands(PyCase):
                 async with await box.fork(labels={"second": "2"}, env_vars={"B": "b"}) as copy:
                     self.assertNotEqual(box.id, copy.id)
                     self.assertEqual({"second": "2"}, dict(copy.labels))
-                    self.assertEqual("later a b", (await copy.execute('echo "$(cat /tmp/file) $A $B"')).stdout.strip())
+                    self.assertEqual(b"later", await copy.read_file("/tmp/file"))
+                    self.assertEqual("a b", (await copy.execute('echo "$A" "$B"')).stdout.strip())
 
         self.run_async(main())
 
