@@ -77,7 +77,8 @@ class Elsewhere(flowcase.FlowCase):
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
         allowed = [word for port in ports for word in ("--allow", f"10.0.2.2:{port}")]
         with open(log, "wb") as file:
-            cls.serve = subprocess.Popen([SERVE, "--state", state, "--port", "0", "-p", "local", *allowed], env=cls.env,
+            cls.serve = subprocess.Popen([SERVE, "--state", state, "--port", "0", "-p", "local", "--warm", "0",
+                                          *allowed], env=cls.env,
                                          stdout=subprocess.PIPE, stderr=file, text=True)
         return re.search(r"http://127\.0\.0\.1:\d+", cls.serve.stdout.readline()).group(), key
 
@@ -162,15 +163,29 @@ class Steps(Elsewhere):
         self.assertEqual([], self.boxes())
 
     def test_records_that_nobody_followed_come_through_the_datastore(self):
-        """The launcher looks for them where they are not, as if it had lost the sandbox."""
+        """The launcher looks for them where they are not, as if it had lost the sandbox. In debug mode, too."""
+        dumps = os.path.join(self.work, "debug")
         told = service.Service()
         self.addCleanup(told.close)
         self.flow("waits.py", "run", "--mode", "quick", env={
-            "METAFLOW_SANDBOX_BACKEND": "e2b", "INSIDE_METAFLOW_SANDBOX_RECORDS": "/tmp/elsewhere",
+            "METAFLOW_SANDBOX_BACKEND": "e2b", "METAFLOW_SANDBOX_DEBUG": dumps, "INSIDE_METAFLOW_SANDBOX_RECORDS": "/tmp/elsewhere",
             "METAFLOW_DEFAULT_METADATA": "service", "METAFLOW_SERVICE_URL": told.url})
         fields = [record["field_name"] for record, _ in told.told("metadata", "start")]
         for name in ("attempt", "attempt-done", "sandbox-id"):
             self.assertEqual(1, fields.count(name), fields)
+        self.check_debug(dumps)
+
+    def check_debug(self, dumps):
+        kept = self.boxes()
+        for box in kept:
+            subprocess.run([sandboxcase.COMMAND, "destroy", box["id"]], env=self.env, check=True,
+                           stdin=subprocess.DEVNULL, capture_output=True)
+        self.assertEqual(1, len(kept), kept)
+        name = next(name for name in os.listdir(dumps) if name.endswith(".env.json"))
+        with open(os.path.join(dumps, name), encoding="utf-8") as file:
+            variables = json.load(file)
+        self.assertEqual("***", variables["AWS_SECRET_ACCESS_KEY"])
+        self.assertNotIn(self.key, str(variables))
 
     def until_running(self, process):
         for line in process.stdout:

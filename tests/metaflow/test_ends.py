@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """However a flow, its launcher or its sandbox ends: exit codes and retries are as without a sandbox, and
 nothing is left of it."""
+import json
 import os
 import re
 import signal
@@ -80,6 +81,57 @@ class Ends(flowcase.FlowCase):
         output = process.communicate(timeout=60)[0]
         self.assertEqual(0, process.returncode, output)
         self.assertIn("attempt 1", output)
+
+    def box_before_the_step(self, retries):
+        """A step whose interpreter starts late, and its sandbox, which has said nothing yet."""
+        path = os.path.join(self.work, "late")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/sh\nsleep 3\nexec {flowcase.PYTHON} "$@"\n')
+        process = self.start("refused.py", "run", env={
+            "DECORATE": "sandbox(executable='/tmp/late')", "METAFLOW_SANDBOX_MAX_INFRA_RETRIES": retries,
+            "METAFLOW_SANDBOX_UPLOADS": json.dumps([{"local": path, "remote": "/tmp/late", "mode": "0755"}])})
+        self.addCleanup(process.stdout.close)
+        for _ in range(600):
+            boxes = self.boxes()
+            if boxes:
+                return process, boxes[0]["id"]
+            time.sleep(0.02)
+        raise AssertionError("no sandbox was made")
+
+    def boxes(self):
+        return json.loads(subprocess.run([sandboxcase.COMMAND, "list", "--json"], env=self.env, check=True,
+                                         stdin=subprocess.DEVNULL, capture_output=True).stdout)
+
+    def test_a_sandbox_that_is_lost_before_the_step_began_is_made_again(self):
+        for retries, told in (("1", "trying again with a new sandbox"), ("0", "Task failed")):
+            with self.subTest(retries=retries):
+                process, box = self.box_before_the_step(retries)
+                subprocess.run([sandboxcase.COMMAND, "destroy", box], env=self.env, check=True,
+                               stdin=subprocess.DEVNULL, capture_output=True)
+                output = process.communicate(timeout=60)[0]
+                self.assertIn(told, output)
+                self.assertEqual(retries == "1", process.returncode == 0, output)
+                self.assertEqual(1, output.count("Task is starting") - output.count("ran\n"), output)
+
+    def test_debug_mode_keeps_the_sandbox_and_masks_secrets(self):
+        directory = os.path.join(self.work, "debug")
+        output = self.flow("refused.py", "run", env={
+            "DECORATE": f"sandbox(env={{'PASSWORD': '{flowcase.CANARY}'}})", "METAFLOW_SANDBOX_DEBUG": directory})
+        dumps = {}
+        for name in os.listdir(directory):
+            with open(os.path.join(directory, name), encoding="utf-8") as file:
+                dumps[name] = file.read()
+            self.assertEqual(0o600, os.stat(os.path.join(directory, name)).st_mode & 0o777)
+        kept = self.boxes()
+        self.assertEqual(1, len(kept), kept)
+        self.assertIn(f"sandboxes destroy {kept[0]['id']}", output)
+        subprocess.run([sandboxcase.COMMAND, "destroy", kept[0]["id"]], env=self.env, check=True,
+                       stdin=subprocess.DEVNULL, capture_output=True)
+        self.assertEqual(["env.json", "sh"], sorted(name.partition(".")[2] for name in dumps))
+        self.assertNotIn(flowcase.CANARY, str(dumps))
+        script, variables = (next(text for name, text in dumps.items() if name.endswith(end)) for end in (".sh", ".json"))
+        self.assertIn("refused.py", script)
+        self.assertEqual(["***", "tester"], [json.loads(variables)[name] for name in ("PASSWORD", "METAFLOW_USER")])
 
     def test_exit_codes(self):
         for mode, attempts, wanted in (("segv", 2, "segmentation fault"), ("no-retry", 1, "Task failed")):

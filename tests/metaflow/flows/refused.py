@@ -23,7 +23,7 @@ def decorate(function, line):
 
 
 for name in ("start",):
-    setattr(Refused, name, decorate(getattr(Refused, name), os.environ["DECORATE"]))
+    setattr(Refused, name, decorate(getattr(Refused, name), os.environ.get("DECORATE", "retry")))
 
 if __name__ == "__main__":
     Refused()
