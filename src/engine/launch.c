@@ -320,7 +320,7 @@ int launch_begin(struct launcher *launcher, uint32_t network, struct launch *ret
 {
     if (geteuid() != 0) // its jail has nothing to begin with, and may want a group first
         return 0;
-    int boot_fd = spares_take(&launcher->spares, network);
+    int boot_fd = spares_take(&launcher->spares, network, launcher->jail);
     if (boot_fd < 0)
         return begin(launcher->jail, network, NULL, ret_launch, err);
     *ret_launch = (struct launch){.boot_fd = boot_fd};
@@ -410,6 +410,6 @@ int launch_box(struct launcher *launcher, struct launch *launch, const struct bo
         return code;
     *ret_conn = steal_fd(&first.ours);
     *ret_leash = spec->lifetime == SBX_LIFETIME_TIED ? steal_fd(&boot) : -1;
-    spares_refill(&launcher->spares, spec->network, launcher->jail);
+    spares_refill(&launcher->spares, spec->network);
     return 0;
 }

@@ -2,7 +2,9 @@
 // Spares: see spare.h. Layer: engine.
 #include "engine/spare.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "engine/launch.h"
+#include "wire/box_msg.h"
 #include "wire/frame.h"
 
 #define READY 3 // at most so many wait
@@ -53,14 +56,50 @@ static void give_up(struct spares *spares, int kind)
     spares->kinds[kind].given_up = true;
 }
 
-// A message for each.
+// passed: -1, or a socket for the jail that is wanted at once.
+static bool wish(int fd, int passed)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.bytes = {0}};
+    char letter = BOX_WISH;
+    struct iovec part = {&letter, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (passed >= 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof(control.bytes);
+        control.header = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+        memcpy(CMSG_DATA(&control.header), &passed, sizeof(passed));
+    }
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+// A message for each. While its queue is full it has enough to do.
 static void ask(struct spares *spares, int kind)
 {
     for (; spares->kinds[kind].owed > 0; spares->kinds[kind].owed--)
-        if (send(spares->kinds[kind].fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-            give_up(spares, kind);
+        if (!wish(spares->kinds[kind].fd, -1)) {
+            if (errno != EAGAIN)
+                give_up(spares, kind);
             return;
         }
+}
+
+static int fork_jail(struct spares *spares, int kind)
+{
+    int ends[2];
+    if (spares->kinds[kind].fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    bool asked = wish(spares->kinds[kind].fd, ends[1]);
+    if (!asked && errno != EAGAIN)
+        give_up(spares, kind);
+    close(ends[1]);
+    if (asked)
+        return ends[0];
+    close(ends[0]);
+    return -1;
 }
 
 // The next message of the helper, if there is one.
@@ -102,21 +141,6 @@ static uint64_t surroundings(void)
     return size > 0 ? mix(hash, cgroups, (size_t)size) : hash;
 }
 
-int spares_take(struct spares *spares, uint32_t network)
-{
-    struct frame_in in;
-    int fd = -1, kind = kind_of(network);
-    if (kind < 0)
-        return -1;
-    frame_in_init(&in);
-    pthread_mutex_lock(&spares->lock);
-    if (spares->kinds[kind].fd >= 0 && spares->kinds[kind].surroundings == surroundings())
-        fd = take(spares, kind, &in);
-    pthread_mutex_unlock(&spares->lock);
-    frame_in_deinit(&in);
-    return fd;
-}
-
 static void start(struct spares *spares, int kind, uint32_t network, const char *jail)
 {
     int fd = launch_helper(jail, network);
@@ -135,16 +159,32 @@ static void drop_foreign(struct spares *spares, int kind)
     spares->kinds[kind].launches = 0;
 }
 
-void spares_refill(struct spares *spares, uint32_t network, const char *jail)
+int spares_take(struct spares *spares, uint32_t network, const char *jail)
+{
+    struct frame_in in;
+    int kind = kind_of(network);
+    if (kind < 0)
+        return -1;
+    frame_in_init(&in);
+    pthread_mutex_lock(&spares->lock);
+    drop_foreign(spares, kind);
+    bool again = spares->kinds[kind].launches++ > 0;
+    if (spares->kinds[kind].fd < 0 && !spares->kinds[kind].given_up && again)
+        start(spares, kind, network, jail);
+    int fd = take(spares, kind, &in);
+    if (fd < 0)
+        fd = fork_jail(spares, kind);
+    pthread_mutex_unlock(&spares->lock);
+    frame_in_deinit(&in);
+    return fd;
+}
+
+void spares_refill(struct spares *spares, uint32_t network)
 {
     int kind = kind_of(network);
     if (kind < 0)
         return;
     pthread_mutex_lock(&spares->lock);
-    drop_foreign(spares, kind);
-    bool again = ++spares->kinds[kind].launches > 1;
-    if (spares->kinds[kind].fd < 0 && !spares->kinds[kind].given_up && again)
-        start(spares, kind, network, jail);
     if (spares->kinds[kind].fd >= 0)
         ask(spares, kind);
     pthread_mutex_unlock(&spares->lock);

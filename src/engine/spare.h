@@ -22,11 +22,11 @@ void spares_init(struct spares *spares);
 void spares_deinit(struct spares *spares);
 void spares_forked(struct spares *spares); // in the child of a fork: they are the parent's alone
 
-// The boot socket of one that waits for its request, or -1. A sandbox is to be what it would be if
-// it was begun now: none where the namespaces, cgroups or priority of this thread are not those in
-// which they were made.
-int spares_take(struct spares *spares, uint32_t network);
+// At each launch: the boot socket of one that waits for its request, else of one that the helper
+// begins now, or -1. The helper starts with the second launch: a program that makes one sandbox
+// pays nothing. A sandbox is to be what it would be if it was begun now: none where the namespaces,
+// cgroups or priority of this thread are not those in which the helper was started.
+int spares_take(struct spares *spares, uint32_t network, const char *jail);
 
-// After a launch: sees to it that there is one for the next. From the second launch on: a program
-// that makes one sandbox pays nothing.
-void spares_refill(struct spares *spares, uint32_t network, const char *jail);
+// After a launch: sees to it that there is one for the next.
+void spares_refill(struct spares *spares, uint32_t network);

@@ -9,52 +9,81 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "jail/link.h"
 #include "wire/frame.h"
 
 // Behind whoever is at work: the sandbox that took the last one is about to run its first command.
 #define NICE 10
 #define DELAY_MS 3
 
-// Waits for the next wish, and then a moment for others. False at the end of the socket.
-static bool is_wanted(void)
-{
-    static const struct timespec delay = {.tv_nsec = DELAY_MS * 1000000L};
-    char byte;
-    ssize_t got = recv(BOOT_FD, &byte, 1, MSG_DONTWAIT);
-    if (got < 0 && errno == EAGAIN) {
-        do
-            got = recv(BOOT_FD, &byte, 1, 0);
-        while (got < 0 && errno == EINTR);
-        nanosleep(&delay, NULL);
-    }
-    return got == 1;
-}
+struct helper {
+    unsigned wishes; // spares to be made
+    int64_t due_ms;  // not before: whoever wishes is at work
+    int made_fd;     // to the one that is being made; -1: none
+};
 
-// When it says that it is ready, its socket goes to the client.
-static bool hand_out(int spare_fd)
-{
-    struct sbx_error ignored;
-    char byte;
-    ssize_t got;
-    do
-        got = recv(spare_fd, &byte, 1, 0);
-    while (got < 0 && errno == EINTR);
-    return got == 1 &&
-           frame_send(BOOT_FD, BOX_SPARE, NULL, 0, &spare_fd, 1, deadline_in(10000), &ignored) == 0;
-}
+enum turn { TURN_AGAIN, TURN_END, TURN_CHILD };
 
-static bool become_spare(struct jail *jail, int fd)
+static bool become(struct jail *jail, const struct helper *helper, int fd, const char *name)
 {
+    prctl(PR_SET_NAME, name);
     signal(SIGCHLD, SIG_DFL);
     setsid();
+    if (helper->made_fd >= 0)
+        close(helper->made_fd);
     close(jail->boot_fd);
     jail->boot_fd = fcntl(fd, F_DUPFD_CLOEXEC, 16);
     close(fd);
     return jail->boot_fd >= 0;
+}
+
+static void refuse(int fd)
+{
+    struct sbx_error err;
+    jail_fail(&err, "init", "cannot start a monitor");
+    (void)frame_send(fd, BOX_FAILED, &err, sizeof(err), NULL, 0, deadline_in(1000), NULL);
+}
+
+// A jail like any other, at the other end of this socket.
+static enum turn launch(struct jail *jail, const struct helper *helper, int fd)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        return become(jail, helper, fd, "sandboxes-jail") ? TURN_CHILD : TURN_END;
+    if (pid < 0)
+        refuse(fd);
+    close(fd);
+    return TURN_AGAIN;
+}
+
+// A message with a socket asks for a jail now, one without for a spare.
+static enum turn hear(struct jail *jail, struct helper *helper)
+{
+    int fds[LINK_FDS_MAX];
+    size_t count;
+    if (link_receive(BOOT_FD, BOX_WISH, fds, &count) < 0 || count > 1)
+        return TURN_END;
+    if (count == 1)
+        return launch(jail, helper, fds[0]);
+    if (helper->wishes++ == 0)
+        helper->due_ms = clock_boot_ms() + DELAY_MS;
+    return TURN_AGAIN;
+}
+
+// When it says that it is ready, its socket goes to the client.
+static enum turn hand_out(struct helper *helper)
+{
+    struct sbx_error ignored;
+    char byte;
+    int spare_fd = steal_fd(&helper->made_fd);
+    bool good =
+        recv(spare_fd, &byte, 1, 0) == 1 &&
+        frame_send(BOOT_FD, BOX_SPARE, NULL, 0, &spare_fd, 1, deadline_in(10000), &ignored) == 0;
+    close(spare_fd);
+    return good ? TURN_AGAIN : TURN_END;
 }
 
 // Only who may take the old priority back may leave it.
@@ -66,26 +95,51 @@ static bool lower_priority(struct jail *jail)
            (jail->nice >= NICE || setpriority(PRIO_PROCESS, 0, NICE) == 0);
 }
 
+static enum turn make(struct jail *jail, struct helper *helper)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return TURN_END;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        jail->spare = true;
+        return become(jail, helper, ends[1], "sandboxes-spare") && lower_priority(jail) ? TURN_CHILD
+                                                                                        : TURN_END;
+    }
+    close(ends[1]);
+    helper->made_fd = ends[0];
+    helper->wishes--;
+    return pid < 0 ? TURN_END : TURN_AGAIN;
+}
+
+static int wait_ms(const struct helper *helper)
+{
+    bool idle = helper->made_fd >= 0 || !helper->wishes;
+    return idle ? -1 : deadline_poll_ms((struct deadline){.at_ms = helper->due_ms});
+}
+
+static enum turn take_turn(struct jail *jail, struct helper *helper)
+{
+    struct pollfd fds[] = {{.fd = BOOT_FD, .events = POLLIN},
+                           {.fd = helper->made_fd, .events = POLLIN}};
+    int ready = poll(fds, ARRAY_SIZE(fds), wait_ms(helper));
+    if (ready < 0)
+        return errno == EINTR ? TURN_AGAIN : TURN_END;
+    if (fds[0].revents) // somebody waits for a jail, nobody for a spare
+        return hear(jail, helper);
+    return fds[1].revents ? hand_out(helper) : make(jail, helper);
+}
+
 bool spare_fork(struct jail *jail)
 {
-    jail->spare = true;
+    struct helper helper = {.made_fd = -1};
+    enum turn turn = TURN_AGAIN;
     prctl(PR_SET_NAME, "sandboxes-spare");
     signal(SIGCHLD, SIG_IGN); // nobody waits for them
-    bool good = lower_priority(jail);
-    while (good && is_wanted()) {
-        int ends[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-            break;
-        pid_t pid = fork();
-        if (pid == 0) {
-            close(ends[0]);
-            return become_spare(jail, ends[1]);
-        }
-        close(ends[1]);
-        good = pid > 0 && hand_out(ends[0]);
-        close(ends[0]);
-    }
-    return false;
+    while (turn == TURN_AGAIN)
+        turn = take_turn(jail, &helper);
+    return turn == TURN_CHILD;
 }
 
 bool spare_wait(const struct jail *jail)

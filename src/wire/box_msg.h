@@ -72,3 +72,6 @@ enum box_msg {
     BOX_FAILED = 2, // raw struct sbx_error: nothing of the sandbox is left
     BOX_SPARE = 4   // nothing but a boot socket, on which a spare waits for its request
 };
+
+// To the helper that makes spares, a byte a message: jail/spare.h.
+#define BOX_WISH 'w'
