@@ -123,10 +123,12 @@ class SandboxDecorator(StepDecorator):
 
     def _task_env(self, cli_args):
         """Values for the launcher's environment: never on a command line, which all can read."""
-        reaches_cloud = self.datastore.TYPE != "local" or any(d.name == "secrets" for d in self.decos)
+        secrets = any(deco.name == "secrets" for deco in self.decos)
+        reaches_cloud = secrets or self.datastore.TYPE != "local"
         found = environment.of_step(self.backend.name, self.datastore.TYPE, reaches_cloud,
                                     os.path.basename(cli_args.entrypoint[1]))
-        self.carried = list(environment.credential_files(found))
+        uses_google = secrets or self.datastore.TYPE == "gs"
+        self.carried = list(environment.credential_files(found)) if uses_google else []
         if self.backend.local:
             found["METAFLOW_DATASTORE_SYSROOT_LOCAL"] = os.path.dirname(self._root())
             found["PYTHONPATH"] = os.pathsep.join(_extra_path())
