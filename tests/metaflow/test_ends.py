@@ -7,10 +7,21 @@ import re
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import flowcase
 import leaks
 import sandboxcase
+
+
+# Ends the first attempt's launcher after DELAY seconds.
+IMPATIENT = """#!/bin/sh
+case "$*" in *"--attempt 0"*) ;; *) exec "$REAL" "$@" ;; esac
+"$REAL" "$@" &
+sleep "$DELAY"
+kill -9 $!
+wait $!
+"""
 
 
 class Ends(flowcase.FlowCase):
@@ -72,6 +83,25 @@ class Ends(flowcase.FlowCase):
         told = self.client('path = Flow("Waits").latest_run["start"].task.pathspec\n'
                            'out = [Task(path, attempt=n).metadata_dict.get("sandbox-id") for n in (0, 1)]')
         self.assertEqual(2, len(set(told) - {None}), f"what the killed one's task registered is kept: {told}")
+
+    def test_kill_of_the_launcher_before_the_step_runs(self):
+        """While it prepares, while it makes the sandbox, while the interpreter starts."""
+        launcher = os.path.join(self.base, "impatient")
+        with open(launcher, "w", encoding="utf-8") as file:
+            file.write(IMPATIENT)
+        os.chmod(launcher, 0o755)
+        self.lay_out()
+
+        def run(delay):
+            return self.flow("waits.py", "run", env={"METAFLOW_SANDBOX_LAUNCHER": launcher, "DELAY": delay,
+                                                     "REAL": self.env["METAFLOW_SANDBOX_LAUNCHER"]})
+        with ThreadPoolExecutor(3) as pool:
+            outputs = list(pool.map(run, ["0.002", "0.008", "0.1"]))
+        for output in outputs:
+            self.assertIn("attempt 1", output)
+        self.assertTrue(self.gone())
+        self.flow("readme.py", "run")
+        self.assertEqual([], self.stages(), "the next task sweeps")
 
     def test_a_lost_sandbox_is_a_failed_attempt(self):
         process = self.start("waits.py", "run")
