@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Daytona's control plane: sandboxes as the Daytona clients know them. Layer: serve.
+// Daytona's control plane: one sandbox, and the table of routes. Layer: serve.
+#include "serve/daytona_api.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "serve/auth.h"
-#include "serve/paging.h"
 #include "serve/session.h"
 #include "serve/sites.h"
-
-#define REPLY_MAX (16 * 1024 * 1024)
-#define CREATE_MS 60000
-#define GIB ((uint64_t)1024 * 1024 * 1024)
-#define LIMIT_DEFAULT 100
-#define LIMIT_MAX 200
-#define AUTO_STOP_DEFAULT 15
-#define AUTO_ARCHIVE_DEFAULT 10080
 
 static const char *reason_of(unsigned status)
 {
@@ -34,7 +27,7 @@ static const char *reason_of(unsigned status)
     return "Internal Server Error";
 }
 
-static void put_time(struct json *json, const char *key, int64_t unix_ms)
+void daytona_put_time(struct json *json, const char *key, int64_t unix_ms)
 {
     char text[SERVE_TIME_SIZE];
     serve_time(unix_ms, text);
@@ -47,7 +40,7 @@ static void fail(struct httpd_request *request, unsigned status, const char *mes
     struct json json = JSON_INIT(&buf, false);
     json_begin_object(&json);
     json_put_text(&json, "path", httpd_path(request));
-    put_time(&json, "timestamp", clock_unix_ms());
+    daytona_put_time(&json, "timestamp", clock_unix_ms());
     json_put_uint(&json, "statusCode", status);
     json_put_text(&json, "error", reason_of(status));
     json_put_text(&json, "message", message);
@@ -68,7 +61,7 @@ static void toolbox_url(struct httpd_request *request, char *ret_url, size_t siz
                  host ? host : "127.0.0.1");
 }
 
-static const char *state_of(const struct sheet *sheet)
+const char *daytona_state_of(const struct sheet *sheet)
 {
     return sheet->state == SHEET_ARCHIVED  ? "archived"
            : sheet->state == SHEET_STOPPED ? "stopped"
@@ -114,18 +107,17 @@ static void put_members(struct httpd_request *request, struct json *json, const 
     json_put_text(json, "desiredState", state);
     json_put_text(json, "backupState", "None");
     put_intervals(json, sheet);
-    put_time(json, "createdAt", sheet->created_ms);
-    put_time(json, "updatedAt", sheet->used_ms);
-    put_time(json, "lastActivityAt", sheet->used_ms);
+    daytona_put_time(json, "createdAt", sheet->created_ms);
+    daytona_put_time(json, "updatedAt", sheet->used_ms);
+    daytona_put_time(json, "lastActivityAt", sheet->used_ms);
     json_put_text(json, "sandboxClass", "container");
     json_put_text(json, "daemonVersion", SBX_VERSION);
     json_put_text(json, "runnerId", "local");
     json_put_text(json, "toolboxProxyUrl", url);
 }
 
-// state NULL: as it is.
-static bool put_sandbox(struct httpd_request *request, struct json *json, struct place *box,
-                        const char *state)
+bool daytona_put_sandbox(struct httpd_request *request, struct json *json, struct place *box,
+                         const char *state)
 {
     struct sbx_info info = SBX_INFO_INIT;
     struct sbx_error err;
@@ -133,166 +125,21 @@ static bool put_sandbox(struct httpd_request *request, struct json *json, struct
         return false;
     pthread_mutex_lock(&box->lock);
     json_begin_object(json);
-    put_members(request, json, box, &info, state ? state : state_of(&box->sheet));
+    put_members(request, json, box, &info, state ? state : daytona_state_of(&box->sheet));
     json_end_object(json);
     pthread_mutex_unlock(&box->lock);
     return true;
 }
 
-static void reply_sandbox(struct httpd_request *request, unsigned status, struct place *box,
-                          const char *state)
+void daytona_reply_sandbox(struct httpd_request *request, unsigned status, struct place *box,
+                           const char *state)
 {
-    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    cleanup_buf struct buf buf = BUF_INIT(DAYTONA_REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
-    if (put_sandbox(request, &json, box, state))
+    if (daytona_put_sandbox(request, &json, box, state))
         httpd_reply_json(request, status, &buf);
     else
         httpd_fail(request, 404, "the sandbox was not found");
-}
-
-// --- Create
-
-struct wish {
-    struct pairlist labels, env;
-    struct place_wish box;
-    struct sbx_spec more;
-    char from[256]; // image of a build that is nothing but FROM
-    char *list;     // the allow list, cut into pieces; owned
-    const char *allow[64];
-};
-
-static void wish_deinit(struct wish *wish)
-{
-    pairlist_deinit(&wish->labels);
-    pairlist_deinit(&wish->env);
-    free(wish->list);
-}
-
-static int read_network(const struct jsonv *body, struct wish *wish, struct sbx_error *err)
-{
-    const char *ranges = jsonv_text(body, "networkAllowList");
-    const char *names = jsonv_text(body, "domainAllowList");
-    wish->box.internet = !jsonv_bool(body, "networkBlockAll", false);
-    wish->more.network = wish->box.internet ? SBX_NETWORK_DEFAULT : SBX_NETWORK_NONE;
-    if (!ranges && !names)
-        return 0;
-    if (asprintf(&wish->list, "%s,%s", ranges ? ranges : "", names ? names : "") < 0) {
-        wish->list = NULL;
-        return err_nomem(err);
-    }
-    char *rest = wish->list;
-    for (char *item; (item = strsep(&rest, ", "));) {
-        if (!item[0])
-            continue;
-        if (wish->more.allow_count == ARRAY_SIZE(wish->allow))
-            return err_set(err, SBX_ERR_INVALID, "more than %zu names to allow",
-                           ARRAY_SIZE(wish->allow));
-        wish->allow[wish->more.allow_count++] = item;
-    }
-    wish->more.allow = wish->allow;
-    wish->more.network = SBX_NETWORK_ALLOW;
-    return 0;
-}
-
-static int read_resources(const struct jsonv *body, struct wish *wish, struct sbx_error *err)
-{
-    int64_t cpu = jsonv_int(body, "cpu", 0), memory = jsonv_int(body, "memory", 0);
-    int64_t disk = jsonv_int(body, "disk", 0);
-    if (cpu < 0 || cpu > 1024 || memory < 0 || memory > 65536 || disk < 0 || disk > 65536)
-        return err_set(err, SBX_ERR_INVALID, "cpu, memory and disk are whole numbers");
-    if (jsonv_int(body, "gpu", 0) > 0)
-        return err_set(err, SBX_ERR_INVALID, "there are no GPUs here");
-    wish->more.cpu_millis = (uint32_t)cpu * 1000;
-    wish->more.memory_bytes = (uint64_t)memory * GIB;
-    wish->more.disk_bytes = (uint64_t)disk * GIB;
-    return 0;
-}
-
-// A build of nothing but "FROM x" is that image.
-static const char *image_name(const struct jsonv *body, struct wish *wish)
-{
-    const char *snapshot = jsonv_text(body, "snapshot");
-    const char *file = jsonv_text(jsonv_get(body, "buildInfo"), "dockerfileContent");
-    int used = 0;
-    if (file && sscanf(file, "FROM %255s %n", wish->from, &used) == 1 && !file[used])
-        return wish->from;
-    return file ? "" : snapshot ? snapshot : "base";
-}
-
-static int read_intervals(const struct jsonv *body, struct wish *wish, struct sbx_error *err)
-{
-    wish->box.auto_stop = jsonv_int(body, "autoStopInterval", AUTO_STOP_DEFAULT);
-    wish->box.auto_archive = jsonv_int(body, "autoArchiveInterval", AUTO_ARCHIVE_DEFAULT);
-    wish->box.auto_delete = jsonv_int(body, "autoDeleteInterval", -1);
-    int64_t ttl = jsonv_int(body, "ttlMinutes", 0);
-    if (wish->box.auto_stop < 0 || wish->box.auto_archive < 0 || ttl < 0 || ttl > 1000000)
-        return err_set(err, SBX_ERR_INVALID, "Auto-stop interval must be non-negative");
-    wish->box.life_ms = ttl * 60000;
-    return 0;
-}
-
-static int read_wish(struct httpd_request *request, const struct jsonv *body, struct wish *wish,
-                     struct sbx_error *err)
-{
-    wish->more = (struct sbx_spec)SBX_SPEC_INIT;
-    wish->box = (struct place_wish){.api = API_DAYTONA,
-                                    .owner = httpd_user(request),
-                                    .name = jsonv_text(body, "name"),
-                                    .labels = &wish->labels,
-                                    .env = &wish->env,
-                                    .more = &wish->more,
-                                    .secure = 1,
-                                    .open = jsonv_bool(body, "public", false)};
-    wish->box.image_name = image_name(body, wish);
-    if (jsonv_count(jsonv_get(body, "volumes")) > 0)
-        return err_set(err, SBX_ERR_INVALID, "volumes are not served here");
-    int code = pairlist_read(&wish->labels, jsonv_get(body, "labels"), "labels", err);
-    if (code == 0)
-        code = pairlist_read(&wish->env, jsonv_get(body, "env"), "env", err);
-    if (code == 0)
-        code = read_network(body, wish, err);
-    if (code == 0)
-        code = read_resources(body, wish, err);
-    return code < 0 ? code : read_intervals(body, wish, err);
-}
-
-static bool name_is_free(struct httpd_request *request, const char *name)
-{
-    struct place *other = name ? place_by_name(serve_of(request), httpd_user(request), name) : NULL;
-    if (!other)
-        return true;
-    char text[512];
-    snprintf(text, sizeof(text), "Sandbox with name %.200s already exists", name);
-    place_unref(other);
-    httpd_fail(request, 409, text);
-    return false;
-}
-
-static void create(struct httpd_request *request)
-{
-    struct sbx_error err;
-    cleanup_jsonv struct jsonv *body = NULL;
-    cleanup(wish_deinit) struct wish wish = {0};
-    cleanup_place struct place *box = NULL;
-    if (serve_body(request, &body, &err) < 0 || read_wish(request, body, &wish, &err) < 0) {
-        serve_fail(request, &err);
-        return;
-    }
-    if (!serve_image(serve_of(request), wish.box.image_name, &wish.box.image)) {
-        char text[512];
-        snprintf(text, sizeof(text),
-                 "Snapshot %.200s not found. Did you start 'sandboxes serve' with --template?",
-                 wish.box.image_name);
-        httpd_fail(request, 400, text);
-        return;
-    }
-    if (!name_is_free(request, wish.box.name))
-        return;
-    struct sbx_call call = serve_call(request, CREATE_MS);
-    if (place_create(serve_of(request), &wish.box, &call, &box, &err) < 0)
-        serve_fail(request, &err);
-    else
-        reply_sandbox(request, 200, box, NULL);
 }
 
 // --- One sandbox
@@ -323,7 +170,7 @@ static void show(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
     if (find(request, &box))
-        reply_sandbox(request, 200, box, NULL);
+        daytona_reply_sandbox(request, 200, box, NULL);
 }
 
 static void destroy(struct httpd_request *request)
@@ -335,7 +182,7 @@ static void destroy(struct httpd_request *request)
     if (place_destroy(box, "it was deleted by request", &err) < 0)
         serve_fail(request, &err);
     else
-        reply_sandbox(request, 200, box, "destroying");
+        daytona_reply_sandbox(request, 200, box, "destroying");
 }
 
 static bool is_stopped(struct place *box)
@@ -364,7 +211,7 @@ static void start_one(struct httpd_request *request)
     if (is_stopped(box) && (place_resume(box, &err) < 0 || set_state(box, SHEET_AS_IS, &err) < 0))
         serve_fail(request, &err);
     else
-        reply_sandbox(request, 200, box, NULL);
+        daytona_reply_sandbox(request, 200, box, NULL);
 }
 
 static void stop_one(struct httpd_request *request)
@@ -381,9 +228,9 @@ static void stop_one(struct httpd_request *request)
         serve_fail(request, &err);
     else if (box->sheet.auto_delete == 0 &&
              place_destroy(box, "it was deleted, as asked, when it stopped", &err) == 0)
-        reply_sandbox(request, 200, box, "destroying");
+        daytona_reply_sandbox(request, 200, box, "destroying");
     else
-        reply_sandbox(request, 200, box, NULL);
+        daytona_reply_sandbox(request, 200, box, NULL);
 }
 
 static void archive_one(struct httpd_request *request)
@@ -397,7 +244,7 @@ static void archive_one(struct httpd_request *request)
     else if (set_state(box, SHEET_ARCHIVED, &err) < 0)
         serve_fail(request, &err);
     else
-        reply_sandbox(request, 200, box, NULL);
+        daytona_reply_sandbox(request, 200, box, NULL);
 }
 
 static void set_labels(struct httpd_request *request)
@@ -421,7 +268,7 @@ static void set_labels(struct httpd_request *request)
     if (place_save(box, &err) < 0)
         serve_fail(request, &err);
     else
-        reply_sandbox(request, 200, box, NULL);
+        daytona_reply_sandbox(request, 200, box, NULL);
 }
 
 // A number of the path into the member that the row names.
@@ -447,7 +294,7 @@ static void set_number(struct httpd_request *request)
     if (place_save(box, &err) < 0)
         serve_fail(request, &err);
     else
-        reply_sandbox(request, 201, box, NULL);
+        daytona_reply_sandbox(request, 201, box, NULL);
 }
 
 static void touch(struct httpd_request *request)
@@ -511,110 +358,6 @@ static void preview(struct httpd_request *request)
     httpd_reply_json(request, 200, &buf);
 }
 
-// --- Lists
-
-struct filter {
-    struct pairlist labels;
-    const char *name, *id, *cursor;
-    int64_t limit;
-    bool any_state;
-    char states[512]; // " started stopped "
-};
-
-static void take_state(void *payload, const char *name, const char *value)
-{
-    struct filter *filter = payload;
-    size_t used = strlen(filter->states);
-    if (strcmp(name, "states") == 0) {
-        filter->any_state = false;
-        snprintf(filter->states + used, sizeof(filter->states) - used, " %s ", value);
-    }
-}
-
-static int read_filter(struct httpd_request *request, struct filter *filter, struct sbx_error *err)
-{
-    const char *labels = httpd_query(request, "labels"), *limit = httpd_query(request, "limit");
-    filter->any_state = true;
-    httpd_each_query(request, take_state, filter);
-    filter->name = httpd_query(request, "name");
-    filter->id = httpd_query(request, "id");
-    filter->cursor = httpd_query(request, "cursor");
-    filter->limit = limit ? strtoll(limit, NULL, 10) : LIMIT_DEFAULT;
-    if (filter->limit < 1 || filter->limit > LIMIT_MAX)
-        return err_set(err, SBX_ERR_INVALID, "limit must not be greater than %d", LIMIT_MAX);
-    cleanup_jsonv struct jsonv *root = NULL;
-    struct sbx_error ignored;
-    if (!labels)
-        return 0;
-    if (jsonv_parse(labels, strlen(labels), &root, &ignored) < 0 ||
-        pairlist_read(&filter->labels, root, "labels", &ignored) < 0)
-        return err_set(err, SBX_ERR_INVALID, "Invalid labels JSON format");
-    return 0;
-}
-
-static bool passes(struct httpd_request *request, struct place *box, const struct filter *filter)
-{
-    const struct sheet *sheet = &box->sheet;
-    char state[64];
-    if (sheet->api != API_DAYTONA || strcmp(sheet->owner, httpd_user(request)) != 0)
-        return false;
-    pthread_mutex_lock(&box->lock);
-    snprintf(state, sizeof(state), " %s ", state_of(sheet));
-    bool fits = pairlist_has_all(&sheet->labels, &filter->labels) &&
-                (!filter->id || strcmp(sheet->id, filter->id) == 0) &&
-                (!filter->name || strncmp(sheet->name, filter->name, strlen(filter->name)) == 0) &&
-                (filter->any_state || strstr(filter->states, state));
-    pthread_mutex_unlock(&box->lock);
-    return fits;
-}
-
-static void put_page(struct httpd_request *request, struct json *json, struct place **boxes,
-                     size_t count, const struct filter *filter)
-{
-    char next[PAGING_TOKEN_SIZE] = "";
-    int64_t shown = 0;
-    const struct place *last = NULL;
-    json_begin_object(json);
-    json_key(json, "items");
-    json_begin_array(json);
-    for (size_t i = 0; i < count; i++) {
-        if (!passes(request, boxes[i], filter) ||
-            (filter->cursor && !paging_is_behind(boxes[i], filter->cursor, false)))
-            continue;
-        if (shown++ == filter->limit) {
-            paging_token(last, next);
-            break;
-        }
-        put_sandbox(request, json, boxes[i], NULL);
-        last = boxes[i];
-    }
-    json_end_array(json);
-    json_put_text(json, "nextCursor", next[0] ? next : NULL);
-    json_end_object(json);
-}
-
-static void list(struct httpd_request *request)
-{
-    struct sbx_error err;
-    struct filter filter = {0};
-    struct place **boxes = NULL;
-    size_t count = 0;
-    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
-    struct json json = JSON_INIT(&buf, false);
-    int code = read_filter(request, &filter, &err);
-    if (code == 0)
-        code = places_all(serve_of(request), &boxes, &count, &err);
-    if (code < 0) {
-        serve_fail(request, &err);
-    } else {
-        paging_sort(boxes, count, false);
-        put_page(request, &json, boxes, count, &filter);
-        httpd_reply_json(request, 200, &buf);
-    }
-    places_free(boxes, count);
-    pairlist_deinit(&filter.labels);
-}
-
 // --- The rest
 
 static void put_snapshot(struct json *json, const char *name)
@@ -634,8 +377,8 @@ static void put_snapshot(struct json *json, const char *name)
     json_begin_array(json);
     json_end_array(json);
     json_put_text(json, "errorReason", NULL);
-    put_time(json, "createdAt", 0);
-    put_time(json, "updatedAt", 0);
+    daytona_put_time(json, "createdAt", 0);
+    daytona_put_time(json, "updatedAt", 0);
     json_put_text(json, "lastUsedAt", NULL);
     json_end_object(json);
 }
@@ -643,7 +386,7 @@ static void put_snapshot(struct json *json, const char *name)
 static void snapshots(struct httpd_request *request)
 {
     const struct serve_settings *settings = &serve_of(request)->settings;
-    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
+    cleanup_buf struct buf buf = BUF_INIT(DAYTONA_REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
     json_begin_object(&json);
     json_key(&json, "items");
@@ -692,8 +435,8 @@ static const size_t open_at = offsetof(struct sheet, open);
         .method = "POST", .pattern = path, .handler = set_number, .data = where                    \
     }
 static const struct httpd_route routes[] = {
-    ROW("POST", "/api/sandbox", create),
-    ROW("GET", "/api/sandbox", list),
+    ROW("POST", "/api/sandbox", daytona_create),
+    ROW("GET", "/api/sandbox", daytona_list),
     ROW("GET", "/api/sandbox/{id}", show),
     ROW("DELETE", "/api/sandbox/{id}", destroy),
     ROW("POST", "/api/sandbox/{id}/start", start_one),

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// E2B's control plane: what clients ask for, and making it. Layer: serve.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "serve/e2b_api.h"
+
+#define DEFAULT_LIFE_OLD_S 15
+#define CREATE_MS 60000
+
+struct wish {
+    struct pairlist labels, env;
+    struct place_wish box;
+    struct sbx_spec more;
+    const char *allow[64];
+};
+
+static void wish_deinit(struct wish *wish)
+{
+    pairlist_deinit(&wish->labels);
+    pairlist_deinit(&wish->env);
+}
+
+static int read_allow(const struct jsonv *list, struct wish *wish, struct sbx_error *err)
+{
+    for (size_t i = 0; i < jsonv_count(list); i++) {
+        const char *item = jsonv_as_text(jsonv_at(list, i));
+        if (!item || i == ARRAY_SIZE(wish->allow))
+            return err_set(err, SBX_ERR_INVALID, "network.allowOut has up to %zu texts",
+                           ARRAY_SIZE(wish->allow));
+        wish->allow[i] = item;
+        wish->more.allow_count = i + 1;
+    }
+    wish->more.allow = wish->allow;
+    wish->more.network = SBX_NETWORK_ALLOW;
+    return 0;
+}
+
+static bool denies_all(const struct jsonv *list)
+{
+    for (size_t i = 0; i < jsonv_count(list); i++) {
+        const char *item = jsonv_as_text(jsonv_at(list, i));
+        if (item && strcmp(item, "0.0.0.0/0") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int read_network(const struct jsonv *body, struct wish *wish, struct sbx_error *err)
+{
+    const struct jsonv *network = jsonv_get(body, "network");
+    const struct jsonv *allow = jsonv_get(network, "allowOut"),
+                       *deny = jsonv_get(network, "denyOut");
+    wish->box.internet = jsonv_bool(body, "allow_internet_access", true);
+    wish->more.network = wish->box.internet ? SBX_NETWORK_DEFAULT : SBX_NETWORK_NONE;
+    if (jsonv_count(allow) > 0)
+        return read_allow(allow, wish, err);
+    if (denies_all(deny))
+        wish->more.network = SBX_NETWORK_NONE;
+    else if (jsonv_count(deny) > 0)
+        return err_set(err, SBX_ERR_INVALID,
+                       "network.denyOut can only deny all (0.0.0.0/0) here, "
+                       "with exceptions in network.allowOut");
+    return 0;
+}
+
+int e2b_read_life(struct httpd_request *request, const struct jsonv *body, int64_t fallback_s,
+                  int64_t *ret_ms, struct sbx_error *err)
+{
+    int64_t most_s = serve_of(request)->settings.max_life_ms / 1000;
+    int64_t seconds = jsonv_int(body, "timeout", fallback_s);
+    if (seconds <= 0)
+        return err_set(err, SBX_ERR_INVALID, "Timeout must be greater than 0");
+    if (seconds > most_s)
+        return err_set(err, SBX_ERR_INVALID, "Timeout cannot be greater than %" PRId64 " hours",
+                       most_s / 3600);
+    *ret_ms = seconds * 1000;
+    return 0;
+}
+
+static int read_wish(struct httpd_request *request, const struct jsonv *body, struct wish *wish,
+                     struct sbx_error *err)
+{
+    bool old = strncmp(httpd_path(request), "/v2", 3) != 0;
+    wish->more = (struct sbx_spec)SBX_SPEC_INIT;
+    wish->box = (struct place_wish){.api = API_E2B,
+                                    .owner = httpd_user(request),
+                                    .image_name = jsonv_text(body, "templateID"),
+                                    .labels = &wish->labels,
+                                    .env = &wish->env,
+                                    .more = &wish->more,
+                                    .secure = old ? jsonv_bool(body, "secure", false) : true};
+    wish->box.auto_pause = jsonv_bool(body, "autoPause", false);
+    wish->box.auto_resume = jsonv_bool(jsonv_get(body, "autoResume"), "enabled", false);
+    if (!wish->box.image_name)
+        return err_set(err, SBX_ERR_INVALID, "validation error: templateID is missing");
+    if (jsonv_count(jsonv_get(body, "volumeMounts")) > 0)
+        return err_set(err, SBX_ERR_INVALID, "volumes are not served here");
+    int code = pairlist_read(&wish->labels, jsonv_get(body, "metadata"), "metadata", err);
+    if (code == 0)
+        code = pairlist_read(&wish->env, jsonv_get(body, "envVars"), "envVars", err);
+    if (code == 0)
+        code = read_network(body, wish, err);
+    return code < 0 ? code
+                    : e2b_read_life(request, body, old ? DEFAULT_LIFE_OLD_S : E2B_LIFE_S,
+                                    &wish->box.life_ms, err);
+}
+
+void e2b_create(struct httpd_request *request)
+{
+    struct sbx_error err;
+    cleanup_jsonv struct jsonv *body = NULL;
+    cleanup(wish_deinit) struct wish wish = {0};
+    cleanup_place struct place *box = NULL;
+    if (serve_body(request, &body, &err) < 0 || read_wish(request, body, &wish, &err) < 0) {
+        serve_fail(request, &err);
+        return;
+    }
+    if (!serve_image(serve_of(request), wish.box.image_name, &wish.box.image)) {
+        char text[512];
+        snprintf(text, sizeof(text), "template '%.200s' not found", wish.box.image_name);
+        httpd_fail(request, 404, text);
+        return;
+    }
+    struct sbx_call call = serve_call(request, CREATE_MS);
+    if (place_create(serve_of(request), &wish.box, &call, &box, &err) < 0)
+        serve_fail(request, &err);
+    else
+        e2b_reply_sandbox(request, 201, box);
+}
