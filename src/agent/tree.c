@@ -131,17 +131,38 @@ static int send_all(const struct members *members, int signal)
     return count;
 }
 
-// More processes than CROWD, found by listing names alone.
-static bool is_crowded(void)
+// Sends it to every process but us, at most `most`; 0 sends nothing. Names alone are listed. Their
+// number, 0 when they can't be listed.
+static size_t signal_each(int signal, size_t most)
 {
     struct procfs procfs;
     size_t count = 0;
     if (procfs_open(&procfs) < 0)
-        return false;
-    for (struct dirent *entry; count <= CROWD && (entry = readdir(procfs.dir));)
-        count += entry->d_name[0] >= '1' && entry->d_name[0] <= '9';
+        return 0;
+    for (struct dirent *entry; count < most && (entry = readdir(procfs.dir));) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid <= 1 || pid == getpid())
+            continue;
+        if (signal)
+            kill(pid, signal);
+        count++;
+    }
     procfs_close(&procfs);
-    return count > CROWD;
+    return count;
+}
+
+/*
+ * One by one, not by kill(-1): such a signal also reaches a child that is just being forked
+ * (signal_struct.multiprocess in Linux), and the SIGCONT that takes it back from the parent does
+ * not take it back from there, because it is ignored by default: the child stays stopped for ever.
+ */
+static void stop_everyone(void)
+{
+    size_t before = 0, now = signal_each(SIGSTOP, SIZE_MAX);
+    for (int round = 1; round < ROUNDS_MAX && now != before; round++) {
+        before = now;
+        now = signal_each(SIGSTOP, SIZE_MAX);
+    }
 }
 
 /*
@@ -168,7 +189,9 @@ int tree_kill(pid_t main_pid, uint64_t tag)
     struct members members = {0};
     // Among a thousand that fork without end we would hardly get to look: all stop for that time,
     // ours or not. One that was stopped before runs again after; that is the lesser evil.
-    bool crowded = is_crowded() && kill(-1, SIGSTOP) == 0;
+    bool crowded = signal_each(0, CROWD + 1) > CROWD;
+    if (crowded)
+        stop_everyone();
     int found = stop_and_kill(&members, main_pid, tag);
     if (crowded)
         kill(-1, SIGCONT);

@@ -181,13 +181,14 @@ static void reply_box(struct httpd_request *request, unsigned status, struct pla
 // --- Create, stop
 
 static int read_wish(struct httpd_request *request, const struct jsonv *body,
-                     struct place_wish *wish, struct pairlist *labels, struct sbx_error *err)
+                     struct place_wish *wish, struct pairlist *labels, char image[SERVE_IMAGE_SIZE],
+                     struct sbx_error *err)
 {
     const struct serve *serve = serve_of(request);
     int64_t seconds = jsonv_int(body, "timeout", LIFE_DEFAULT_S);
     const char *name = jsonv_text(body, "template");
     wish->image_name = name ? name : "base";
-    if (!serve_image(serve, wish->image_name, &wish->image))
+    if (!serve_image(serve, httpd_user(request), wish->image_name, image, &wish->image))
         return err_set(err, SBX_ERR_NOT_FOUND, "template '%.200s' not found", wish->image_name);
     if (seconds < 1 || seconds > serve->settings.max_life_ms / 1000)
         return err_set(err, SBX_ERR_INVALID, "the timeout is 1 to %lld seconds",
@@ -203,6 +204,7 @@ static void create(struct httpd_request *request)
     cleanup_pairlist struct pairlist labels = {0};
     cleanup_place struct place *box = NULL;
     struct pairlist none = {0};
+    char image[SERVE_IMAGE_SIZE];
     struct place_wish wish = {.api = API_E2B,
                               .owner = httpd_user(request),
                               .labels = &labels,
@@ -212,7 +214,7 @@ static void create(struct httpd_request *request)
     struct sbx_call call = serve_call(request, CREATE_MS);
     int code = serve_body(request, &body, &err);
     if (code == 0)
-        code = read_wish(request, body, &wish, &labels, &err);
+        code = read_wish(request, body, &wish, &labels, image, &err);
     if (code == 0)
         code = place_create(serve_of(request), &wish, &call, &box, &err);
     if (code < 0)

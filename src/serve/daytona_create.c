@@ -131,11 +131,13 @@ void daytona_create(struct httpd_request *request)
     cleanup_jsonv struct jsonv *body = NULL;
     cleanup(wish_deinit) struct wish wish = {0};
     cleanup_place struct place *box = NULL;
+    char image[SERVE_IMAGE_SIZE];
     if (serve_body(request, &body, &err) < 0 || read_wish(request, body, &wish, &err) < 0) {
         serve_fail(request, &err);
         return;
     }
-    if (!serve_image(serve_of(request), wish.box.image_name, &wish.box.image)) {
+    if (!serve_image(serve_of(request), httpd_user(request), wish.box.image_name, image,
+                     &wish.box.image)) {
         char text[512];
         snprintf(text, sizeof(text),
                  "Snapshot %.200s not found. Did you start 'sandboxes serve' with --template?",

@@ -40,7 +40,7 @@ static void put_common(struct json *json, const struct place *box)
     json_put_text(json, "envdVersion", E2B_ENVD_VERSION);
 }
 
-void e2b_put_access(struct json *json, const struct place *box)
+static void put_access(struct json *json, const struct place *box)
 {
     char token[SHA256_HEX_SIZE];
     if (box->sheet.secure) {
@@ -50,14 +50,19 @@ void e2b_put_access(struct json *json, const struct place *box)
     json_put_text(json, "domain", box->serve->settings.domain);
 }
 
+void e2b_put_access_object(struct json *json, const struct place *box)
+{
+    json_begin_object(json);
+    put_common(json, box);
+    put_access(json, box);
+    json_end_object(json);
+}
+
 void e2b_reply_sandbox(struct httpd_request *request, unsigned status, const struct place *box)
 {
     cleanup_buf struct buf buf = BUF_INIT(E2B_REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
-    json_begin_object(&json);
-    put_common(&json, box);
-    e2b_put_access(&json, box);
-    json_end_object(&json);
+    e2b_put_access_object(&json, box);
     httpd_reply_json(request, status, &buf);
 }
 
@@ -92,7 +97,7 @@ void e2b_put_sandbox(struct json *json, struct place *box, bool access)
     json_begin_object(json);
     put_details(json, box, &info);
     if (access) {
-        e2b_put_access(json, box);
+        put_access(json, box);
         json_put_bool(json, "allowInternetAccess", box->sheet.internet);
         json_key(json, "lifecycle");
         json_begin_object(json);
@@ -303,6 +308,10 @@ static const struct httpd_route routes[] = {
     ROW("GET", "/sandboxes/{id}/metrics", e2b_metrics_one),
     ROW("GET", "/sandboxes/{id}/logs", e2b_logs),
     ROW("GET", "/v2/sandboxes/{id}/logs", e2b_logs),
+    ROW("POST", "/sandboxes/{id}/snapshots", e2b_snapshot),
+    ROW("POST", "/sandboxes/{id}/fork", e2b_fork),
+    ROW("GET", "/snapshots", e2b_snapshots),
+    ROW("DELETE", "/templates/{id}", e2b_snapshot_delete),
     ROW("GET", "/templates", e2b_templates),
     ROW("GET", "/v2/templates", e2b_templates),
 };

@@ -11,7 +11,8 @@
 // writes nothing.
 void e2b_put_time(struct json *json, const char *key, int64_t unix_ms);
 void e2b_put_sandbox(struct json *json, struct place *box, bool access);
-void e2b_put_access(struct json *json, const struct place *box);
+// With its token, as the answer to whoever made it.
+void e2b_put_access_object(struct json *json, const struct place *box);
 void e2b_reply_sandbox(struct httpd_request *request, unsigned status, const struct place *box);
 
 // The sandbox of the path's {id}, with a reference, or a reply.
@@ -29,3 +30,7 @@ void e2b_metrics_one(struct httpd_request *request);
 void e2b_metrics_many(struct httpd_request *request);
 void e2b_logs(struct httpd_request *request);
 void e2b_templates(struct httpd_request *request);
+void e2b_snapshot(struct httpd_request *request);
+void e2b_snapshots(struct httpd_request *request);
+void e2b_snapshot_delete(struct httpd_request *request);
+void e2b_fork(struct httpd_request *request);

@@ -16,6 +16,7 @@
 #include "serve/options.h"
 #include "serve/serve.h"
 #include "serve/sites.h"
+#include "serve/snapshots.h"
 
 #define GRACE_MS 10000
 #define TEMPLATES_MAX 256
@@ -124,6 +125,8 @@ static int open_state(struct serve *serve, const struct serve_values *values, st
         code = open_directory(serve->state_fd, "boxes", &serve->sheets_fd, err);
     if (code == 0)
         code = open_directory(serve->state_fd, "spool", &serve->spool_fd, err);
+    if (code == 0)
+        code = snapshots_open(serve, err);
     if (code == 0)
         code = open_secret(serve, err);
     if (code == 0)

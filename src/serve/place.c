@@ -12,13 +12,10 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "core/labels.h"
 #include "serve/job.h"
 #include "serve/serve.h"
 #include "serve/session.h"
 #include "serve/watch.h"
-
-#define OWN_LABELS 2
 
 static void place_free(struct place *box)
 {
@@ -50,7 +47,7 @@ void place_unref(struct place *box)
         place_free(box);
 }
 
-static struct place *place_new(struct serve *serve)
+struct place *place_new(struct serve *serve)
 {
     struct place *box = calloc(1, sizeof(*box));
     if (!box)
@@ -62,7 +59,7 @@ static struct place *place_new(struct serve *serve)
     return box;
 }
 
-static void enlist(struct place *box)
+void place_enlist(struct place *box)
 {
     struct places *boxes = &box->serve->boxes;
     pthread_mutex_lock(&boxes->lock);
@@ -207,142 +204,6 @@ size_t places_count(struct serve *serve, const char *owner)
         count += !owner || strcmp(box->sheet.owner, owner) == 0;
     pthread_mutex_unlock(&serve->boxes.lock);
     return count;
-}
-
-// --- Making one
-
-// The client's labels as far as the library takes them, so that `sandboxes list` shows them too.
-static size_t choose_labels(const struct place_wish *wish, struct sbx_pair *ret_labels)
-{
-    size_t count = 0;
-    ret_labels[count++] =
-        (struct sbx_pair){"sandboxes.serve", wish->api == API_E2B ? "e2b" : "daytona"};
-    ret_labels[count++] = (struct sbx_pair){"sandboxes.key", wish->owner};
-    struct sbx_error ignored;
-    for (size_t i = 0; i < wish->labels->count && count < LABELS_MAX; i++)
-        if (strncmp(wish->labels->items[i].name, "sandboxes.", 10) != 0 &&
-            labels_check(&wish->labels->items[i], 1, "labels", &ignored) == 0)
-            ret_labels[count++] = wish->labels->items[i];
-    return count;
-}
-
-static int copy_pairs(struct pairlist *to, const struct pairlist *from, struct sbx_error *err)
-{
-    for (size_t i = 0; i < from->count; i++) {
-        int code = pairlist_add(to, from->items[i].name, from->items[i].value, err);
-        if (code < 0)
-            return code;
-    }
-    return 0;
-}
-
-static int fill_record(struct sheet *sheet, const struct place_wish *wish, struct sbx_error *err)
-{
-    sheet->api = wish->api;
-    snprintf(sheet->owner, sizeof(sheet->owner), "%s", wish->owner);
-    snprintf(sheet->image, sizeof(sheet->image), "%s", wish->image_name);
-    snprintf(sheet->name, sizeof(sheet->name), "%s", wish->name ? wish->name : "");
-    sheet->created_ms = sheet->used_ms = clock_unix_ms();
-    sheet->end_ms = wish->life_ms ? sheet->created_ms + wish->life_ms : 0;
-    sheet->secure = wish->secure;
-    sheet->auto_pause = wish->auto_pause;
-    sheet->auto_resume = wish->auto_resume;
-    sheet->internet = wish->internet;
-    sheet->open = wish->open;
-    sheet->auto_stop = wish->auto_stop;
-    sheet->auto_archive = wish->auto_archive;
-    sheet->auto_delete = wish->auto_delete;
-    int code = copy_pairs(&sheet->labels, wish->labels, err);
-    return code < 0 ? code : copy_pairs(&sheet->env, wish->env, err);
-}
-
-// Who may reach the internet may reach what the server's operator allows besides.
-static void open_network(const struct serve_settings *settings, struct sbx_spec *spec)
-{
-    if (settings->allow_count == 0 || spec->network != SBX_NETWORK_DEFAULT || spec->allow_count > 0)
-        return;
-    spec->network = SBX_NETWORK_INTERNET;
-    spec->allow = settings->allow;
-    spec->allow_count = settings->allow_count;
-}
-
-static int make_sandbox(struct place *box, const struct place_wish *wish,
-                        const struct sbx_call *call, struct sbx_error *err)
-{
-    struct sbx_pair labels[LABELS_MAX];
-    struct sbx_spec spec = SBX_SPEC_INIT;
-    if (wish->more)
-        spec = *wish->more;
-    spec.image = wish->image;
-    spec.env = wish->env->items;
-    spec.env_count = wish->env->count;
-    spec.labels = labels;
-    spec.label_count = choose_labels(wish, labels);
-    open_network(&box->serve->settings, &spec);
-    // One that is to be paused at its end must not be ended by its monitor.
-    spec.ttl_ms = wish->life_ms && !wish->auto_pause ? wish->life_ms : -1;
-    int64_t start = clock_boot_ns();
-    box->sandbox = warm_take(box->serve, &spec);
-    box->sheet.env_apart = box->sandbox != NULL;
-    if (!box->sandbox) {
-        int code = sbx_sandbox_create(box->serve->client, &spec, call, &box->sandbox, err);
-        if (code < 0)
-            return code;
-    }
-    atomic_fetch_add(&box->serve->created, 1);
-    atomic_fetch_add(&box->serve->create_us, (uint64_t)(clock_boot_ns() - start) / 1000);
-    snprintf(box->sheet.id, sizeof(box->sheet.id), "%s", sbx_sandbox_id(box->sandbox));
-    if (!box->sheet.name[0])
-        snprintf(box->sheet.name, sizeof(box->sheet.name), "%s", box->sheet.id);
-    return 0;
-}
-
-int place_create(struct serve *serve, const struct place_wish *wish, const struct sbx_call *call,
-                 struct place **ret_box, struct sbx_error *err)
-{
-    if (places_count(serve, wish->owner) >= serve->settings.max_boxes)
-        return err_set(err, SBX_ERR_QUOTA,
-                       "you have reached the maximum number of concurrent sandboxes (%u)",
-                       serve->settings.max_boxes);
-    cleanup_place struct place *box = place_new(serve);
-    if (!box)
-        return err_nomem(err);
-    int code = fill_record(&box->sheet, wish, err);
-    if (code == 0)
-        code = make_sandbox(box, wish, call, err);
-    if (code < 0)
-        return code;
-    code = sheet_save(&box->sheet, serve->sheets_fd, err);
-    if (code < 0) {
-        sbx_sandbox_destroy(box->sandbox, NULL, NULL);
-        return code;
-    }
-    logbook_event(&box->log, "made from '%s'", box->sheet.image);
-    enlist(box);
-    *ret_box = steal_ptr(box);
-    return 0;
-}
-
-int place_debug(struct serve *serve, const struct sbx_call *call, struct place **ret_box,
-                struct sbx_error *err)
-{
-    static const struct pairlist none;
-    struct place_wish wish = {.api = API_E2B,
-                              .owner = "debug", // no key has that id
-                              .name = PLACE_DEBUG_ID,
-                              .image_name = "base",
-                              .labels = &none,
-                              .env = &none,
-                              .internet = 1};
-    int code = 0;
-    pthread_mutex_lock(&serve->boxes.debug_lock);
-    struct place *box = place_by_name(serve, wish.owner, wish.name);
-    if (!box)
-        code = place_create(serve, &wish, call, &box, err);
-    pthread_mutex_unlock(&serve->boxes.debug_lock);
-    if (code == 0)
-        *ret_box = box;
-    return code;
 }
 
 // --- Changing one
@@ -527,7 +388,7 @@ static void adopt(struct serve *serve, const char *id)
     if (sbx_sandbox_get(serve->client, NULL, id, NULL, &box->sandbox, &err) == 0 &&
         strcmp(sbx_sandbox_id(box->sandbox), id) == 0) {
         logbook_event(&box->log, "found again after a restart of the server");
-        enlist(box);
+        place_enlist(box);
         return;
     }
     dig_grave(&serve->boxes, id, guess_reason(box));

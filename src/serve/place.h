@@ -71,6 +71,14 @@ struct place_wish {
 int place_create(struct serve *serve, const struct place_wish *wish, const struct sbx_call *call,
                  struct place **ret_box, struct sbx_error *err);
 
+// With the files of another one as they are now. name NULL: none.
+int place_fork(struct place *from, int64_t life_ms, const char *name, const struct sbx_call *call,
+               struct place **ret_box, struct sbx_error *err);
+
+// A new one with a reference, not yet in the table; NULL without memory. And into the table.
+struct place *place_new(struct serve *serve);
+void place_enlist(struct place *box);
+
 // The one sandbox of E2B's clients in debug mode, made when it is first asked for.
 #define PLACE_DEBUG_ID "debug_sandbox_id"
 int place_debug(struct serve *serve, const struct sbx_call *call, struct place **ret_box,

@@ -6,7 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-bool serve_image(const struct serve *serve, const char *name, const char **ret_image)
+#include "serve/snapshots.h"
+
+bool serve_image(const struct serve *serve, const char *owner, const char *name,
+                 char space[SERVE_IMAGE_SIZE], const char **ret_image)
 {
     for (size_t i = 0; i < serve->settings.template_count; i++)
         if (strcmp(serve->settings.templates[i].name, name) == 0) {
@@ -14,7 +17,8 @@ bool serve_image(const struct serve *serve, const char *name, const char **ret_i
             *ret_image = image[0] ? image : NULL;
             return true;
         }
-    return false;
+    *ret_image = space;
+    return snapshot_image(serve, owner, name, space);
 }
 
 unsigned serve_status(const struct sbx_error *err)

@@ -31,7 +31,7 @@ struct serve_settings {
 struct serve {
     struct serve_settings settings;
     struct sbx_client *client;
-    int state_fd, sheets_fd, spool_fd;
+    int state_fd, sheets_fd, spool_fd, snapshots_fd;
     uint8_t secret[SHA256_SIZE];
     struct keys keys;
     struct places boxes;
@@ -47,8 +47,11 @@ static inline struct serve *serve_of(const struct httpd_request *request)
     return httpd_context(request);
 }
 
-// The image of a template or snapshot: false when the name is unknown. NULL image: the provider's.
-bool serve_image(const struct serve *serve, const char *name, const char **ret_image);
+// The image of a template, or of a snapshot of this key: false when the name is unknown. NULL
+// image: the provider's.
+#define SERVE_IMAGE_SIZE 160
+bool serve_image(const struct serve *serve, const char *owner, const char *name,
+                 char space[SERVE_IMAGE_SIZE], const char **ret_image);
 
 // The status that tells an error of the library.
 unsigned serve_status(const struct sbx_error *err);

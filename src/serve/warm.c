@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "serve/serve.h"
+#include "serve/snapshots.h"
 
 #define AGE_MAX_MS (WARM_LIFE_MS - 30000)
 #define LOOK_MS 5000
@@ -26,6 +27,10 @@ static bool fits(const struct warm_kind *kind, const struct sbx_spec *spec)
 // What no other sandbox is likely to want again is made when it is asked for.
 static bool is_common(const struct serve *serve, const struct sbx_spec *spec)
 {
+    // A snapshot may be replaced by another of its name.
+    if (spec->image &&
+        strncmp(spec->image, SNAPSHOT_IMAGE_PREFIX, strlen(SNAPSHOT_IMAGE_PREFIX)) == 0)
+        return false;
     return (spec->allow_count == 0 || spec->allow == serve->settings.allow) &&
            spec->mount_count == 0 && spec->port_count == 0 &&
            (!spec->image || strlen(spec->image) < sizeof(((struct warm_kind *)0)->image));

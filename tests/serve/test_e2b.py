@@ -374,5 +374,46 @@ class Asynchronous(E2bCase):
         self.assertIn("file", asyncio.run(watch()))
 
 
+class Snapshots(E2bCase):
+    def create(self, **more):
+        box = Sandbox.create(timeout=60, **more, **self.point)
+        self.addCleanup(box.kill)
+        return box
+
+    def test_snapshots_are_templates(self):
+        box = self.create(envs={"KEPT": "no"})
+        box.files.write("kept", "as it was")
+        taken = box.create_snapshot("my-snapshot")
+        self.assertEqual((taken.snapshot_id, taken.names), ("my-snapshot", ["my-snapshot"]))
+        box.files.write("kept", "changed")
+        other = box.create_snapshot()
+        pages = Sandbox.list_snapshots(limit=1, **self.point)
+        listed = [item.snapshot_id for _ in range(2) for item in pages.next_items()]
+        self.assertEqual((listed, pages.has_next), (["my-snapshot", other.snapshot_id], False))
+        again = self.create(template=taken.snapshot_id)
+        self.assertEqual(again.files.read("kept"), "as it was")
+        self.assertEqual(again.get_info().template_id, "my-snapshot")
+        for name in listed:
+            self.assertTrue(Sandbox.delete_snapshot(name, **self.point))
+            self.assertFalse(Sandbox.delete_snapshot(name, **self.point))
+        self.assertEqual(again.files.read("kept"), "as it was")
+        with self.assertRaises(e2b.SandboxException):
+            self.create(template=taken.snapshot_id)
+        with self.assertRaises(e2b.SandboxException):
+            box.create_snapshot("../x")
+
+    def test_forks(self):
+        box = self.create(envs={"KEPT": "yes"}, metadata={"a": "b"})
+        box.files.write("kept", "here")
+        forks = box.fork(timeout=60, count=2)
+        for fork in forks:
+            self.addCleanup(fork.kill)
+            self.assertEqual(fork.files.read("kept"), "here")
+            self.assertEqual(fork.commands.run("echo $KEPT").stdout, "yes\n")
+            self.assertEqual(fork.get_info().metadata, {"a": "b"})
+        forks[0].files.write("kept", "there")
+        self.assertEqual((forks[1].files.read("kept"), box.files.read("kept")), ("here", "here"))
+
+
 if __name__ == "__main__":
     unittest.main()
