@@ -65,6 +65,7 @@ const char *daytona_state_of(const struct sheet *sheet)
 {
     return sheet->state == SHEET_ARCHIVED  ? "archived"
            : sheet->state == SHEET_STOPPED ? "stopped"
+           : sheet->paused_ms              ? "paused"
                                            : "started";
 }
 
@@ -144,7 +145,7 @@ void daytona_reply_sandbox(struct httpd_request *request, unsigned status, struc
 
 // --- One sandbox
 
-static bool find(struct httpd_request *request, struct place **ret_box)
+bool daytona_find(struct httpd_request *request, struct place **ret_box)
 {
     struct serve *serve = serve_of(request);
     const char *id = httpd_param(request, "id"), *user = httpd_user(request);
@@ -166,10 +167,18 @@ static bool find(struct httpd_request *request, struct place **ret_box)
     return false;
 }
 
+void daytona_fail(struct httpd_request *request, const struct sbx_error *err)
+{
+    if (err->code == SBX_ERR_UNAVAILABLE)
+        httpd_fail(request, 404, err->message);
+    else
+        serve_fail(request, err);
+}
+
 static void show(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
-    if (find(request, &box))
+    if (daytona_find(request, &box))
         daytona_reply_sandbox(request, 200, box, NULL);
 }
 
@@ -177,7 +186,7 @@ static void destroy(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
     struct sbx_error err;
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     if (place_destroy(box, "it was deleted by request", &err) < 0)
         serve_fail(request, &err);
@@ -193,6 +202,14 @@ static bool is_stopped(struct place *box)
     return stopped;
 }
 
+static bool is_paused(struct place *box)
+{
+    pthread_mutex_lock(&box->lock);
+    bool paused = box->sheet.paused_ms != 0;
+    pthread_mutex_unlock(&box->lock);
+    return paused;
+}
+
 static int set_state(struct place *box, enum sheet_state state, struct sbx_error *err)
 {
     pthread_mutex_lock(&box->lock);
@@ -206,9 +223,10 @@ static void start_one(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
     struct sbx_error err;
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
-    if (is_stopped(box) && (place_resume(box, &err) < 0 || set_state(box, SHEET_AS_IS, &err) < 0))
+    if ((is_stopped(box) || is_paused(box)) &&
+        (place_resume(box, &err) < 0 || set_state(box, SHEET_AS_IS, &err) < 0))
         serve_fail(request, &err);
     else
         daytona_reply_sandbox(request, 200, box, NULL);
@@ -218,7 +236,7 @@ static void stop_one(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
     struct sbx_error err;
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     if (is_stopped(box)) {
         httpd_fail(request, 400, "Sandbox is not in a stoppable state");
@@ -233,11 +251,26 @@ static void stop_one(struct httpd_request *request)
         daytona_reply_sandbox(request, 200, box, NULL);
 }
 
+// Processes stay, and stand still; start lets them go on.
+static void pause_one(struct httpd_request *request)
+{
+    cleanup_place struct place *box = NULL;
+    struct sbx_error err;
+    if (!daytona_find(request, &box))
+        return;
+    if (is_stopped(box) || is_paused(box))
+        httpd_fail(request, 400, "Sandbox is not in a pausable state");
+    else if (place_pause(box, &err) < 0)
+        serve_fail(request, &err);
+    else
+        daytona_reply_sandbox(request, 200, box, NULL);
+}
+
 static void archive_one(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
     struct sbx_error err;
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     if (!is_stopped(box))
         httpd_fail(request, 400, "Sandbox is not stopped");
@@ -253,7 +286,7 @@ static void set_labels(struct httpd_request *request)
     cleanup_jsonv struct jsonv *body = NULL;
     struct pairlist labels = {0};
     struct sbx_error err;
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     if (serve_body(request, &body, &err) < 0 ||
         pairlist_read(&labels, jsonv_get(body, "labels"), "labels", &err) < 0) {
@@ -282,7 +315,7 @@ static void set_number(struct httpd_request *request)
     int64_t value = strcmp(text, "true") == 0    ? 1
                     : strcmp(text, "false") == 0 ? 0
                                                  : strtoll(text, &end, 10);
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     if (value < 0 && *offset != offsetof(struct sheet, auto_delete)) {
         httpd_fail(request, 400, "Auto-stop interval must be non-negative");
@@ -300,7 +333,7 @@ static void set_number(struct httpd_request *request)
 static void touch(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     place_touch(box);
     httpd_reply(request, 201, NULL, NULL, 0);
@@ -320,7 +353,7 @@ static void show_toolbox(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
     char url[512];
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     toolbox_url(request, url, sizeof(url));
     reply_text_member(request, "url", url);
@@ -335,7 +368,7 @@ static void preview(struct httpd_request *request)
     struct sbx_error err;
     char address[128], url[160], token[SHA256_HEX_SIZE];
     long number = strtol(httpd_param(request, "port"), NULL, 10);
-    if (!find(request, &box))
+    if (!daytona_find(request, &box))
         return;
     struct sbx_port port = {(uint16_t)number, 0};
     if (number < 1 || number > 65535) {
@@ -360,47 +393,6 @@ static void preview(struct httpd_request *request)
 
 // --- The rest
 
-static void put_snapshot(struct json *json, const char *name)
-{
-    json_begin_object(json);
-    json_put_text(json, "id", name);
-    json_put_text(json, "name", name);
-    json_put_text(json, "imageName", name);
-    json_put_bool(json, "general", true);
-    json_put_text(json, "state", "active");
-    json_put_int(json, "cpu", 1);
-    json_put_int(json, "gpu", 0);
-    json_put_int(json, "mem", 1);
-    json_put_int(json, "disk", 1);
-    json_put_int(json, "size", 0);
-    json_key(json, "entrypoint");
-    json_begin_array(json);
-    json_end_array(json);
-    json_put_text(json, "errorReason", NULL);
-    daytona_put_time(json, "createdAt", 0);
-    daytona_put_time(json, "updatedAt", 0);
-    json_put_text(json, "lastUsedAt", NULL);
-    json_end_object(json);
-}
-
-static void snapshots(struct httpd_request *request)
-{
-    const struct serve_settings *settings = &serve_of(request)->settings;
-    cleanup_buf struct buf buf = BUF_INIT(DAYTONA_REPLY_MAX);
-    struct json json = JSON_INIT(&buf, false);
-    json_begin_object(&json);
-    json_key(&json, "items");
-    json_begin_array(&json);
-    for (size_t i = 0; i < settings->template_count; i++)
-        put_snapshot(&json, settings->templates[i].name);
-    json_end_array(&json);
-    json_put_uint(&json, "total", settings->template_count);
-    json_put_uint(&json, "page", 1);
-    json_put_uint(&json, "totalPages", 1);
-    json_end_object(&json);
-    httpd_reply_json(request, 200, &buf);
-}
-
 static void config(struct httpd_request *request)
 {
     char url[512];
@@ -410,7 +402,22 @@ static void config(struct httpd_request *request)
     json_begin_object(&json);
     json_put_text(&json, "version", SBX_VERSION);
     json_put_text(&json, "proxyToolboxUrl", url);
+    json_put_text(&json, "proxyTemplateUrl", url);
     json_put_text(&json, "defaultSnapshot", "base");
+    json_put_text(&json, "dashboardUrl", url);
+    json_put_text(&json, "environment", "local");
+    json_put_bool(&json, "linkedAccountsEnabled", false);
+    json_put_bool(&json, "maintananceMode", false); // as clients spell it
+    json_key(&json, "oidc");
+    json_begin_object(&json);
+    json_put_text(&json, "issuer", "");
+    json_put_text(&json, "clientId", "");
+    json_put_text(&json, "audience", "");
+    json_put_text(&json, "provider", "");
+    json_end_object(&json);
+    json_key(&json, "announcements");
+    json_begin_object(&json);
+    json_end_object(&json);
     json_put_int(&json, "maxAutoArchiveInterval", 43200);
     json_end_object(&json);
     httpd_reply_json(request, 200, &buf);
@@ -450,7 +457,13 @@ static const struct httpd_route routes[] = {
     ROW("POST", "/api/sandbox/{id}/last-activity", touch),
     ROW("GET", "/api/sandbox/{id}/toolbox-proxy-url", show_toolbox),
     ROW("GET", "/api/sandbox/{id}/ports/{port}/preview-url", preview),
-    ROW("GET", "/api/snapshots", snapshots),
+    ROW("POST", "/api/sandbox/{id}/pause", pause_one),
+    ROW("POST", "/api/sandbox/{id}/fork", daytona_fork),
+    ROW("POST", "/api/sandbox/{id}/snapshot", daytona_snapshot),
+    ROW("GET", "/api/sandbox/{id}/telemetry/metrics", daytona_metrics),
+    ROW("GET", "/api/snapshots", daytona_snapshots),
+    ROW("GET", "/api/snapshots/{id}", daytona_snapshot_show),
+    ROW("DELETE", "/api/snapshots/{id}", daytona_snapshot_delete),
 };
 const struct httpd_site daytona_api_site = {routes, ARRAY_SIZE(routes), auth_daytona, fail};
 

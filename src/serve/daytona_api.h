@@ -15,5 +15,17 @@ bool daytona_put_sandbox(struct httpd_request *request, struct json *json, struc
 void daytona_reply_sandbox(struct httpd_request *request, unsigned status, struct place *box,
                            const char *state);
 
+// The sandbox of the path's {id}, an id or a name, with a reference; or a reply.
+bool daytona_find(struct httpd_request *request, struct place **ret_box);
+
+// A sandbox that is gone is not found here.
+void daytona_fail(struct httpd_request *request, const struct sbx_error *err);
+
 void daytona_create(struct httpd_request *request);
 void daytona_list(struct httpd_request *request);
+void daytona_fork(struct httpd_request *request);
+void daytona_metrics(struct httpd_request *request);
+void daytona_snapshot(struct httpd_request *request);
+void daytona_snapshots(struct httpd_request *request);
+void daytona_snapshot_show(struct httpd_request *request);
+void daytona_snapshot_delete(struct httpd_request *request);

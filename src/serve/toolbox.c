@@ -279,6 +279,7 @@ static const struct httpd_route routes[] = {
     ROW("GET", "/version", version),
     ROW("GET", "/work-dir", directory),
     ROW("GET", "/user-home-dir", directory),
+    ROW("GET", "/system/metrics", toolbox_metrics),
     ROW("POST", "/process/execute", toolbox_execute),
     ROW("POST", "/process/code-run", toolbox_code_run),
     ROW("POST", "/process/session", toolbox_session_create),

@@ -9,6 +9,7 @@ struct place *toolbox_box(const struct httpd_request *request);
 
 void toolbox_execute(struct httpd_request *request);
 void toolbox_code_run(struct httpd_request *request);
+void toolbox_metrics(struct httpd_request *request);
 
 void toolbox_session_create(struct httpd_request *request);
 void toolbox_session_list(struct httpd_request *request);

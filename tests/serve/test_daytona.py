@@ -56,6 +56,37 @@ class Life(DaytonaCase):
         ids = [item.id for item in self.daytona.list()]
         self.assertIn(self.box.id, ids)
 
+    def test_snapshots_and_forks(self):
+        box = self.daytona.create(CreateSandboxFromSnapshotParams(env_vars={"KEPT": "yes"}))
+        self.addCleanup(box.delete)
+        box.fs.upload_file(b"as it was", "kept")
+        box.create_snapshot("daytona-one")
+        self.assertEqual(self.status_of(box.create_snapshot, "daytona-one"), 409)
+        box.fs.upload_file(b"changed", "kept")
+        self.assertIn("daytona-one", [item.name for item in self.daytona.snapshot.list().items])
+        again = self.daytona.create(CreateSandboxFromSnapshotParams(snapshot="daytona-one"))
+        self.addCleanup(again.delete)
+        self.assertEqual(again.fs.download_file("kept"), b"as it was")
+        self.daytona.snapshot.delete(self.daytona.snapshot.get("daytona-one"))
+        self.assertEqual(self.status_of(self.daytona.snapshot.get, "daytona-one"), 404)
+        fork = box.fork(name="forked")
+        self.addCleanup(fork.delete)
+        self.assertEqual((fork.name, fork.fs.download_file("kept")), ("forked", b"changed"))
+        self.assertEqual(fork.process.exec("echo $KEPT").result, "yes\n")
+
+    def test_pause_and_metrics(self):
+        box = self.daytona.create()
+        self.addCleanup(box.delete)
+        box.process.exec("sleep 600 >/dev/null 2>&1 & echo $! > running")
+        box.pause()
+        self.assertEqual(str(box.state.value), "paused")
+        self.assertEqual(self.status_of(box.process.exec, "true"), 400)
+        box.start()
+        self.assertEqual(box.process.exec("kill -0 $(cat running)").exit_code, 0)
+        used = box.get_metrics()[-1]
+        self.assertGreater(used.mem_used, 0)
+        self.assertGreaterEqual(used.cpu_count, 1)
+
     def test_labels_and_intervals(self):
         box = self.daytona.create(CreateSandboxFromSnapshotParams(labels={"a": "1"}))
         try:
