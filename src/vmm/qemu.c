@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -149,12 +150,21 @@ static int place(const struct qemu_ends *ends)
     return 0;
 }
 
+// Of root's rights it keeps the one to read files of the image that their owner alone may read.
+static int confine(void)
+{
+    const uint64_t dac_override = CAPS_BIT(1);
+    if (caps_are_gone())
+        return 0;
+    return caps_keep(dac_override);
+}
+
 static int run(struct arguments *arguments, const struct qemu_ends *ends, int log_fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     // Its heap and its translations are touched in places: huge pages would hold mostly nothing.
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-    if (dup2(log_fd, STDERR_FILENO) < 0 || place(ends) < 0)
+    if (confine() < 0 || dup2(log_fd, STDERR_FILENO) < 0 || place(ends) < 0)
         return -1;
     // Keyboard input is not its business, and nobody's to give.
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest could reach if it had taken QEMU over, and accelerators that only look like one."""
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+import sandboxcase  # noqa: E402
+
+CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+KERNEL = os.environ.get("SANDBOXES_MICROVM_KERNEL") or os.path.join(CACHE, "sandboxes/kernel/vmlinux")
+DAC_OVERRIDE = 2
+ROOT = {"dev", "etc", "image", "lib", "lib64", "proc", "sys", "tmp", "usr", "vm"}
+EMULATED = "guests are emulated"
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def status_of(pid):
+    return dict(line.split(":\t", 1) for line in read(f"/proc/{pid}/status").splitlines() if ":\t" in line)
+
+
+def processes(program):
+    """Those of the program that descend from us: monitors of sandboxes are adopted by this process."""
+    parents, found = {}, []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            parents[int(pid)] = int(status_of(pid)["PPid"])
+            if os.path.basename(read(f"/proc/{pid}/cmdline").split("\0")[0]) == program:
+                found.append(int(pid))
+        except (OSError, KeyError):
+            pass  # it has ended
+
+    def ours(pid):
+        while pid > 1 and pid != os.getpid():
+            pid = parents.get(pid, 0)
+        return pid == os.getpid()
+    return [pid for pid in found if ours(pid)]
+
+
+class Guest(sandboxcase.SandboxCase):
+    def setUp(self):
+        if not os.access(KERNEL, os.R_OK):
+            self.skipTest("there is no kernel for guests")
+        super().setUp()
+        self.env.update(SANDBOXES_MICROVM_KERNEL=KERNEL)
+
+    def guest(self, *arguments):
+        status, out, err = self.sandboxes("create", "-p", "microvm", *arguments, check=False)
+        if "is not installed" in err:
+            self.skipTest(err)
+        self.assertEqual(0, status, err)
+        return out.strip()
+
+    def run_in(self, *command, **env):
+        self.env.update(env)
+        status, out, err = self.sandboxes("run", "-p", "microvm", "--network", "none", "--", *command, check=False)
+        if "is not installed" in err:
+            self.skipTest(err)
+        self.assertEqual(0, status, err)
+        return out, err
+
+    def test_qemu_has_nothing(self):
+        self.guest()
+        pids = processes("qemu")
+        self.assertEqual(1, len(pids))
+        status = status_of(pids[0])
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            self.assertEqual(0, int(status[name], 16) & ~DAC_OVERRIDE, name)
+        self.assertEqual("1", status["NoNewPrivs"])
+        self.assertEqual("2", status["Seccomp"])
+        self.assertLessEqual(2, int(status["Seccomp_filters"]), "the jail's and its own")
+        self.assertNotIn("0", status["Uid"].split())
+        for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup"):
+            self.assertNotEqual(os.readlink(f"/proc/self/ns/{kind}"), os.readlink(f"/proc/{pids[0]}/ns/{kind}"))
+
+    def test_qemu_sees_its_own_files(self):
+        self.guest()
+        root = f"/proc/{processes('qemu')[0]}/root"
+        self.assertLessEqual(set(os.listdir(root)), ROOT)
+        self.assertLessEqual(set(os.listdir(root + "/etc")), {"hostname", "hosts", "resolv.conf"})
+        self.assertEqual(["qemu-system-x86_64"], os.listdir(root + "/usr/bin"))
+        self.assertNotIn("kvm", os.listdir(root + "/dev"))
+
+    def test_qemu_holds_nothing_open(self):
+        self.guest()
+        folder = f"/proc/{processes('qemu')[0]}/fd"
+        held = {os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
+        files = {path for path in held if path.startswith("/") and not path.startswith("/memfd:")}
+        self.assertLessEqual(files, {"/dev/null", "/image", "/vm/saved/memory"})
+
+    def test_another_kernel_runs_it(self):
+        out, _ = self.run_in("sh", "-c", "uname -r; ls -d /work /root/.ssh /vm /image 2>/dev/null; true")
+        self.assertEqual(1, len(out.splitlines()), out)
+        self.assertNotEqual(os.uname().release, out.strip())
+
+    def test_false_accelerator(self):
+        """It is seen through, told once, and the guest runs."""
+        out, err = self.run_in("echo", "ran", SANDBOXES_MICROVM_KVM="/dev/null")
+        self.assertEqual(("ran\n", 1), (out, err.count(EMULATED)), err)
+        out, err = self.run_in("echo", "ran", SANDBOXES_MICROVM_KVM="/dev/null")
+        self.assertEqual(("ran\n", 0), (out, err.count(EMULATED)), err)
+
+    def test_accelerator_that_fails_late(self):
+        """One that QEMU itself fails with: where KVM works, it is used."""
+        out, err = self.run_in("echo", "ran", SANDBOXES_MICROVM_ACCEL="kvm")
+        self.assertEqual("ran\n", out)
+        self.assertLessEqual(err.count(EMULATED), 1)
+
+
+if __name__ == "__main__":
+    sandboxcase.require_command()
+    unittest.main(verbosity=2)
