@@ -20,7 +20,7 @@ struct machine_parts {
     char firmware[PATH_MAX];
     char kernel[PATH_MAX];
     char modules[PATH_MAX]; // of that kernel; "" when all is built in
-    bool acpi;              // the kernel is told of its devices by ACPI
+    bool acpi;              // it wants an ordinary PC, with PCI and ACPI
     char vmm[PATH_MAX], guest[PATH_MAX], agent[PATH_MAX], preload[PATH_MAX];
 };
 

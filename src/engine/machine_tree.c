@@ -136,6 +136,9 @@ static int add_file(struct buf *disk, const char *name, const char *path, struct
 static const char *const modules[] = {
     "drivers/virtio/virtio_ring",
     "drivers/virtio/virtio",
+    "drivers/virtio/virtio_pci_legacy_dev",
+    "drivers/virtio/virtio_pci_modern_dev",
+    "drivers/virtio/virtio_pci",
     "drivers/virtio/virtio_mmio",
     "drivers/char/virtio_console",
     "fs/netfs/netfs",

@@ -9,9 +9,23 @@
 #include "vmm/guest.h"
 
 static const char *const modules[] = {
-    "virtio_ring",  "virtio",       "virtio_mmio", "virtio_console", "netfs",   "fscache",
-    "9pnet",        "9pnet_virtio", "9p",          "exportfs",       "overlay", "failover",
-    "net_failover", "virtio_net",
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_pci",
+    "virtio_mmio",
+    "virtio_console",
+    "netfs",
+    "fscache",
+    "9pnet",
+    "9pnet_virtio",
+    "9p",
+    "exportfs",
+    "overlay",
+    "failover",
+    "net_failover",
+    "virtio_net",
 };
 
 void guest_load_modules(void)

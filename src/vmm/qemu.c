@@ -44,9 +44,10 @@ static void add(struct arguments *arguments, const char *format, ...)
     }
 }
 
-// Nothing is there that is not asked for; every device lies on virtio-mmio.
+// Nothing is there that is not asked for.
 static void add_machine(struct arguments *a, const struct machine *machine)
 {
+    const char *memory = machine->saved ? ",memory-backend=memory" : "";
     add(a, "qemu");
     add(a, "-nodefaults");
     add(a, "-no-user-config");
@@ -55,8 +56,13 @@ static void add_machine(struct arguments *a, const struct machine *machine)
     add(a, "-sandbox");
     add(a, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(a, "-machine");
-    add(a, "microvm,acpi=%s,isa-serial=%s,x-option-roms=off%s", machine->acpi ? "on" : "off",
-        machine->debug ? "on" : "off", machine->saved ? ",memory-backend=memory" : "");
+    // Of a machine that tells of its devices by ACPI alone, 'microvm', nothing emulated gives a
+    // kernel time: it has no timer of old, and its clock can't be measured.
+    if (machine->acpi)
+        add(a, "pc,vmport=off%s", memory);
+    else
+        add(a, "microvm,acpi=off,isa-serial=%s,x-option-roms=off%s", machine->debug ? "on" : "off",
+            memory);
     add(a, "-accel");
     add(a, machine->kvm ? "kvm" : "tcg,tb-size=32");
     add(a, "-cpu");
@@ -94,22 +100,23 @@ static void add_kernel(struct arguments *a, const struct machine *machine)
 
 static void add_devices(struct arguments *a, const struct machine *machine)
 {
+    const char *bus = machine->acpi ? "pci" : "device";
     add(a, "-chardev");
     add(a, "socket,id=agent,fd=%d", PORT_FD);
     add(a, "-device");
-    add(a, "virtio-serial-device,max_ports=2");
+    add(a, "virtio-serial-%s,max_ports=2", bus);
     add(a, "-device");
     add(a, "virtserialport,chardev=agent,name=agent");
     add(a, "-fsdev");
     add(a, "local,id=image,path=" QEMU_IMAGE ",security_model=none,readonly=on,multidevs=remap");
     add(a, "-device");
-    add(a, "virtio-9p-device,fsdev=image,mount_tag=image");
+    add(a, "virtio-9p-%s,fsdev=image,mount_tag=image", bus);
     if (!machine->network)
         return;
     add(a, "-netdev");
     add(a, "user,id=net,ipv6=off");
     add(a, "-device");
-    add(a, "virtio-net-device,netdev=net");
+    add(a, "virtio-net-%s,netdev=net%s", bus, machine->acpi ? ",romfile=" : "");
 }
 
 /*

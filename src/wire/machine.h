@@ -28,7 +28,7 @@ struct machine {
     uint32_t memory_mb;
     uint32_t cpus;
     uint32_t kvm;     // 1: by KVM, else emulated
-    uint32_t acpi;    // 1: the kernel finds its devices by ACPI, else on its command line
+    uint32_t acpi;    // 1: an ordinary PC, with PCI and ACPI, for a kernel that wants one
     uint32_t network; // 1: with a network card
     uint32_t saved;   // enum machine_saved
     uint32_t debug;   // 1: the guest's console goes to a file in the jail
