@@ -232,6 +232,15 @@ class Steps(Elsewhere):
         self.assertTrue(self.gone())
 
     @unittest.skipUnless(WHOLE, "among the slow ones")
+    def test_timeout(self):
+        for backend in BACKENDS:
+            with self.subTest(backend=backend):
+                output = self.flow("waits.py", "run", env={"METAFLOW_SANDBOX_BACKEND": backend, "TIMEOUT": "20"})
+                self.assertIn("was ended after its 20 s", output)
+                self.assertIn("attempt 1", output)
+        self.assertTrue(self.gone())
+
+    @unittest.skipUnless(WHOLE, "among the slow ones")
     def test_a_lost_sandbox_is_a_failed_attempt(self):
         process = self.start_waits("e2b")
         box = self.until_running(process)

@@ -15,7 +15,7 @@ class Waits(FlowSpec):
     mode = Parameter("mode", default="wait")
 
     @retry(times=1, minutes_between_retries=0)
-    @sandbox(env=INSIDE)
+    @sandbox(env=INSIDE, timeout=int(os.environ.get("TIMEOUT", "600")))
     @step
     def start(self):
         print("RUNNING", os.environ["METAFLOW_SANDBOX_ID"], "attempt", current.retry_count, flush=True)
