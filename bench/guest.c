@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sandboxes under a kernel of their own (docs/microvm.md).
-// usage: guest first COUNT | exec COUNT | idle COUNT
+// usage: guest first COUNT | exec COUNT | pooled COUNT | idle COUNT
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +28,22 @@ static void exec(struct ours *ours, size_t count)
             samples[i - 5] = taken;
     }
     bench_samples("guests", "exec", "ms", samples, count);
+}
+
+#define REST_US 300000 // a guest that a pool has kept for a while
+
+static void pooled(struct ours *ours, size_t count)
+{
+    double samples[SAMPLES_MAX];
+    for (size_t i = 0; i < count; i++) {
+        struct sbx_sandbox *sandbox = ours_create(ours, bench_env("BENCH_ROOT"), SBX_NETWORK_NONE);
+        usleep(REST_US);
+        uint64_t begin = bench_now();
+        ours_hello(sandbox, false);
+        samples[i] = (double)(bench_now() - begin) / 1e6;
+        ours_destroy(sandbox);
+    }
+    bench_samples("guests", "first command of a guest made before", "ms", samples, count);
 }
 
 #define SETTLE_S 5 // what ends with a start, and what the guest gives back a little later
@@ -62,7 +78,7 @@ static void idle(struct ours *ours, size_t count)
 static const struct {
     const char *name;
     void (*run)(struct ours *ours, size_t count);
-} cases[] = {{"first", first}, {"exec", exec}, {"idle", idle}};
+} cases[] = {{"first", first}, {"exec", exec}, {"pooled", pooled}, {"idle", idle}};
 
 int main(int argc, char **argv)
 {

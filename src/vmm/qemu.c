@@ -178,7 +178,8 @@ static int run(struct arguments *arguments, const struct qemu_ends *ends, int lo
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
         return -1;
     char preload[] = "LD_PRELOAD=" QEMU_PRELOAD;
-    char *environment[] = {ends->memory < 0 && ends->monitor >= 0 ? preload : NULL, NULL};
+    char arenas[] = "MALLOC_ARENA_MAX=1"; // mallopt(3): its threads hardly ever meet there
+    char *environment[] = {arenas, ends->memory < 0 && ends->monitor >= 0 ? preload : NULL, NULL};
     return execve(QEMU_PROGRAM, arguments->list, environment);
 }
 
