@@ -19,7 +19,6 @@
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, section 1.3
 #define RECEIVE_SIZE (16 * 1024)
 #define FRAME_PATIENCE_MS 30000 // for the rest of a frame that has begun
-#define THREAD_STACK (512 * 1024)
 #define CONTROL_MAX 125
 
 enum opcode {
@@ -36,7 +35,8 @@ struct ws {
     struct ws *previous, *next; // server->sockets
     int fd;                     // libmicrohttpd's
     struct MHD_UpgradeResponseHandle *handle;
-    atomic_int holders; // our thread, and libmicrohttpd's of the connection
+    pthread_t thread; // ours, when started
+    bool started;
     void (*run)(struct ws *ws, void *payload);
     void (*release)(void *payload); // when it never runs
     void *payload;
@@ -306,35 +306,37 @@ static void ws_free(struct ws *ws)
     free(ws);
 }
 
-/*
- * Only the last holder closes. A connection that is closed while libmicrohttpd's own thread still
- * has to mark it as upgraded may be freed in between (thread_main_handle_connection() touches it
- * after it has set clean_ready), which corrupts memory or loses another connection's wake-up. When
- * that thread has ended is told by the destructor of a value of its own.
- */
-static void leave(struct ws *ws)
+static void end(struct ws *ws)
 {
     struct httpd *server = ws->server;
-    if (atomic_fetch_sub(&ws->holders, 1) > 1)
-        return;
     unlist(ws);
     MHD_upgrade_action(ws->handle, MHD_UPGRADE_ACTION_CLOSE);
     ws_free(ws);
     atomic_fetch_sub(&server->active, 1);
 }
 
+/*
+ * The connection is closed by libmicrohttpd's own thread of it, at that thread's end, which the
+ * destructor of a value of its own tells. Both that thread and MHD_upgrade_action() first set a
+ * flag and then touch the connection once more (MHD_resume_connection()); as soon as both flags are
+ * set another thread may free it, but only after it has joined this one. Closed from anywhere else,
+ * freed memory was written to now and then.
+ */
 static pthread_once_t connection_once = PTHREAD_ONCE_INIT;
 static pthread_key_t connection_key;
 static bool have_key;
 
-static void leave_connection(void *value)
+static void end_connection(void *value)
 {
-    leave(value);
+    struct ws *ws = value;
+    if (ws->started)
+        pthread_join(ws->thread, NULL);
+    end(ws);
 }
 
 static void make_key(void)
 {
-    have_key = pthread_key_create(&connection_key, leave_connection) == 0;
+    have_key = pthread_key_create(&connection_key, end_connection) == 0;
 }
 
 static void *thread(void *argument)
@@ -344,7 +346,6 @@ static void *thread(void *argument)
     ws->run(ws, ws->payload);
     ws_close(ws, WS_NORMAL, NULL);
     ws_shutdown(ws); // with TLS, libmicrohttpd's thread carries on until then
-    leave(ws);
     return NULL;
 }
 
@@ -360,14 +361,14 @@ static void upgraded(void *cls, struct MHD_Connection *connection, void *con_cls
         memcpy(ws->received, extra, extra_size);
         ws->end = extra_size;
     }
-    atomic_store(&ws->holders, 2);
     pthread_once(&connection_once, make_key);
-    if (!have_key || pthread_setspecific(connection_key, ws) != 0)
-        atomic_store(&ws->holders, 1); // without memory: as good as it gets
-    if (extra_size > RECEIVE_SIZE || thread_start_detached(thread, ws, THREAD_STACK) != 0) {
-        ws_shutdown(ws);
-        leave(ws);
+    if (!have_key || pthread_setspecific(connection_key, ws) != 0) {
+        end(ws); // without memory: as good as it gets
+        return;
     }
+    ws->started = extra_size <= RECEIVE_SIZE && thread_start(&ws->thread, thread, ws) == 0;
+    if (!ws->started)
+        ws_shutdown(ws);
 }
 
 static bool is_handshake(const struct httpd_request *request)
