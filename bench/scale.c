@@ -102,8 +102,20 @@ struct memory {
     double available, slab, kernel_stack, page_tables, per_cpu;
 };
 
+// What the kernel only remembers, names and inodes nobody uses, is nobody's: proc_sys_vm(5). What
+// living sandboxes hold stays, though /proc/meminfo calls it reclaimable.
+static void forget_unused(void)
+{
+    FILE *file = fopen("/proc/sys/vm/drop_caches", "we");
+    if (file)
+        (void)fputs("2\n", file);
+    if (file)
+        fclose(file);
+}
+
 static struct memory measure_memory(void)
 {
+    forget_unused();
     return (struct memory){bench_meminfo_kb("MemAvailable"), bench_meminfo_kb("Slab"),
                            bench_meminfo_kb("KernelStack"), bench_meminfo_kb("PageTables"),
                            bench_meminfo_kb("Percpu")};
