@@ -222,18 +222,27 @@ static int run_elsewhere(struct step_run *run, struct sbx_sandbox *box, struct a
     records_follow(&records, run->stage, box);
     int code = run_command(run, box, arrays, &records, err);
     records_end(&records, box, code != SBX_ERR_CANCELLED);
-    // It was there: a sandbox that can't be found any more was lost, not misnamed.
-    return code == SBX_ERR_NOT_FOUND ? SBX_ERR_UNAVAILABLE : code;
+    return code;
+}
+
+// It was there: a sandbox that can't be found any more was lost, not misnamed. A file of the step's
+// or its interpreter may be missing too.
+static bool is_lost(struct sbx_sandbox *box)
+{
+    struct sbx_info info = SBX_INFO_INIT;
+    struct sbx_error err;
+    const struct sbx_call call = {.size = sizeof(call), .timeout_ms = END_MS};
+    return sbx_sandbox_info(box, &call, &info, &err) == SBX_ERR_NOT_FOUND;
 }
 
 static int use(struct step_run *run, struct sbx_sandbox *box, struct arrays *arrays,
                struct sbx_error *err)
 {
     int code = upload(run, box, err);
-    if (code < 0)
-        return code;
-    return run->options->package ? run_elsewhere(run, box, arrays, err)
-                                 : run_command(run, box, arrays, NULL, err);
+    if (code == 0)
+        code = run->options->package ? run_elsewhere(run, box, arrays, err)
+                                     : run_command(run, box, arrays, NULL, err);
+    return code == SBX_ERR_NOT_FOUND && is_lost(box) ? SBX_ERR_UNAVAILABLE : code;
 }
 
 static void end(const struct step_run *run, struct sbx_sandbox *box)
