@@ -111,8 +111,12 @@ class Steps(Elsewhere):
     def setUpClass(cls):
         super().setUpClass()
         cls.lay_out()
-        with ThreadPoolExecutor(2) as pool:
-            cls.facts = dict(zip(BACKENDS, pool.map(cls.run_with, BACKENDS)))
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                cls.facts = dict(zip(BACKENDS, pool.map(cls.run_with, BACKENDS)))
+        except BaseException:
+            cls.tearDownClass()  # unittest would leave the servers
+            raise
 
     @classmethod
     def run_with(cls, backend):
