@@ -49,6 +49,14 @@ class Microvm(sandboxcase.SandboxCase):
             self.assertNotEqual(first[i], second[i])
         self.assertEqual(1, len(self.saved()))
 
+    def test_clock(self):
+        """An idle guest sleeps, and its clock has more than the steps of a timer."""
+        script = ("grep LOC: /proc/interrupts; sleep 0.5; grep LOC: /proc/interrupts; "
+                  "for i in 1 2 3 4; do date +%N; done")
+        lines = self.sandboxes("run", "-p", "microvm", "--network", "none", "--", "sh", "-c", script)[1].splitlines()
+        self.assertLess(int(lines[1].split()[1]) - int(lines[0].split()[1]), 60)
+        self.assertTrue(any(int(line) % 1000000 for line in lines[2:]))
+
     def test_damaged(self):
         self.own()
         state = os.path.join(self.saved()[0], "files/state")
