@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import subprocess
+import threading
 import unittest
 
 import servecase
@@ -151,6 +152,47 @@ class Guarded(servecase.ServeCase):
                 except OSError:
                     pass  # cut off in the middle is a fine answer
         self.assertEqual(self.server.ask("GET", "/health")[0], 200)
+
+
+class Sockets(servecase.ServeCase):
+    options = ("--rate", "0")
+    threads, each = 16, 80
+
+    def follow(self, path):
+        """The bytes of a WebSocket that the server ends at once."""
+        lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {self.key}",
+                 "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+                 "Sec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA==", "", ""]
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as client:
+            client.sendall("\r\n".join(lines).encode())
+            answer = b""
+            while got := client.recv(4096):
+                answer += got
+        return answer
+
+    def test_many_short_ones(self):
+        """libmicrohttpd may free a connection while it is being closed: nothing is lost, nothing breaks."""
+        head = {"Authorization": "Bearer " + self.key}
+        box = self.server.ask("POST", "/api/sandbox", {}, head)[2]["id"]
+        sessions = f"/toolbox/{box}/process/session"
+        self.server.ask("POST", sessions, {"sessionId": "s"}, head)
+        command = self.server.ask("POST", sessions + "/s/exec", {"command": "true"}, head)[2]["cmdId"]
+        path = f"{sessions}/s/command/{command}/logs?follow=true"
+        wrong = []
+
+        def many():
+            for _ in range(self.each):
+                answer = self.follow(path)
+                if b" 101 " not in answer or not answer.endswith(b"\x88\x02\x03\xe8"):
+                    wrong.append(answer)
+
+        threads = [threading.Thread(target=many) for _ in range(self.threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertEqual(self.server.ask("DELETE", f"/api/sandbox/{box}", None, head)[0], 200)
 
 
 class Restarted(servecase.ServeCase):
