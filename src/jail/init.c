@@ -160,14 +160,15 @@ static int build_privileged(struct jail *jail, int link_fd, struct sbx_error *er
 {
     int fds[LINK_FDS_MAX];
     size_t count = 0;
+    bool ahead = jail->spare && !jail->request; // in version 2 of cgroups even a spare's has one
     int code = mounts_open_disk(jail, err);
     if (code == 0)
         code = mounts_begin(jail, err);
-    if (code == 0 && jail->spare && link_send(link_fd, INIT_WAITS, NULL, 0) < 0)
+    if (code == 0 && ahead && link_send(link_fd, INIT_WAITS, NULL, 0) < 0)
         code = lost_monitor(err);
     if (code == 0)
         code = hear(jail, link_fd, fds, &count, err);
-    if (code == 0 && jail->spare)
+    if (code == 0 && ahead)
         (void)setpriority(PRIO_PROCESS, 0, jail->nice);
     return code < 0 ? code : complete(jail, fds + 1, count - 1, err);
 }
