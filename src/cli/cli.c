@@ -56,6 +56,6 @@ int cli_fail(struct cli *cli, const struct sbx_error *err)
 
 int cli_usage(struct cli *cli, const struct sbx_error *err)
 {
-    cli_fail(cli, err);
-    return EXIT_USAGE;
+    int status = cli_fail(cli, err);
+    return err->code == SBX_ERR_NOMEM ? status : EXIT_USAGE;
 }

@@ -13,9 +13,13 @@
 
 #define LINE_MAX_BYTES (64 * 1024)
 
-static void send_line(struct buf *line)
+// Without memory for the line something is said all the same.
+static void send_line(const struct buf *line)
 {
-    if (!line->failed && fd_write_full(STDERR_FILENO, line->data, line->size) < 0) {
+    static const char bare[] = "sandboxes: error: out of memory\n  try: free memory, or raise the "
+                               "limit (ulimit -v)\n";
+    const char *text = line->failed ? bare : line->data;
+    if (fd_write_full(STDERR_FILENO, text, line->failed ? sizeof(bare) - 1 : line->size) < 0) {
         // Nobody to tell.
     }
 }
