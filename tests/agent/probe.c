@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -39,6 +40,28 @@ static int orphans(const char *argument)
         }
         waitpid(pid, NULL, 0);
         left -= batch;
+    }
+    return 0;
+}
+
+// So many children one after the other; 1 when one of them does not end. Each fork takes long,
+// since there are many mappings to copy.
+static int forks(const char *argument)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 50000;
+    char *base = mmap(NULL, pages * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; base != MAP_FAILED && i < pages; i += 2)
+        mprotect(base + i * page, page, PROT_NONE);
+    puts("up");
+    fflush(stdout);
+    for (int left = atoi(argument); left > 0; left--) {
+        int status = 0;
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        alarm(20);
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+            return 1;
     }
     return 0;
 }
@@ -170,9 +193,9 @@ static int stopper(const char *argument)
 static const struct {
     const char *name;
     int (*run)(const char *argument);
-} modes[] = {{"traceme", traceme},         {"orphans", orphans}, {"winsize", winsize},
-             {"descriptors", descriptors}, {"keys", keys},       {"flood", flood},
-             {"deepen", deepen},           {"stopper", stopper}};
+} modes[] = {{"traceme", traceme}, {"orphans", orphans},         {"forks", forks},
+             {"winsize", winsize}, {"descriptors", descriptors}, {"keys", keys},
+             {"flood", flood},     {"deepen", deepen},           {"stopper", stopper}};
 
 int main(int argc, char **argv)
 {

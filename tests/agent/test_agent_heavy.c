@@ -132,12 +132,49 @@ static void a_stalled_reader_is_left_behind(void **state)
     link_close(waiting);
 }
 
+// Some that fork, and one that is killed meanwhile.
+static void kill_beside_forks(struct box *box)
+{
+    struct link *forking[4], *killed = link_open(box);
+    for (size_t i = 0; i < ARRAY_SIZE(forking); i++) {
+        forking[i] = link_open(box);
+        start_probe(forking[i], "forks", "8", NULL, 0);
+    }
+    start_shell(killed, "sleep 600; true", 0);
+    for (size_t i = 0; i < ARRAY_SIZE(forking); i++)
+        link_expect(forking[i], AGENT_OUTPUT);
+    link_send_u32(killed, AGENT_SIGNAL, SIGKILL);
+    assert_int_equal(collect(killed, NULL, NULL).signal, SIGKILL);
+    for (size_t i = 0; i < ARRAY_SIZE(forking); i++) {
+        assert_int_equal(collect(forking[i], NULL, NULL).code, 0);
+        link_close(forking[i]);
+    }
+    link_close(killed);
+}
+
+// Among hundreds of processes all of them stop while a command is killed. Nobody else may be left
+// so, least of all a child that is just being forked.
+static void a_kill_in_a_crowd_leaves_nobody_stopped(void **state)
+{
+    struct box *box = *state;
+    struct link *crowd = link_open(box);
+    start_shell(crowd, "i=0; while [ $i -lt 260 ]; do sleep 600 & i=$((i+1)); done; echo up; wait",
+                SBX_EXEC_BACKGROUND);
+    link_expect(crowd, AGENT_OUTPUT);
+    for (int i = 0; i < 5; i++)
+        kill_beside_forks(box);
+    link_send_u32(crowd, AGENT_SIGNAL, SIGKILL);
+    collect(crowd, NULL, NULL);
+    link_close(crowd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_storm_of_orphans_costs_nothing),
         cmocka_unit_test(what_is_very_deep_can_be_removed),
         cmocka_unit_test(a_stalled_reader_is_left_behind),
+        cmocka_unit_test(a_kill_in_a_crowd_leaves_nobody_stopped),
         cmocka_unit_test(commands_are_bounded),
     };
     return cmocka_run_group_tests(tests, box_set_up, box_tear_down);
