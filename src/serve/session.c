@@ -387,8 +387,8 @@ static int make_mark(struct session *session, struct sbx_error *err)
 static int start_shell(struct session *session, struct sbx_error *err)
 {
     static const char *const argv[] = {"/bin/sh", "-c",
-                                       "exec 8>&1 9>&2; [ -x /bin/bash ] && exec /bin/bash; "
-                                       "exec /bin/sh"};
+                                       ("exec 8>&1 9>&2; [ -x /bin/bash ] && exec /bin/bash; "
+                                        "exec /bin/sh")};
     struct sbx_exec exec = SBX_EXEC_INIT;
     struct job_about about = {.cmd = strdup("session"), .tag = strdup(session->name)};
     exec.argv = argv;
