@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/warm.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -166,8 +168,10 @@ static int greet(struct agent *agent)
     return conn->closed ? -1 : 0; // else our creator would wait for the greeting for ever
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], AGENT_WARM_ARGUMENT) == 0)
+        return warm_main();
     struct agent agent = {0};
     if (set_up_process() < 0 || open_agent(&agent) < 0 || greet(&agent) < 0)
         return 1;

@@ -145,9 +145,14 @@ bool procs_have_room(struct agent *agent)
 struct proc *procs_find(struct agent *agent, uint32_t pid)
 {
     for (struct proc *proc = *slot_of(&agent->procs, (pid_t)pid); proc; proc = proc->next_slot)
-        if ((uint32_t)proc->pid == pid && !proc->gone && proc->tag)
+        if ((uint32_t)proc->pid == pid && !proc->gone && proc_is_seen(proc))
             return proc;
     return NULL;
+}
+
+bool proc_is_seen(const struct proc *proc)
+{
+    return proc->tag && !(proc->flags & AGENT_EXEC_UNSEEN);
 }
 
 uint32_t proc_exit_code(const struct proc *proc)

@@ -35,7 +35,7 @@ struct input {
 struct proc {
     pid_t pid;
     uint64_t tag;   // see tree.h; 0: a worker, which is only reaped
-    uint32_t flags; // enum sbx_exec_flags
+    uint32_t flags; // struct agent_exec's
     bool exited;    // the main process is reaped
     bool killing;   // until all its descendants are gone
     bool timed_out;
@@ -80,6 +80,9 @@ int proc_add_worker(struct agent *agent, pid_t pid);
 
 // True when another command can be kept track of, dropping the oldest finished one if need be.
 bool procs_have_room(struct agent *agent);
+
+// Whether anybody is told of it: no worker, and not AGENT_EXEC_UNSEEN.
+bool proc_is_seen(const struct proc *proc);
 
 // The newest command with that number, running or kept. NULL: none.
 struct proc *procs_find(struct agent *agent, uint32_t pid);

@@ -132,7 +132,7 @@ static int processes_request(struct agent *agent, struct conn *conn, struct fram
 {
     for (struct proc *proc = agent->procs.first; proc; proc = proc->next) {
         cleanup_buf struct buf payload = BUF_INIT(1024);
-        if (proc->gone || !proc->tag)
+        if (proc->gone || !proc_is_seen(proc))
             continue;
         put_process(&payload, proc);
         conn_send_buf(agent, conn, AGENT_PROCESS, &payload);

@@ -9,6 +9,14 @@
 #include "agent/request.h"
 #include "base/error.h"
 
+static uint64_t count_unseen(const struct agent *agent)
+{
+    uint64_t count = 0;
+    for (const struct proc *proc = agent->procs.first; proc; proc = proc->next)
+        count += !proc->exited && (proc->flags & AGENT_EXEC_UNSEEN);
+    return count;
+}
+
 // Each second of processor time is in exactly one place: with its process while that lives or is a
 // zombie, with the parent (at last with us) once it is waited for.
 static int count_processes(const struct agent *agent, struct agent_usage *usage)
@@ -24,7 +32,7 @@ static int count_processes(const struct agent *agent, struct agent_usage *usage)
         threads += stat.pid == 1 ? 0 : stat.threads;
     }
     procfs_close(&procfs);
-    uint64_t ours = agent->procs.worker_count;
+    uint64_t ours = agent->procs.worker_count + count_unseen(agent);
     usage->cpu_usec = ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
     usage->memory_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     usage->pids = (uint32_t)(threads > ours ? threads - ours : 0);

@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "vmm/qemu.h"
 #include "vmm/save.h"
+#include "vmm/warm.h"
 #include "wire/agent_msg.h"
 #include "wire/frame.h"
 #include "wire/guest_msg.h"
@@ -48,7 +49,8 @@ struct vmm {
     bool greeted;          // the guest says that it is ready
     struct qemu_ends ends; // what it was started with, but for the port
     int monitor_fd;        // our end
-    char failed[256];      // what the guest says of its failure
+    struct warm warm;
+    char failed[256]; // what the guest says of its failure
 };
 
 // Instead of the agent's greeting. The library shows it to the user.
@@ -134,6 +136,7 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
         return take_hello(vmm, payload, size);
     if (type == GUEST_READY && vmm->told && size == 0) {
         vmm->greeted = true;
+        warm_wait(&vmm->warm);
         return true;
     }
     if (type == GUEST_FAILED && size < sizeof(vmm->failed)) {
@@ -180,7 +183,7 @@ static bool monitor_lives(void)
     return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-enum { EXTRA_MONITOR, EXTRA_LOG, EXTRA_LISTEN, EXTRA_COUNT };
+enum { EXTRA_MONITOR, EXTRA_LOG, EXTRA_WARM, EXTRA_LISTEN, EXTRA_COUNT };
 
 static struct deadline boot_deadline(const struct vmm *vmm)
 {
@@ -191,13 +194,15 @@ static void serve(struct vmm *vmm)
 {
     struct deadline boot = boot_deadline(vmm);
     for (;;) {
+        struct deadline next = vmm->greeted ? vmm->warm.begin : boot;
         struct pollfd extras[EXTRA_COUNT] = {
             [EXTRA_MONITOR] = {.fd = AGENT_FD_MONITOR, .events = POLLIN},
             [EXTRA_LOG] = {.fd = vmm->log_fd, .events = POLLIN},
+            [EXTRA_WARM] = {.fd = vmm->warm.fd, .events = POLLIN},
             [EXTRA_LISTEN] = {.fd = AGENT_FD_LISTEN, .events = POLLIN}};
         size_t count = vmm->greeted ? EXTRA_COUNT : EXTRA_LISTEN;
         bool late = !vmm->greeted && deadline_poll_ms(boot) == 0;
-        bool over = mux_turn(&vmm->mux, extras, count, vmm->greeted ? -1 : deadline_poll_ms(boot));
+        bool over = mux_turn(&vmm->mux, extras, count, deadline_poll_ms(next));
         if (extras[EXTRA_MONITOR].revents && !monitor_lives())
             return;
         if (extras[EXTRA_LOG].revents && !read_log(vmm))
@@ -206,6 +211,7 @@ static void serve(struct vmm *vmm)
             refuse(vmm, late ? "the guest did not start in time" : "QEMU ended");
         if (over || late)
             return;
+        warm_turn(&vmm->warm, &vmm->mux, extras[EXTRA_WARM].revents);
         if (count == EXTRA_COUNT && extras[EXTRA_LISTEN].revents)
             accept_all(vmm);
     }
@@ -321,6 +327,7 @@ int main(void)
         return 1;
     close(vmm.ends.port);
     mux_init(&vmm.mux, port);
+    warm_init(&vmm.warm);
     vmm.mux.user = &vmm;
     vmm.mux.message = take_message;
     run(&vmm);

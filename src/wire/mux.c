@@ -151,6 +151,7 @@ static void read_stream(struct mux *mux, struct mux_stream *stream)
         return reset(mux, stream);
     if (got > 0) {
         stream->may_send -= (uint32_t)got;
+        mux->used = true;
         return put(mux, MUX_DATA, stream->number, data, (size_t)got);
     }
     stream->read_ended = true;

@@ -41,6 +41,7 @@ struct mux {
     struct mux_stream *streams[MUX_STREAMS_MAX];
     size_t count; // slots up to the last used one
     uint32_t last_number;
+    bool used; // bytes have come from a stream's socket
     void *user;
     // A connected socket for a new stream, or -1. NULL where none may be opened.
     int (*open)(void *user);

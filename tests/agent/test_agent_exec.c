@@ -297,6 +297,45 @@ static void other_commands_survive_a_kill(void **state)
     link_close(other);
 }
 
+static uint32_t count_processes(struct link *link)
+{
+    struct agent_usage usage;
+    link_send(link, AGENT_USAGE, &(struct buf){0});
+    const struct frame *frame = link_expect(link, AGENT_USED);
+    assert_int_equal(agent_usage_get(frame->payload, frame->size, &usage), 0);
+    return usage.pids;
+}
+
+static void nobody_is_told_of_an_unseen_command(void **state)
+{
+    const struct agent_config config = {.user = "root", .workdir = "/", .machine = ""};
+    struct box *box = box_start(&config);
+    struct link *link = link_open(box), *other = link_open(box);
+    uint32_t pid = start_shell(link, "exec cat", SBX_EXEC_STDIN | AGENT_EXEC_UNSEEN);
+    assert_int_equal(count_processes(other), 0);
+    link_send(other, AGENT_PROCESSES, &(struct buf){0});
+    link_expect(other, AGENT_DONE);
+    link_send_u32(other, AGENT_ATTACH, pid);
+    link_expect_failed(other, SBX_ERR_NOT_FOUND);
+    link_send(link, AGENT_INPUT_END, &(struct buf){0});
+    assert_int_equal(expect_exit(link).code, 0);
+    link_close(link);
+    link_close(other);
+    box_stop(box);
+}
+
+static void warms_what_commands_need(void **state)
+{
+    const char *argv[] = {AGENT_WARM_PROGRAM, AGENT_WARM_ARGUMENT, NULL};
+    struct agent_exec exec = {.argv = argv, .argc = 2, .cwd = "", .user = "", .shell = ""};
+    struct link *link = link_open(*state);
+    cleanup_buf struct buf out = BUF_INIT(64);
+    start_exec(link, &exec);
+    assert_int_equal(collect(link, &out, NULL).code, 0);
+    assert_int_equal(out.size, 1);
+    link_close(link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +354,8 @@ int main(void)
         cmocka_unit_test(a_timeout_kills_the_whole_tree),
         cmocka_unit_test(a_vanished_client_takes_its_command_along),
         cmocka_unit_test(other_commands_survive_a_kill),
+        cmocka_unit_test(nobody_is_told_of_an_unseen_command),
+        cmocka_unit_test(warms_what_commands_need),
     };
     return cmocka_run_group_tests(tests, box_set_up, box_tear_down);
 }
