@@ -305,6 +305,8 @@ static void log_reply(struct http_stream *stream)
 int http_wait(struct http_stream *stream, struct deadline deadline, int *ret_status,
               struct sbx_error *err)
 {
+    if (stream->http->pid != getpid()) // nobody would ever wake this one
+        return err_set(err, SBX_ERR_UNSUPPORTED, "this request was made before fork()");
     bool bare = stream->flags & HTTP_SOCKET && !stream->headers_done;
     int code = bare ? bare_connect(stream, deadline, err) : 0;
     pthread_mutex_lock(&stream->lock);

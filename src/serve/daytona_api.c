@@ -115,6 +115,7 @@ static void put_members(struct httpd_request *request, struct json *json, const 
     json_put_text(json, "daemonVersion", SBX_VERSION);
     json_put_text(json, "runnerId", "local");
     json_put_text(json, "toolboxProxyUrl", url);
+    json_put_bool(json, "runsPrograms", true); // for our own client: toolbox_program.c
 }
 
 bool daytona_put_sandbox(struct httpd_request *request, struct json *json, struct place *box,

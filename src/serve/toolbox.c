@@ -152,6 +152,10 @@ static void run_it(struct httpd_request *request, struct run *run, bool code_run
     int code = place_exec(box, &run->exec, &full, &env, &err);
     if (code == 0)
         code = sbx_run(box->sandbox, &full, &call, &result, &err);
+    if (code == SBX_ERR_EXEC && !code_run) { // bash where there is one
+        run->argv[0] = "/bin/sh";
+        code = sbx_run(box->sandbox, &full, &call, &result, &err);
+    }
     if (code < 0 && code != SBX_ERR_EXEC) {
         place_failed(box, &err);
         serve_fail(request, &err);
@@ -172,15 +176,16 @@ static void run_it(struct httpd_request *request, struct run *run, bool code_run
     place_touch(box);
 }
 
-// bash where there is one; $0 is the line to run.
-#define ANY_SHELL "[ -x /bin/bash ] && exec /bin/bash -c \"$0\"; exec /bin/sh -c \"$0\""
-
 void toolbox_execute(struct httpd_request *request)
 {
     cleanup_jsonv struct jsonv *body = NULL;
     struct run run = {.exec = SBX_EXEC_INIT};
     struct sbx_error err;
     int code = serve_body(request, &body, &err);
+    if (code == 0 && jsonv_get(body, "program")) {
+        toolbox_program(request, body);
+        return;
+    }
     if (code == 0)
         code = read_common(body, &run, &err);
     const char *command = jsonv_text(body, "command");
@@ -189,11 +194,10 @@ void toolbox_execute(struct httpd_request *request)
     } else if (!command || !command[0]) {
         httpd_fail(request, 400, "command is required");
     } else {
-        run.argv[0] = "/bin/sh";
+        run.argv[0] = "/bin/bash";
         run.argv[1] = "-c";
-        run.argv[2] = ANY_SHELL;
-        run.argv[3] = command;
-        run.exec.argc = 4;
+        run.argv[2] = command;
+        run.exec.argc = 3;
         run_it(request, &run, false);
     }
     pairlist_deinit(&run.env);

@@ -8,6 +8,8 @@
 struct place *toolbox_box(const struct httpd_request *request);
 
 void toolbox_execute(struct httpd_request *request);
+// The body of an execute that names a program instead of a line for a shell.
+void toolbox_program(struct httpd_request *request, const struct jsonv *body);
 void toolbox_code_run(struct httpd_request *request);
 void toolbox_metrics(struct httpd_request *request);
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The official Daytona client drives the server: each public call that an execution client makes."""
 import asyncio
+import base64
+import http.client
+import json
 import os
 import time
 import unittest
@@ -140,6 +143,37 @@ class Processes(DaytonaCase):
         self.assertEqual(self.status_of(self.box.process.exec, "sleep 20", timeout=1), 408)
         self.assertEqual(self.box.process.exec("true", cwd="/no/dir").exit_code, -1)
         self.assertEqual(self.box.process.exec("kill -9 $$").exit_code, -1)
+
+    def ask_program(self, timeout=30, **body):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=timeout)
+        try:
+            connection.request("POST", f"/toolbox/{self.box.id}/process/execute", json.dumps(body),
+                               {"Authorization": "Bearer " + self.key, "Content-Type": "application/json"})
+            reply = connection.getresponse()
+            return reply.status, json.loads(reply.read())
+        finally:
+            connection.close()
+
+    def test_program_as_it_is(self):
+        """What our own client uses: streams apart and exact, no shell between."""
+        status, told = self.ask_program(program=["sh", "-c", "printf 'o\\0\\377'; echo $FROM_CREATE$A >&2; kill -9 $$"],
+                                        variables=["A", "b"])
+        self.assertEqual((200, 137, 9), (status, told["program"]["exitCode"], told["program"]["signal"]), told)
+        self.assertEqual((b"o\0\xff", b"yesb\n"),
+                         tuple(base64.b64decode(told["program"][name]) for name in ("stdout", "stderr")))
+        status, told = self.ask_program(program=["yes"], timeoutMs=300, outputLimit=5, clean=True)
+        self.assertEqual((base64.b64encode(b"y\ny\ny").decode(), True, True),
+                         tuple(told["program"][name] for name in ("stdout", "timedOut", "truncated")))
+        status, told = self.ask_program(program=["no-such-program"])
+        self.assertEqual(2, told["program"]["failed"]["errno"])
+        for wrong in ({"program": []}, {"program": [7]}, {"program": ["a\0b"]}, {"program": ["true"], "variables": ["A"]},
+                      {"program": ["true"], "outputLimit": -1}):
+            self.assertEqual(400, self.ask_program(**wrong)[0], wrong)
+
+    def test_program_ends_with_its_client(self):
+        with self.assertRaises(OSError):
+            self.ask_program(timeout=1, program=["sh", "-c", "echo $$ > /tmp/program; exec sleep 1000"])
+        self.assertTrue(self.wait_for(lambda: self.box.process.exec("! kill -0 $(cat /tmp/program)").exit_code == 0, 10))
 
     def test_code(self):
         self.assertEqual(self.box.process.code_run("print(6 * 7)").result, "42\n")

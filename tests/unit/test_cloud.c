@@ -552,6 +552,59 @@ static void whole_outputs_that_make_no_sense_are_errors(void **state)
     }
 }
 
+// --- Commands that the server runs as they are
+
+static int read_program(const char *text, const struct sbx_exec *exec,
+                        struct daytona_process *process)
+{
+    struct jsonv *answer = NULL;
+    *process = (struct daytona_process){.kept = {BUF_INIT(1000), BUF_INIT(1000)}};
+    assert_int_equal(jsonv_parse(text, strlen(text), &answer, &err), 0);
+    int code = program_read(process, exec, answer, &err);
+    jsonv_free(answer);
+    return code;
+}
+
+#define TOLD(status, number, out, more)                                                            \
+    "{\"program\":{\"exitCode\":" status ",\"signal\":" number ",\"stdout\":" out                  \
+    ",\"stderr\":\"\"" more "}}"
+
+static void answers_of_programs_are_checked(void **state)
+{
+    static const struct {
+        const char *text;
+        int code;
+    } rows[] = {
+        {"{}", SBX_ERR_PROTOCOL},
+        {"[]", SBX_ERR_PROTOCOL},
+        {"{\"exitCode\":0,\"result\":\"\"}", SBX_ERR_PROTOCOL},
+        {"{\"program\":{}}", SBX_ERR_PROTOCOL},
+        {"{\"program\":{\"failed\":{}}}", SBX_ERR_EXEC},
+        {"{\"program\":{\"exitCode\":0,\"signal\":0}}", SBX_ERR_PROTOCOL},
+        {TOLD("256", "0", "\"\"", ""), SBX_ERR_PROTOCOL},
+        {TOLD("-1", "0", "\"\"", ""), SBX_ERR_PROTOCOL},
+        {TOLD("137", "99", "\"\"", ""), SBX_ERR_PROTOCOL},
+        {TOLD("0", "0", "\"QUJ\"", ""), SBX_ERR_PROTOCOL},
+        {TOLD("0", "0", "7", ""), SBX_ERR_PROTOCOL},
+        {TOLD("0", "0", "\"QUJD\"", ",\"truncated\":true"), SBX_ERR_QUOTA},
+        {TOLD("0", "0", "\"\"", ""), 0},
+    };
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct daytona_process process;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(read_program(rows[i].text, &exec, &process), rows[i].code);
+        forget_whole(&process);
+    }
+    exec.output_limit = 3;
+    assert_int_equal(
+        read_program(TOLD("137", "9", "\"AP8K\"", ",\"truncated\":true"), &exec, &process), 0);
+    assert_int_equal(process.kept[0].size, 3);
+    assert_memory_equal(process.kept[0].data, "\0\377\n", 3);
+    assert_int_equal(process.outcome.signal, 9);
+    assert_int_equal(process.outcome.flags, SBX_OUTCOME_TRUNCATED);
+    forget_whole(&process);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -564,6 +617,7 @@ int main(void)
         cmocka_unit_test(logs_of_sessions_are_read),
         cmocka_unit_test(commands_of_one_request_are_exact),
         cmocka_unit_test(whole_outputs_that_make_no_sense_are_errors),
+        cmocka_unit_test(answers_of_programs_are_checked),
         cmocka_unit_test(lists_of_files_are_read),
         cmocka_unit_test(names_of_sessions_tell_their_command),
         cmocka_unit_test(addresses_are_encoded),

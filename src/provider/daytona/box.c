@@ -7,6 +7,8 @@
 #include "base/cleanup.h"
 #include "provider/daytona/daytona.h"
 
+#define LEAVE_MS 10000
+
 static int fill(struct daytona_box *box, const struct jsonv *object, struct sbx_error *err)
 {
     const char *url = jsonv_text(object, "toolboxProxyUrl");
@@ -17,6 +19,7 @@ static int fill(struct daytona_box *box, const struct jsonv *object, struct sbx_
     cleanup_free char *base = cloud_without_slash(url);
     box->id = strdup(jsonv_text(object, "id"));
     box->workdir = workdir ? strdup(workdir) : NULL;
+    box->programs = !box->daytona->plain && jsonv_bool(object, "runsPrograms", false);
     if (!base || !box->id || (workdir && !box->workdir) ||
         asprintf(&box->base, "%s/%s", base, box->id) < 0) {
         box->base = NULL;
@@ -44,6 +47,21 @@ int daytona_box_new(struct daytona *daytona, const struct jsonv *object,
     return code;
 }
 
+void daytona_box_leave(struct daytona_box *box, struct http_stream *request)
+{
+    struct deadline deadline = deadline_in(LEAVE_MS);
+    struct sbx_error ignored;
+    char body[256];
+    size_t size;
+    int status;
+    pthread_mutex_lock(&box->lock);
+    cleanup_stream struct http_stream *before = box->leaving;
+    box->leaving = request;
+    pthread_mutex_unlock(&box->lock);
+    if (before && http_wait(before, deadline, &status, &ignored) == 0)
+        http_read(before, body, sizeof(body), deadline, &size, &ignored); // keeps the connection
+}
+
 void daytona_box_ref(struct daytona_box *box)
 {
     pthread_mutex_lock(&box->lock);
@@ -59,6 +77,7 @@ void daytona_box_unref(void *self)
     pthread_mutex_unlock(&box->lock);
     if (!last)
         return;
+    daytona_box_leave(box, NULL);
     cloud_record_deinit(&box->record);
     pthread_mutex_destroy(&box->lock);
     free(box->id);

@@ -82,6 +82,17 @@ static int read_pause(const struct sbx_settings *settings, struct daytona *dayto
                          "[provider.daytona] pause is \"stop\" or \"archive\", not '%s'", text);
 }
 
+static int read_plain(const struct sbx_settings *settings, struct daytona *daytona,
+                      struct sbx_error *err)
+{
+    const char *text = keys_get(settings, "SANDBOXES_DAYTONA_PLAIN", "plain");
+    daytona->plain = text && strcmp(text, "true") == 0;
+    return !text || daytona->plain || strcmp(text, "false") == 0
+               ? 0
+               : err_set(err, SBX_ERR_INVALID,
+                         "[provider.daytona] plain is \"true\" or \"false\", not '%s'", text);
+}
+
 static int read_settings(const struct sbx_settings *settings, struct daytona *daytona,
                          struct sbx_error *err)
 {
@@ -96,6 +107,8 @@ static int read_settings(const struct sbx_settings *settings, struct daytona *da
         code = read_minutes(settings, "auto_delete", -1, &daytona->auto_delete, err);
     if (code == 0)
         code = read_pause(settings, daytona, err);
+    if (code == 0)
+        code = read_plain(settings, daytona, err);
     return code;
 }
 
@@ -104,7 +117,7 @@ static int daytona_open(const struct sbx_settings *settings, void **ret_provider
 {
     static const char *const keys[] = {"api_key", "api_key_file", "api_url",      "organization",
                                        "target",  "auto_stop",    "auto_archive", "auto_delete",
-                                       "pause",   "ca_file",      "proxy"};
+                                       "pause",   "plain",        "ca_file",      "proxy"};
     int code = settings_only(settings, keys, ARRAY_SIZE(keys), err);
     if (code < 0)
         return code;

@@ -22,6 +22,7 @@ struct daytona {
     char *organization;                           // beside a token, or NULL
     char *target;                                 // region, or NULL
     bool archive;                                 // what is paused is archived too
+    bool plain;                                   // nothing but what Daytona itself has
     int64_t auto_stop, auto_archive, auto_delete; // minutes; AS_IT_IS: the service's default
     struct leashbook leashes;                     // of tied sandboxes
     struct cloud_reapers reapers;
@@ -35,7 +36,10 @@ struct daytona_box {
     char *id;
     char *base;                 // the toolbox's address, with the id
     char *workdir;              // default directory, NULL: the service's
+    bool programs;              // the server runs programs as they are (program.c)
     struct cloud_record record; // of the last info
+    // The request that ends the last session, not yet answered, or NULL; guarded by lock.
+    struct http_stream *leaving;
 };
 
 // control.c
@@ -84,6 +88,9 @@ int daytona_box_new(struct daytona *daytona, const struct jsonv *object,
 void daytona_box_ref(struct daytona_box *box);
 void daytona_box_unref(void *box);
 const char *daytona_box_id(void *box);
+// Takes over the request that ends a session, and waits for the one before: a command need not wait
+// for its own. NULL: waits alone.
+void daytona_box_leave(struct daytona_box *box, struct http_stream *request);
 
 // toolbox.c: path without a slash before it. `body` may be NULL.
 int daytona_toolbox_url(const struct daytona_box *box, const char *path, struct buf *ret_url,
@@ -91,6 +98,9 @@ int daytona_toolbox_url(const struct daytona_box *box, const char *path, struct 
 int daytona_toolbox_call(struct daytona_box *box, const char *method, const char *path,
                          struct buf *body, const char *what, struct deadline deadline,
                          struct jsonv **ret_answer, struct sbx_error *err);
+// As a call that is not waited for.
+int daytona_toolbox_begin(struct daytona_box *box, const char *method, const char *path,
+                          struct http_stream **ret_stream, struct sbx_error *err);
 int daytona_toolbox_open(struct daytona_box *box, const char *path, const char *what,
                          struct deadline deadline, struct ws **ret_ws, struct sbx_error *err);
 // A short command of our own to its end: its exit code and both streams together as text.

@@ -188,15 +188,19 @@ static int await_program(struct daytona_process *process, const struct sbx_exec 
     return code;
 }
 
-// Of something that runs in the background only the place is left.
+// Its session or terminal. Of a command that has ended nobody waits for that.
 static void forget(struct daytona_process *process)
 {
     char path[200];
     struct sbx_error ignored;
+    struct http_stream *request;
     snprintf(path, sizeof(path), "process/%s/%s", process->terminal ? "pty" : "session",
              process->name);
-    daytona_toolbox_call(process->box, "DELETE", path, NULL, "cannot forget the command",
-                         deadline_in(CLOUD_KILL_MS), NULL, &ignored);
+    if (!process->ended)
+        daytona_toolbox_call(process->box, "DELETE", path, NULL, "cannot forget the command",
+                             deadline_in(CLOUD_KILL_MS), NULL, &ignored);
+    else if (daytona_toolbox_begin(process->box, "DELETE", path, &request, &ignored) == 0)
+        daytona_box_leave(process->box, request);
 }
 
 static int start(struct daytona_process *process, const struct sbx_exec *exec,

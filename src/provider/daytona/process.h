@@ -50,6 +50,13 @@ int whole_read(struct daytona_process *process, const struct sbx_exec *exec, con
 // Of a command that has run to its end: false when both streams have been read.
 bool whole_next(struct daytona_process *process, struct sbx_event *ret_event);
 
+// program.c: the same where the server runs programs as they are. The process is then as whole_read
+// leaves it.
+int program_run(struct daytona_process *process, const struct sbx_exec *exec,
+                struct deadline deadline, struct sbx_error *err);
+int program_read(struct daytona_process *process, const struct sbx_exec *exec,
+                 const struct jsonv *answer, struct sbx_error *err);
+
 // terminal.c
 int terminal_start(struct daytona_process *process, const struct sbx_exec *exec,
                    struct deadline deadline, struct sbx_error *err);

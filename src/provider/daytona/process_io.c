@@ -115,6 +115,7 @@ int daytona_process_list(void *self, const struct sbx_call *call, struct sbx_pro
                          struct sbx_error *err)
 {
     cleanup_jsonv struct jsonv *answer = NULL;
+    daytona_box_leave(self, NULL);
     int code = daytona_toolbox_call(self, "GET", "process/session", NULL, "cannot list commands",
                                     cloud_deadline(call), &answer, err);
     if (code < 0)

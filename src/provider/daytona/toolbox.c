@@ -41,6 +41,22 @@ int daytona_toolbox_call(struct daytona_box *box, const char *method, const char
     return cloud_exchange(&exchange, deadline, ret_answer, NULL, err);
 }
 
+int daytona_toolbox_begin(struct daytona_box *box, const char *method, const char *path,
+                          struct http_stream **ret_stream, struct sbx_error *err)
+{
+    cleanup_buf struct buf url = BUF_INIT(8192);
+    struct daytona_headers headers;
+    int code = daytona_toolbox_url(box, path, &url, err);
+    if (code < 0)
+        return code;
+    daytona_control_headers(box->daytona, false, &headers);
+    const struct http_request request = {.method = method,
+                                         .url = url.data,
+                                         .headers = headers.list,
+                                         .header_count = DAYTONA_HEADERS};
+    return http_start(box->daytona->http, &request, ret_stream, err);
+}
+
 int daytona_toolbox_open(struct daytona_box *box, const char *path, const char *what,
                          struct deadline deadline, struct ws **ret_ws, struct sbx_error *err)
 {

@@ -193,13 +193,16 @@ int daytona_process_run(void *self, const struct sbx_exec *exec, const struct sb
         code = process_name(process, err);
     if (code < 0)
         return code;
-    script_whole(&line, process->name, exec, box->workdir);
+    bool as_is = box->programs && !(exec->flags & SBX_EXEC_PTY);
+    if (!as_is)
+        script_whole(&line, process->name, exec, box->workdir);
     // A time limit of the command's own leaves what it wrote until then: that needs a session.
-    if (exec->timeout_ms || (exec->flags & SBX_EXEC_PTY) || !buf_text(&line))
+    if (!as_is && (exec->timeout_ms || (exec->flags & SBX_EXEC_PTY) || !buf_text(&line)))
         return daytona_process_start(self, exec, call, ret_process, err);
     process->whole = true;
     process->kept[0].limit = process->kept[1].limit = OUTPUT_MAX;
-    code = run(process, exec, line.data, deadline, err);
+    code = as_is ? program_run(process, exec, deadline, err)
+                 : run(process, exec, line.data, deadline, err);
     if (code < 0)
         return code;
     process->exited = process->ends[0] = process->ends[1] = true;
