@@ -46,7 +46,7 @@ class Service:
         words = [SERVE, "--state", self.env["state"]]
         self.key = subprocess.run([*words, "key", "create", "test"], env=self.env, check=True, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
-        self.process = subprocess.Popen([*words, "--port", "0", "-p", "local"], env=self.env, text=True,
+        self.process = subprocess.Popen([*words, "--port", "0", "--warm", "0", "-p", "local"], env=self.env, text=True,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.url = re.search(r"http://127\.0\.0\.1:\d+", self.process.stdout.readline()).group()
 

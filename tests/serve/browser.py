@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -29,7 +30,8 @@ class Browser:
             ["/bin/sh", "-c", f"exec 3<&{there_in} 4>&{there_out}; exec \"$@\"", "sh", find(), *FLAGS,
              f"--user-data-dir={self.profile}", "about:blank"],
             pass_fds=(there_in, there_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env={**os.environ, "HOME": self.profile, "TMPDIR": self.profile})
+            stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, "HOME": self.profile, "TMPDIR": self.profile})
         os.close(there_in)
         os.close(there_out)
         self.output, self.input = here_out, os.fdopen(here_in, "rb")
@@ -116,7 +118,15 @@ class Browser:
             file.write(base64.b64decode(data))
 
     def close(self):
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         os.close(self.output)
-        shutil.rmtree(self.profile, ignore_errors=True)
+        self.remove_profile()
+
+    def remove_profile(self):
+        """Its other processes, which are not ours to wait for, may write there until they are gone."""
+        for _ in range(200):
+            shutil.rmtree(self.profile, ignore_errors=True)
+            if not os.path.exists(self.profile):
+                return
+            time.sleep(0.05)
