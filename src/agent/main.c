@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,14 @@ static int replace_standard_fds(void)
     return 0; // a copy above them is closed with all others
 }
 
+// We may run before others, they may not: sched(7). Raw, as musl's calls only say that they are not
+// POSIX's. Where this fails, rights.c gives the preference up in each child.
+static void keep_preference(void)
+{
+    struct sched_param normal = {0};
+    syscall(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK, &normal);
+}
+
 static int set_up_process(void)
 {
     // Nobody inside may look into this process: /proc/1, ptrace(2).
@@ -127,6 +136,7 @@ static int set_up_process(void)
         if (fd_set_cloexec(fd, true) < 0)
             return -1;
     umask(022);
+    keep_preference();
     reset_signals();
     return block_signals();
 }
