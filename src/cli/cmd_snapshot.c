@@ -68,15 +68,26 @@ static int print_pair(struct cli *cli, const char *name, const char *value, cons
     return out_json(cli, &json);
 }
 
-static int take(struct sbx_sandbox *sandbox, const char *name, struct sbx_error *err)
+// Ready for a call that may take a while: Ctrl-C ends it, a spinner shows it.
+static int begin(const char *text, struct spinner *spinner, struct sbx_call *ret_call,
+                 struct sbx_error *err)
 {
-    struct sbx_call call = SBX_CALL_INIT;
-    struct spinner spinner;
     int code = signals_install(err);
     if (code < 0)
         return code;
-    call.cancel = signals_token();
-    spinner_start(&spinner, "keeping its files", false);
+    *ret_call = (struct sbx_call)SBX_CALL_INIT;
+    ret_call->cancel = signals_token();
+    spinner_start(spinner, text, false);
+    return 0;
+}
+
+static int take(struct sbx_sandbox *sandbox, const char *name, struct sbx_error *err)
+{
+    struct sbx_call call;
+    struct spinner spinner;
+    int code = begin("keeping its files", &spinner, &call, err);
+    if (code < 0)
+        return code;
     code = sbx_sandbox_snapshot(sandbox, name, &call, err);
     spinner_stop(&spinner);
     return code;
@@ -98,13 +109,11 @@ static int run_snapshot(struct cli *cli, struct invocation *use)
 static int fork_it(struct sbx_sandbox *sandbox, const struct sbx_fork *fork,
                    struct sbx_sandbox **ret_made, struct sbx_error *err)
 {
-    struct sbx_call call = SBX_CALL_INIT;
+    struct sbx_call call;
     struct spinner spinner;
-    int code = signals_install(err);
+    int code = begin("copying its files", &spinner, &call, err);
     if (code < 0)
         return code;
-    call.cancel = signals_token();
-    spinner_start(&spinner, "copying its files", false);
     code = sbx_sandbox_fork(sandbox, fork, &call, ret_made, err);
     spinner_stop(&spinner);
     return code;

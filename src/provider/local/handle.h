@@ -43,6 +43,9 @@ int local_launch(struct local *local, struct boxspec *spec, struct launch *begun
                  struct deadline deadline, struct local_box **ret_handle, struct sbx_error *err);
 // What never changes is read once; the rest each time. With the handle's lock held.
 int local_read_record(struct local_box *handle, struct sbx_error *err);
+// The same without the lock held, for a sandbox that lives: NOT_FOUND for one that has ended.
+// *ret_info, if not NULL, is what the record says now.
+int local_look(struct local_box *handle, struct sbx_info *ret_info, struct sbx_error *err);
 
 int local_snapshot(void *box, const char *name, const struct sbx_call *call, struct sbx_error *err);
 int local_snapshot_remove(void *provider, const char *name, const struct sbx_call *call,

@@ -326,10 +326,8 @@ int local_gone(const struct local_box *handle, struct sbx_error *err)
     return err_set(err, SBX_ERR_NOT_FOUND, "sandbox %s does not exist any more", handle->box->id);
 }
 
-static int local_info(void *box, const struct sbx_call *call, struct sbx_info *ret_info,
-                      struct sbx_error *err)
+int local_look(struct local_box *handle, struct sbx_info *ret_info, struct sbx_error *err)
 {
-    struct local_box *handle = box;
     cleanup_store struct store store = {.fd = -1};
     int code = store_open(&store, err);
     if (code == 0 && store_look(&store, handle->box->id) != STORE_ALIVE)
@@ -338,10 +336,16 @@ static int local_info(void *box, const struct sbx_call *call, struct sbx_info *r
         return code;
     pthread_mutex_lock(&handle->lock);
     code = local_read_record(handle, err);
-    if (code == 0)
+    if (code == 0 && ret_info)
         *ret_info = record_info(&handle->record);
     pthread_mutex_unlock(&handle->lock);
     return code;
+}
+
+static int local_info(void *box, const struct sbx_call *call, struct sbx_info *ret_info,
+                      struct sbx_error *err)
+{
+    return local_look(box, ret_info, err);
 }
 
 static int local_destroy(void *box, const struct sbx_call *call, struct sbx_error *err)

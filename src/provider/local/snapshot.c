@@ -1,23 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The provider `local`: snapshots and forks. Layer: provider.
 #include "engine/snapshot.h"
-#include "engine/store.h"
 #include "provider/local/handle.h"
-
-// Its record, which stays as it is while the handle lives. NOT_FOUND for one that has ended.
-static int look(struct local_box *handle, struct sbx_error *err)
-{
-    cleanup_store struct store store = {.fd = -1};
-    int code = store_open(&store, err);
-    if (code == 0 && store_look(&store, handle->box->id) != STORE_ALIVE)
-        code = local_gone(handle, err);
-    if (code < 0)
-        return code;
-    pthread_mutex_lock(&handle->lock);
-    code = local_read_record(handle, err);
-    pthread_mutex_unlock(&handle->lock);
-    return code;
-}
 
 static int done(const struct local_box *handle, int code, struct sbx_error *err)
 {
@@ -27,7 +11,7 @@ static int done(const struct local_box *handle, int code, struct sbx_error *err)
 int local_snapshot(void *box, const char *name, const struct sbx_call *call, struct sbx_error *err)
 {
     struct local_box *handle = box;
-    int code = look(handle, err);
+    int code = local_look(handle, NULL, err);
     if (code < 0)
         return code;
     code = snapshot_keep(handle->box->dir_fd, &handle->record, name, deadline_from_call(call), err);
@@ -46,7 +30,7 @@ int local_fork(void *box, const struct sbx_fork *fork, const struct sbx_call *ca
     struct local_box *handle = box, *made = NULL;
     struct deadline deadline = deadline_from_call(call);
     cleanup_boxspec struct boxspec spec = {0};
-    int code = look(handle, err);
+    int code = local_look(handle, NULL, err);
     if (code == 0)
         code = local_find_programs(handle->local, err);
     if (code < 0)
