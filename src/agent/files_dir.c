@@ -9,6 +9,7 @@
 
 #include "agent/files.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/names.h"
 
 static uint32_t kind_of(mode_t mode)
@@ -54,12 +55,6 @@ int files_stat(struct files *files, struct wire_reader *in, struct sbx_error *er
     return 0;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 int files_list(struct files *files, struct wire_reader *in, struct sbx_error *err)
 {
     struct dirent *found;
@@ -68,7 +63,7 @@ int files_list(struct files *files, struct wire_reader *in, struct sbx_error *er
     const char *path = wire_text(in);
     if (!wire_end(in))
         return files_malformed(err);
-    cleanup(close_dir) DIR *dir = opendir(path[0] ? path : ".");
+    cleanup_dir DIR *dir = opendir(path[0] ? path : ".");
     if (!dir)
         return err_sys(err, 0, errno, "cannot list '%s'", path);
     while (errno = 0, (found = readdir(dir))) {

@@ -13,6 +13,7 @@
 
 #include "agent/files.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/names.h"
 
 #define DIRECTORIES_MAX 20000
@@ -131,16 +132,10 @@ static int add(struct watch *watch, const char *path, bool fresh, struct sbx_err
     return code < 0 || !watch->recursive ? code : add_below(watch, path, full, fresh, err);
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static int add_below(struct watch *watch, const char *path, const char *full, bool fresh,
                      struct sbx_error *err)
 {
-    cleanup(close_dir) DIR *dir = opendir(full);
+    cleanup_dir DIR *dir = opendir(full);
     struct dirent *found;
     int code = 0;
     while (dir && code == 0 && (found = readdir(dir))) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 
 // Names from the root of the removal to the directory being emptied, one after another with their
 // NULs.
@@ -93,11 +94,9 @@ static int remove_one(int dir_fd, const char *name)
  */
 static int sweep(int fd, char *ret_name)
 {
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
+    DIR *dir = dir_adopt(fd);
+    if (!dir)
         return -1;
-    }
     int result = 1;
     for (struct dirent *entry; result == 1 && (errno = 0, entry = readdir(dir));) {
         if (name_is_dots(entry->d_name))

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/names.h"
 #include "base/tree.h"
 #include "cli/tar_out.h"
@@ -117,17 +118,11 @@ static int put_one(struct sbx_sandbox *sandbox, const char *directory, const str
     return err_hint(err, "name the directory, as in SANDBOX:/home/user");
 }
 
-static void close_directory(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 static int put_each(struct sbx_sandbox *sandbox, const char *directory, const char *target,
                     const struct sbx_file_options *options, const struct sbx_call *call,
                     struct sbx_error *err)
 {
-    cleanup(close_directory) DIR *dir = opendir(directory);
+    cleanup_dir DIR *dir = opendir(directory);
     if (!dir)
         return err_sys(err, 0, errno, "cannot read '%s'", directory);
     int code = 0;

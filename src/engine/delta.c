@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/tree.h"
 #include "engine/basetree.h"
 #include "engine/hostview.h"
@@ -85,27 +86,12 @@ int delta_open(const struct imagestore *store, const struct imagerecord *record,
 
 // --- Clearing
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
-static DIR *open_entries(int dir_fd)
-{
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir && fd >= 0)
-        close(fd);
-    return dir;
-}
-
 typedef bool match_fn(const struct imagerecord *record, const char *text);
 
 // Whether a record matches. One that can't be read might.
 static bool any_record(const struct imagestore *store, match_fn *match, const char *text)
 {
-    cleanup(close_dir) DIR *dir = open_entries(store->records_fd);
+    cleanup_dir DIR *dir = dir_open(store->records_fd, ".");
     bool found = !dir;
     for (struct dirent *entry; !found && (entry = readdir(dir));) {
         cleanup_imagerecord struct imagerecord record = {0};
@@ -161,7 +147,7 @@ size_t delta_clear(const struct imagestore *store)
     cleanup_store struct store boxes_store = {.fd = -1};
     struct record *boxes = NULL;
     size_t box_count = 0, count = 0;
-    cleanup(close_dir) DIR *dir = open_entries(store->deltas_fd);
+    cleanup_dir DIR *dir = dir_open(store->deltas_fd, ".");
     if (!dir || store_open(&boxes_store, NULL) < 0 ||
         store_list(&boxes_store, NULL, 0, &boxes, &box_count, NULL) < 0)
         return 0;

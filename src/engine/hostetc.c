@@ -20,6 +20,7 @@
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/names.h"
 #include "engine/redact.h"
@@ -224,20 +225,12 @@ static int make_dir(struct job *job, int to, const char *name, int *ret_fd)
     return 0;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 // Takes fd over. path is the directory's own, from the root of the machine.
 static int copy_dir(struct job *job, int fd, int to, const char *name, const char *path, int depth)
 {
-    cleanup(close_dir) DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
+    cleanup_dir DIR *dir = dir_adopt(fd);
+    if (!dir)
         return err_nomem(job->err);
-    }
     cleanup_fd int below = -1;
     int rc = depth < DEPTH_MAX ? make_dir(job, to, name, &below) : 0;
     for (struct dirent *entry; rc == 0 && below >= 0 && (entry = readdir(dir));)
@@ -327,7 +320,7 @@ static int copy_matches(struct job *job, int from, int to, const char *pattern, 
 {
     if (!strchr(pattern, '*'))
         return copy_entry(job, from, to, pattern, parent, 0);
-    cleanup(close_dir) DIR *dir = fdopendir(dup(from));
+    cleanup_dir DIR *dir = dir_adopt(dup(from));
     int rc = 0;
     for (struct dirent *entry; dir && rc == 0 && (entry = readdir(dir));)
         if (fnmatch(pattern, entry->d_name, FNM_PERIOD) == 0)
@@ -378,11 +371,9 @@ static int copy_row(struct job *job, const struct row *row)
 // Drops links into /etc whose target was not copied. Takes fd over.
 static void drop_dangling(struct job *job, int fd, const char *path, int depth)
 {
-    cleanup(close_dir) DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
+    cleanup_dir DIR *dir = dir_adopt(fd);
+    if (!dir)
         return;
-    }
     for (struct dirent *entry; depth <= DEPTH_MAX && (entry = readdir(dir));) {
         char below[PATH_MAX], target[PATH_MAX];
         if (entry->d_name[0] == '.' && strspn(entry->d_name, ".") == strlen(entry->d_name))

@@ -16,6 +16,7 @@
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/names.h"
 #include "engine/accounts.h"
@@ -133,25 +134,10 @@ static int copy_skel_file(struct tree *tree, int from_dir, const char *name, con
     return rc;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
-static DIR *list_dir(int dir_fd, const char *path)
-{
-    int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (fd >= 0 && !dir)
-        close(fd);
-    return dir;
-}
-
 // The homes begin with what this machine gives to new accounts.
 static int fill_homes(struct tree *tree)
 {
-    cleanup(close_dir) DIR *dir = list_dir(tree->root_fd, "etc/skel");
+    cleanup_dir DIR *dir = dir_open(tree->root_fd, "etc/skel");
     int rc = 0;
     for (struct dirent *entry; dir && rc == 0 && (entry = readdir(dir));) {
         struct stat info;
@@ -255,7 +241,7 @@ static int hide_settings(struct tree *tree, const char *name)
     if (layer < 0 || size < 0)
         return fail(tree, path);
     rc = madeup_write(layer, "npmrc", 0644, text, (size_t)size, tree->err);
-    cleanup(close_dir) DIR *dir = list_dir(host, ".");
+    cleanup_dir DIR *dir = dir_open(host, ".");
     for (struct dirent *entry; rc == 0 && dir && (entry = readdir(dir));) {
         if (name_is_dots(entry->d_name) || hide(layer, entry->d_name) == 0)
             continue;

@@ -15,17 +15,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/names.h"
 
 #define DEPTH_MAX 8
 #define MIRROR_MAX 100000
 #define COPY_BYTES_MAX (64u << 20) // of one file; a package database's largest has a few
-
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
 
 static bool is_lock(const char *name)
 {
@@ -76,15 +71,14 @@ static int link_dir(int source_fd, int target_fd, const char *path, int depth)
         errno = ELOOP;
         return -1;
     }
-    int from = openat(source_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    cleanup(close_dir) DIR *dir = from < 0 ? NULL : fdopendir(from);
+    cleanup_dir DIR *dir = dir_open(source_fd, path);
     if (!dir || (mkdirat(target_fd, path, 0755) < 0 && (depth > 0 || errno != EEXIST)))
         return -1;
     cleanup_fd int to = openat(target_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = to < 0 || fchmod(to, 0755) < 0 ? -1 : 0; // whatever our umask
     for (struct dirent *entry; !failed && (entry = readdir(dir));)
         if (!name_is_dots(entry->d_name))
-            failed = link_entry(from, to, entry->d_name, depth);
+            failed = link_entry(dirfd(dir), to, entry->d_name, depth);
     return failed;
 }
 
@@ -95,8 +89,7 @@ int linktree_make(int source_fd, int target_fd, const char *path)
 
 int linktree_copy_files(int source_fd, int target_fd)
 {
-    int from = openat(source_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup(close_dir) DIR *dir = from < 0 ? NULL : fdopendir(from);
+    cleanup_dir DIR *dir = dir_open(source_fd, ".");
     if (!dir)
         return -1;
     int failed = 0;
@@ -149,11 +142,9 @@ static int mirror_entry(struct mirror *mirror, int from, int to, const char *nam
 // Takes `from` over.
 static int mirror_dir(struct mirror *mirror, int from, int to, const char *path, int depth)
 {
-    cleanup(close_dir) DIR *dir = fdopendir(from);
-    if (!dir) {
-        close(from);
+    cleanup_dir DIR *dir = dir_adopt(from);
+    if (!dir)
         return -1;
-    }
     int failed = 0;
     if (depth >= LINKTREE_DEPTH || is_shallow(mirror, path))
         return 0;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/dirs.h"
 #include "base/log.h"
 #include "core/labels.h"
@@ -162,14 +163,9 @@ static bool has_prefix(const char *name, const char *prefix)
 static int read_names(const struct store *store, const char *prefix, struct names *names,
                       struct sbx_error *err)
 {
-    int fd = openat(store->fd, ".", OPEN_DIR);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        int code = err_sys(err, 0, errno, "cannot read the directory %s", store->path);
-        if (fd >= 0)
-            close(fd);
-        return code;
-    }
+    DIR *dir = dir_open(store->fd, ".");
+    if (!dir)
+        return err_sys(err, 0, errno, "cannot read the directory %s", store->path);
     int code = 0;
     for (struct dirent *entry; code == 0 && (entry = readdir(dir));)
         if (is_box_name(entry->d_name) && has_prefix(entry->d_name, prefix))

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/names.h"
@@ -111,13 +112,9 @@ static bool remove_cgroups(int dir_fd, const char *id)
 
 static void report_unknown(const struct store *store, const char *id, int dir_fd)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        if (fd >= 0)
-            close(fd);
+    DIR *dir = dir_open(dir_fd, ".");
+    if (!dir)
         return;
-    }
     for (struct dirent *entry; (entry = readdir(dir));)
         if (!name_is_dots(entry->d_name))
             log_warn(ORIGIN, "%s/%s/%s is unknown and stays", store->path, id, entry->d_name);

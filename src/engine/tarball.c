@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/tree.h"
 #include "engine/basetree.h"
 #include "engine/delta.h"
@@ -147,12 +148,6 @@ static int unpack(struct tarball *tarball, int lock, struct deadline deadline,
     return rc;
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 // Removes one leftover, if its lock is free: whoever unpacked there is gone.
 static void sweep_one(int images_fd, const char *aside)
 {
@@ -224,10 +219,7 @@ static void sweep(const struct cachedir *cache, int images_fd, const char *own)
 {
     struct cachedir folder = {.fd = images_fd};
     cleanup_free struct images *images = calloc(1, sizeof(*images));
-    int fd = openat(images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir && fd >= 0)
-        close(fd);
+    cleanup_dir DIR *dir = dir_open(images_fd, ".");
     for (struct dirent *entry; images && dir && (entry = readdir(dir));) {
         const char *name = entry->d_name;
         if (strncmp(name, own, strlen(own)) == 0)

@@ -9,26 +9,18 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/tree.h"
 #include "engine/prune.h"
 #include "engine/view.h"
 
 #define VIEWS_MAX 256
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 // Lists finished views; removes what killed builders left (the lock is held: nobody builds now).
 static size_t list_views(int cache_fd, const char *kind, const char *building,
                          struct prune_item views[VIEWS_MAX])
 {
-    int fd = openat(cache_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir && fd >= 0)
-        close(fd);
+    cleanup_dir DIR *dir = dir_open(cache_fd, ".");
     size_t count = 0;
     for (struct dirent *entry; dir && count < VIEWS_MAX && (entry = readdir(dir));) {
         size_t length = strlen(entry->d_name);

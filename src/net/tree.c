@@ -12,6 +12,7 @@
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/names.h"
@@ -102,22 +103,14 @@ static int pack_entry(struct pack *pack, int dir_fd, const char *name, const cha
                                             : put_contents(pack, fd, entry.size, err);
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
 // Takes the descriptor over.
 static int pack_directory(struct pack *pack, int dir_fd, const char *path, struct sbx_error *err)
 {
-    cleanup(close_dir) DIR *dir = fdopendir(dir_fd);
+    cleanup_dir DIR *dir = dir_adopt(dir_fd);
     const struct dirent *item;
     int code = 0;
-    if (!dir) {
-        close(dir_fd);
+    if (!dir)
         return err_sys(err, 0, errno, "cannot read '%s'", path);
-    }
     if (++pack->depth > DEPTH_MAX)
         return err_set(err, SBX_ERR_INVALID, "'%s' is deeper than %d levels", path, DEPTH_MAX);
     while (code == 0 && (item = readdir(dir))) {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "net/tar.h"
 #include "registry/puller.h"
 
@@ -117,8 +118,7 @@ static int by_name(const void *a, const void *b)
 
 static int read_names(int dir_fd, struct imagewords *names, struct sbx_error *err)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(dir_fd, ".");
     if (!dir)
         return err_sys(err, 0, errno, "cannot read a directory");
     int rc = 0;

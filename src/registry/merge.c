@@ -17,17 +17,12 @@
 
 #include "base/beneath.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/tree.h"
 #include "engine/unpack/path.h"
 #include "engine/unpack/protocol.h"
 
 #define OPEN_DIR (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
 
 static bool is_dots(const char *name)
 {
@@ -40,18 +35,9 @@ static const char *hidden_by(const char *name)
     return strncmp(name, UNPACK_WHITEOUT, length) == 0 ? name + length : NULL;
 }
 
-static DIR *open_entries(int dir_fd)
-{
-    int fd = openat(dir_fd, ".", OPEN_DIR);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir && fd >= 0)
-        close(fd);
-    return dir;
-}
-
 static int remove_all(int dir_fd)
 {
-    cleanup(close_dir) DIR *dir = open_entries(dir_fd);
+    cleanup_dir DIR *dir = dir_open(dir_fd, ".");
     int failed = dir ? 0 : -1;
     for (struct dirent *entry; !failed && (entry = readdir(dir));)
         if (!is_dots(entry->d_name))
@@ -65,7 +51,7 @@ static int apply_whiteouts(int layer_fd, int tree_fd)
     struct stat info;
     if (fstatat(layer_fd, UNPACK_OPAQUE, &info, AT_SYMLINK_NOFOLLOW) == 0)
         return remove_all(tree_fd);
-    cleanup(close_dir) DIR *dir = open_entries(layer_fd);
+    cleanup_dir DIR *dir = dir_open(layer_fd, ".");
     int failed = dir ? 0 : -1;
     for (struct dirent *entry; !failed && (entry = readdir(dir));) {
         const char *hidden = hidden_by(entry->d_name);
@@ -133,7 +119,7 @@ static int merge_dir(int layer_fd, int tree_fd, int depth)
     }
     if (apply_whiteouts(layer_fd, tree_fd) < 0)
         return -1;
-    cleanup(close_dir) DIR *dir = open_entries(layer_fd);
+    cleanup_dir DIR *dir = dir_open(layer_fd, ".");
     int failed = dir ? 0 : -1;
     for (struct dirent *entry; !failed && (entry = readdir(dir));)
         if (!is_dots(entry->d_name) && !hidden_by(entry->d_name))

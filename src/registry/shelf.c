@@ -10,24 +10,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/tree.h"
 #include "engine/delta.h"
 #include "engine/store.h"
-
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
-static DIR *open_entries(int dir_fd)
-{
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir && fd >= 0)
-        close(fd);
-    return dir;
-}
 
 static bool is_hex(const char *name)
 {
@@ -69,7 +55,7 @@ static int add(struct shelf_list *list, const struct puller *puller, const char 
 int shelf_list(const struct puller *puller, struct shelf_list *ret_list, struct sbx_error *err)
 {
     cleanup_shelf_list struct shelf_list list = {0};
-    cleanup(close_dir) DIR *dir = open_entries(puller->store.records_fd);
+    cleanup_dir DIR *dir = dir_open(puller->store.records_fd, ".");
     int rc = dir ? 0 : err_sys(err, 0, errno, "cannot read %s/records", puller->store.path);
     for (struct dirent *entry; rc == 0 && (entry = readdir(dir));)
         if (is_hex(entry->d_name))
@@ -176,7 +162,7 @@ static size_t clear_trees(const struct puller *puller, const struct shelf_list *
                           const struct boxes *boxes)
 {
     size_t count = 0;
-    cleanup(close_dir) DIR *dir = open_entries(puller->store.trees_fd);
+    cleanup_dir DIR *dir = dir_open(puller->store.trees_fd, ".");
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         const char *name = entry->d_name;
         if (name[0] == '.' || (is_hex(name) && (needs_tree(list, name) ||
@@ -190,7 +176,7 @@ static size_t clear_trees(const struct puller *puller, const struct shelf_list *
 static size_t clear_layers(const struct puller *puller, const struct shelf_list *list)
 {
     size_t count = 0;
-    cleanup(close_dir) DIR *dir = open_entries(puller->store.layers_fd);
+    cleanup_dir DIR *dir = dir_open(puller->store.layers_fd, ".");
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         const char *name = entry->d_name;
         if (name[0] == '.' || (is_hex(name) && needs_layer(list, name)))
@@ -202,7 +188,7 @@ static size_t clear_layers(const struct puller *puller, const struct shelf_list 
 
 static void clear_records(const struct puller *puller)
 {
-    cleanup(close_dir) DIR *dir = open_entries(puller->store.records_fd);
+    cleanup_dir DIR *dir = dir_open(puller->store.records_fd, ".");
     for (struct dirent *entry; dir && (entry = readdir(dir));)
         if (entry->d_name[0] != '.' && !is_hex(entry->d_name))
             unlinkat(puller->store.records_fd, entry->d_name, 0);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "serve/job.h"
@@ -397,8 +398,7 @@ static void adopt(struct serve *serve, const char *id)
 
 static int adopt_all(struct serve *serve, struct sbx_error *err)
 {
-    int fd = openat(serve->sheets_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(serve->sheets_fd, ".");
     if (!dir)
         return err_sys(err, 0, errno, "cannot read the sheets of sandboxes");
     for (struct dirent *entry; (entry = readdir(dir));) {

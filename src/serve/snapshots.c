@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "serve/serve.h"
@@ -136,8 +137,7 @@ int snapshots_all(const struct serve *serve, const char *owner, struct snapshot_
 {
     size_t length = strlen(owner), count = 0;
     cleanup_free struct snapshot_entry *entries = calloc(SNAPSHOTS_MAX, sizeof(*entries));
-    int fd = openat(serve->snapshots_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(serve->snapshots_fd, ".");
     if (!dir || !entries) {
         if (dir)
             closedir(dir);

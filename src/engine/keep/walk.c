@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/names.h"
 #include "engine/keep/keep.h"
 
@@ -78,14 +79,10 @@ static int by_name(const void *a, const void *b)
 
 static int read_names(struct names *names, int dir_fd)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        rc = err_sys(names->keep->err, 0, errno, "cannot read a directory of the sandbox");
-        if (fd >= 0)
-            close(fd);
-        return rc;
-    }
+    DIR *dir = dir_open(dir_fd, ".");
+    if (!dir)
+        return err_sys(names->keep->err, 0, errno, "cannot read a directory of the sandbox");
+    int rc = 0;
     for (struct dirent *entry; rc == 0 && (entry = readdir(dir));)
         if (!name_is_dots(entry->d_name))
             rc = add_name(names, entry->d_name);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "metaflow/launcher/blob.h"
 #include "metaflow/launcher/take.h"
 
@@ -41,8 +42,7 @@ typedef int entry_fn(int from_fd, const char *name, void *payload);
 
 static int each_entry(int dir_fd, entry_fn *call, void *payload)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(dir_fd, ".");
     int result = 0;
     for (const struct dirent *entry; dir && result == 0 && (entry = readdir(dir));)
         if (take_name_valid(entry->d_name))

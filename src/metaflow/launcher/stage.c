@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/id.h"
 #include "base/tree.h"
 #include "metaflow/launcher/merge.h"
@@ -71,8 +72,7 @@ static bool removable(int root_fd, int area_fd, const char *name)
 // What launchers that were killed left. The area is locked: nobody is just making one.
 static void sweep(int root_fd, int area_fd)
 {
-    int fd = openat(area_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(area_fd, ".");
     if (!dir)
         return;
     for (const struct dirent *entry; (entry = readdir(dir));)
@@ -109,8 +109,7 @@ static int enter_area(const struct step_options *options, struct stage *stage)
 // What the task's directory holds already: its metadata, and what earlier attempts left.
 static int copy_files(int from_fd, int to_fd)
 {
-    int fd = openat(from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(from_fd, ".");
     int failed = dir ? 0 : -1;
     for (const struct dirent *entry; dir && failed == 0 && (entry = readdir(dir));)
         if (entry->d_name[0] != '.')

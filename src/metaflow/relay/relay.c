@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "net/json.h"
 
@@ -173,8 +174,7 @@ static int send_kind(struct relay *relay, const struct kind *kind, DIR *dir, str
 
 int relay_send(struct relay *relay, int dir_fd, struct sbx_error *err)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(dir_fd, ".");
     int code = dir ? 0 : err_sys(err, SBX_ERR_IO, errno, "cannot read the task's metadata");
     if (code == 0 && !relay->asked)
         code = ask_known(relay, err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/beneath.h"
+#include "base/dir.h"
 #include "base/fd.h"
 
 #define TEMP_PREFIX ".metaflow-local-service."
@@ -61,13 +62,9 @@ void mffile_writer_init(struct mffile_writer *writer, int root_fd)
 
 void mffile_writer_sweep(struct mffile_writer *writer)
 {
-    int fd = openat(writer->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        if (fd >= 0)
-            close(fd);
+    DIR *dir = dir_open(writer->root_fd, ".");
+    if (!dir)
         return;
-    }
     for (struct dirent *entry; (entry = readdir(dir));) {
         if (strncmp(entry->d_name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0)
             unlinkat(writer->root_fd, entry->d_name, 0);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sha256.h"
 #include "metaflow/service/mffile.h"
@@ -192,8 +193,7 @@ int mfstate_keep(int dir_fd, const char *id, struct sbx_error *err)
 
 size_t mfstate_list(int dir_fd, char (*ret_ids)[MFSTATE_ID_SIZE], size_t max)
 {
-    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = dir_open(dir_fd, ".");
     size_t count = 0;
     for (struct dirent *entry; dir && count < max && (entry = readdir(dir));) {
         size_t size = strlen(entry->d_name);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/beneath.h"
+#include "base/dir.h"
 #include "metaflow/service/mfruns.h"
 
 #define SELF "_meta/_self.json"
@@ -150,14 +151,9 @@ int mfstore_children(struct mfstore *store, const struct mfpath *path, struct mf
     int code = mfpath_text(path, "", text, err);
     if (code < 0)
         return code;
-    int fd = beneath_dir(store->root_fd, text);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        int reason = errno;
-        if (fd >= 0)
-            close(fd);
-        return err_sys(err, 0, reason, "can't list %s", text);
-    }
+    DIR *dir = dir_adopt(beneath_dir(store->root_fd, text));
+    if (!dir)
+        return err_sys(err, 0, errno, "can't list %s", text);
     cleanup_mfnames struct mfnames names = {0};
     int failed = read_names(dir, &names);
     closedir(dir);

@@ -10,6 +10,7 @@
 
 #include "base/beneath.h"
 #include "base/clock.h"
+#include "base/dir.h"
 
 #define FIELD_IN_NAME_MAX 180
 #define FILE_NAME_SIZE 256
@@ -134,19 +135,14 @@ static int each_file(struct mfstore *store, const struct mfpath *task, const cha
     int code = mfpath_text(task, "_meta", text, err);
     if (code < 0)
         return code;
-    int fd = beneath_dir(store->root_fd, text);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        int reason = errno;
-        if (fd >= 0)
-            close(fd);
-        return err_sys(err, 0, reason, "can't read %s", text);
-    }
+    DIR *dir = dir_adopt(beneath_dir(store->root_fd, text));
+    if (!dir)
+        return err_sys(err, 0, errno, "can't read %s", text);
     for (struct dirent *entry; code == 0 && (entry = readdir(dir));) {
         size_t size = strlen(entry->d_name);
         if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 && size > 5 &&
             strcmp(entry->d_name + size - 5, ".json") == 0)
-            code = take(payload, fd, entry->d_name);
+            code = take(payload, dirfd(dir), entry->d_name);
     }
     closedir(dir);
     return code == SBX_ERR_NOMEM ? err_nomem(err) : code;

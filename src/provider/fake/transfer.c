@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/names.h"
 #include "provider/fake/fake.h"
@@ -102,14 +103,9 @@ static int put_directory(const struct memfs_view *view, int dir_fd, const char *
                          const char *path, const struct stat *st, int depth, struct sbx_error *err)
 {
     struct memfs_node *node;
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (!directory) {
-        int failed = errno;
-        if (fd >= 0)
-            close(fd);
-        return err_sys(err, 0, failed, "cannot list '%s'", name);
-    }
+    DIR *directory = dir_open(dir_fd, name);
+    if (!directory)
+        return err_sys(err, 0, errno, "cannot list '%s'", name);
     int code = memfs_make_parents(view, path, true, 0755, err);
     if (code == 0)
         code = put_entries(view, directory, path, depth, err);
