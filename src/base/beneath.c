@@ -19,7 +19,7 @@
 static int open_in_root(int root_fd, const char *path, int flags, mode_t mode)
 {
     struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC,
-                           .mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+                           .mode = flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? mode : 0,
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }

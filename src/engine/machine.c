@@ -13,6 +13,7 @@
 #include "wire/machine.h"
 
 #define MIB (1024 * 1024)
+#define USER_ID 1000   // as whose the jail shows mounts where the default user is not root
 #define IMAGE "/image" // where the jail has what the guest mounts as its image
 
 static int check_memory(const struct sbx_spec *asked, struct sbx_error *err)
@@ -28,9 +29,6 @@ static int refuse(const struct sbx_spec *asked, struct sbx_error *err)
 {
     if (asked->network == SBX_NETWORK_HOST)
         return err_set(err, SBX_ERR_UNSUPPORTED, "a guest can't use this machine's own network");
-    if (asked->mount_count)
-        return err_set(err, SBX_ERR_UNSUPPORTED, "directories can't be mounted in a guest yet"),
-               err_hint(err, "copy the files in: sandboxes cp"), SBX_ERR_UNSUPPORTED;
     return 0;
 }
 
@@ -61,6 +59,15 @@ static uint32_t count_cpus(uint32_t cpu_millis)
     return cores > 0 && wanted > (uint32_t)cores ? (uint32_t)cores : wanted;
 }
 
+static uint32_t kinds_of_mounts(const struct box_spec *box)
+{
+    uint32_t kinds = 0;
+    for (size_t i = 0; i < box->mount_count; i++)
+        kinds |=
+            box->mounts[i].value[0] == 'w' ? MACHINE_MOUNTS_ARE_WRITTEN : MACHINE_MOUNTS_ARE_READ;
+    return kinds;
+}
+
 static int describe(const struct machine_parts *parts, struct boxspec *spec, struct sbx_error *err)
 {
     char text[MACHINE_TEXT_MAX];
@@ -71,6 +78,8 @@ static int describe(const struct machine_parts *parts, struct boxspec *spec, str
         .kvm = accel_is_kvm(),
         .acpi = parts->acpi,
         .network = box->network != SBX_NETWORK_NONE,
+        .mounts = kinds_of_mounts(box),
+        .user = box->flags & BOX_ROOT_USER ? 0 : USER_ID,
         .debug = getenv("SANDBOXES_MICROVM_DEBUG") != NULL,
         .disk_mb = (uint32_t)(box->disk_bytes / MIB),
         .processes = box->max_pids,

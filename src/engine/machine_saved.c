@@ -165,8 +165,8 @@ static struct statkey key_of(const struct saving *saving)
     struct stat info;
     struct statkey key = view_key(KIND);
     const struct machine *machine = &saving->machine;
-    const uint32_t kind[] = {machine->memory_mb, machine->cpus,    machine->kvm,
-                             machine->acpi,      machine->network, machine->debug};
+    const uint32_t kind[] = {machine->memory_mb, machine->cpus,  machine->kvm,   machine->acpi,
+                             machine->network,   machine->debug, machine->mounts};
     statkey_add_text(&key, saving->spec->box.layers[0].value); // QEMU, kernel and memory disk
     statkey_add_stat(&key, stat(saving->parts->vmm, &info) == 0 ? &info : NULL);
     statkey_add(&key, kind, sizeof(kind));

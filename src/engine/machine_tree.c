@@ -202,7 +202,10 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
 {
     const struct machine_parts *parts = payload;
     if (mkdirat(new_fd, "files", 0755) < 0 || mkdirat(new_fd, "files/image", 0755) < 0 ||
-        mkdirat(new_fd, "files/vm", 0755) < 0 || mkdirat(new_fd, "files" MACHINE_SAVED, 0755) < 0)
+        mkdirat(new_fd, "files/vm", 0755) < 0 || mkdirat(new_fd, "files" MACHINE_SAVED, 0755) < 0 ||
+        mkdirat(new_fd, "files" MACHINE_MOUNTS, 0755) < 0 ||
+        mkdirat(new_fd, "files" MACHINE_MOUNTS_READ, 0755) < 0 ||
+        mkdirat(new_fd, "files" MACHINE_MOUNTS_WRITABLE, 0755) < 0)
         return err_sys(err, 0, errno, "cannot make the tree of QEMU");
     cleanup_fd int files_fd = openat(new_fd, "files", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int code = copy(files_fd, parts->qemu, "usr/bin/qemu-system-x86_64", err);

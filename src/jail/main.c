@@ -157,14 +157,28 @@ static int write_records(struct jail *jail, struct sbx_error *err)
     return code;
 }
 
+// A guest mounts by itself what the jail gives to QEMU; paths of this machine are not its business.
+// That there are no more than that, mounts_prepare() saw to.
+static size_t list_mounts(const struct box_spec *spec, struct sbx_pair ret_mounts[JAIL_LAYERS_MAX])
+{
+    size_t count = spec->machine[0] ? spec->mount_count : 0;
+    for (size_t i = 0; i < count; i++)
+        ret_mounts[i] =
+            (struct sbx_pair){spec->mounts[i].name, spec->mounts[i].value[0] == 'w' ? "w" : "r"};
+    return count;
+}
+
 static int send_config(struct jail *jail, struct sbx_error *err)
 {
     const struct box_spec *spec = &jail->spec;
+    struct sbx_pair mounts[JAIL_LAYERS_MAX];
     struct agent_config config = {.user = spec->user,
                                   .workdir = spec->workdir,
                                   .env = spec->env,
                                   .env_count = spec->env_count,
-                                  .machine = spec->machine};
+                                  .machine = spec->machine,
+                                  .mounts = mounts,
+                                  .mount_count = list_mounts(spec, mounts)};
     cleanup_buf struct buf data = BUF_INIT(BOX_SPEC_MAX);
     agent_config_put(&data, &config);
     link_make_room(jail->link_fd, data.size);

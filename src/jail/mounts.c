@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,9 +14,11 @@
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "base/mount_api.h"
+#include "base/mount_point.h"
 #include "jail/ids.h"
-#include "jail/mount_api.h"
 #include "jail/names.h"
+#include "wire/machine.h"
 
 #define ROOT "root"
 // JAIL_LAYERS_MAX names of at most 4 characters each, and less than 100 besides.
@@ -259,7 +260,8 @@ static int bind_device(const struct node *device)
     return fd < 0 || close(fd) < 0 ? -1 : mount(source, device->path, NULL, MS_BIND, NULL);
 }
 
-// For QEMU, which says if it can't be used. Known later than the others: a spare half has them already.
+// For QEMU, which says if it can't be used. Known later than the others: a spare half has them
+// already.
 static void add_kvm(const struct jail *jail)
 {
     static const struct node kvm = {"dev/kvm", S_IFCHR | 0666, NULL, 232, 10};
@@ -346,57 +348,41 @@ static int mount_proc(struct jail *jail, struct sbx_error *err)
     return code < 0 ? code : protect_sysctls(err);
 }
 
-// Opens a path of the new root as the sandbox would see it: links in the image can't lead out of
-// it.
-static int open_inside(int root_fd, const char *path)
-{
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-    return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-}
-
 // One missing component of a mount point, made by the sandbox's root.
-static int make_inside(const struct jail *jail, int parent_fd, const char *name, bool directory)
+static int make_inside(const void *user, int parent_fd, const char *name, bool directory)
 {
+    const struct jail *jail = user;
     create_as(jail, true);
-    int fd = directory ? mkdirat(parent_fd, name, 0755)
-                       : openat(parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int code = mount_point_make(NULL, parent_fd, name, directory);
     create_as(jail, false);
-    if (fd > 0)
-        close(fd);
-    return fd < 0 ? -1 : 0;
+    return code;
 }
 
-// The place of a user's mount: an existing directory or file, or a new one made through the
-// overlay. The library has checked that the path is absolute and clean.
-static int open_target(const struct jail *jail, const char *path, bool directory)
+/*
+ * The place of a user's mount, which the library has checked. For a guest it is one of the two
+ * directories that QEMU exports; where the guest has it is the guest's affair: vmm/guest_mounts.c.
+ */
+static int open_target(const struct jail *jail, size_t number, bool directory)
 {
-    char part[1024];
+    const struct sbx_pair *mount = &jail->spec.mounts[number];
+    char name[sizeof(MACHINE_MOUNTS_WRITABLE) + 16];
+    const char *path = mount->name;
     cleanup_fd int root_fd = open(ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    cleanup_fd int parent_fd = open_inside(root_fd, "/");
-    for (size_t length = 1; parent_fd >= 0; length++) {
-        size_t start = length;
-        length += strcspn(path + length, "/");
-        bool last = !path[length];
-        snprintf(part, sizeof(part), "%.*s", (int)length, path);
-        int fd = open_inside(root_fd, part);
-        if (fd < 0 && errno == ENOENT &&
-            make_inside(jail, parent_fd, part + start, !last || directory) == 0)
-            fd = open_inside(root_fd, part);
-        close(parent_fd);
-        parent_fd = fd;
-        if (last)
-            break;
+    if (jail->spec.machine[0]) {
+        snprintf(name, sizeof(name), "%s/%zu",
+                 mount->value[0] == 'w' ? MACHINE_MOUNTS_WRITABLE : MACHINE_MOUNTS_READ, number);
+        path = name;
     }
-    return steal_fd(&parent_fd);
+    return mount_point_open(root_fd, path, directory, make_inside, jail);
 }
 
-static int mount_user(const struct jail *jail, const struct sbx_pair *mount, int fd,
-                      struct sbx_error *err)
+static int mount_user(const struct jail *jail, size_t number, int fd, struct sbx_error *err)
 {
+    const struct sbx_pair *mount = &jail->spec.mounts[number];
     struct stat info;
     if (fstat(fd, &info) < 0)
         return jail_fail(err, "mount", "cannot look at '%s'", mount->value + 1);
-    cleanup_fd int target = open_target(jail, mount->name, S_ISDIR(info.st_mode));
+    cleanup_fd int target = open_target(jail, number, S_ISDIR(info.st_mode));
     if (target < 0 || mount_move_onto(fd, target) < 0)
         return jail_fail(err, "mount", "cannot mount '%s' on '%s'", mount->value + 1, mount->name);
     return 0;
@@ -406,7 +392,7 @@ static int mount_users(const struct jail *jail, const int *fds, struct sbx_error
 {
     int code = 0;
     for (size_t i = 0; i < jail->spec.mount_count && code == 0; i++)
-        code = mount_user(jail, &jail->spec.mounts[i], fds[jail->spec.layer_count + i], err);
+        code = mount_user(jail, i, fds[jail->spec.layer_count + i], err);
     return code;
 }
 

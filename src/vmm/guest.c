@@ -197,7 +197,7 @@ static int configure_agent(struct guest *guest, const struct guest_config *confi
     limit_processes(config);
     if (config->open_files && prlimit(guest->agent, RLIMIT_NOFILE, &files, NULL) < 0)
         return guest_fail("cannot limit open files");
-    if (guest_enter_root(config->disk_bytes) < 0)
+    if (guest_enter_root(config) < 0)
         return -1;
     if (config->agent_size > 65536)
         (void)setsockopt(guest->link_fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));

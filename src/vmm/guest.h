@@ -27,9 +27,11 @@ void guest_load_modules(void);
 int guest_leave_disk(void);
 // Runs in the agent's process: what belongs to its pid namespace.
 int guest_mount_own(void);
-// The sandbox's root, the image read-only below and the layer above, becomes "/" of all processes.
-// This one's directory is the old root.
-int guest_enter_root(uint64_t disk_bytes);
+// The sandbox's root, the image read-only below and the layer above, with what the user mounts,
+// becomes "/" of all processes. This one's directory is the old root.
+int guest_enter_root(const struct guest_config *config);
+// What the user mounts, in the root that lies at `root`.
+int guest_mount_shares(const struct guest_config *config, const char *root);
 
 // Addresses and routes.
 int guest_set_network(void);

@@ -123,9 +123,9 @@ static int mount_root(uint64_t disk_bytes)
     return 0;
 }
 
-int guest_enter_root(uint64_t disk_bytes)
+int guest_enter_root(const struct guest_config *config)
 {
-    if (mount_root(disk_bytes) < 0)
+    if (mount_root(config->disk_bytes) < 0 || guest_mount_shares(config, ROOT) < 0)
         return -1;
     if (mount("/proc", ROOT "/proc", NULL, MS_MOVE, NULL) < 0 ||
         mount("/dev", ROOT "/dev", NULL, MS_MOVE, NULL) < 0)

@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/fd.h"
@@ -23,7 +22,7 @@
 #define MEMORY_PATH "/proc/self/fd/12"
 #define TSC_TRIES 20
 #define TSC_PAUSE_NS 20000000
-#define ARGS_MAX 64
+#define ARGS_MAX 80
 #define TEXT_MAX 4096
 
 struct arguments {
@@ -152,6 +151,17 @@ static void add_kernel(struct arguments *a, const struct machine *machine)
     add(a, "file:/tmp/console");
 }
 
+// Files are what they look like from here, with QEMU's own rights: security_model=none.
+static void add_share(struct arguments *a, const char *bus, const char *name, const char *path,
+                      bool writable)
+{
+    add(a, "-fsdev");
+    add(a, "local,id=%s,path=%s,security_model=none,readonly=%s,multidevs=remap", name, path,
+        writable ? "off" : "on");
+    add(a, "-device");
+    add(a, "virtio-9p-%s,fsdev=%s,mount_tag=%s", bus, name, name);
+}
+
 static void add_devices(struct arguments *a, const struct machine *machine)
 {
     const char *bus = machine->acpi ? "pci" : "device";
@@ -161,10 +171,11 @@ static void add_devices(struct arguments *a, const struct machine *machine)
     add(a, "virtio-serial-%s,max_ports=2", bus);
     add(a, "-device");
     add(a, "virtserialport,chardev=agent,name=agent");
-    add(a, "-fsdev");
-    add(a, "local,id=image,path=" QEMU_IMAGE ",security_model=none,readonly=on,multidevs=remap");
-    add(a, "-device");
-    add(a, "virtio-9p-%s,fsdev=image,mount_tag=image", bus);
+    add_share(a, bus, "image", QEMU_IMAGE, false);
+    if (machine->mounts & MACHINE_MOUNTS_ARE_READ)
+        add_share(a, bus, "read", MACHINE_MOUNTS_READ, false);
+    if (machine->mounts & MACHINE_MOUNTS_ARE_WRITTEN)
+        add_share(a, bus, "write", MACHINE_MOUNTS_WRITABLE, true);
     if (!machine->network)
         return;
     add(a, "-netdev");
@@ -211,21 +222,15 @@ static int place(const struct qemu_ends *ends)
     return 0;
 }
 
-// Of root's rights it keeps the one to read files of the image that their owner alone may read.
-static int confine(void)
+static int run(struct arguments *arguments, const struct machine *machine,
+               const struct qemu_ends *ends, int log_fd)
 {
-    const uint64_t dac_override = CAPS_BIT(1);
-    if (caps_are_gone())
-        return 0;
-    return caps_keep(dac_override);
-}
-
-static int run(struct arguments *arguments, const struct qemu_ends *ends, int log_fd)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (qemu_give_up_rights(machine) < 0)
+        return -1;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // which a change of user takes back
     // Its heap and its translations are touched in places: huge pages would hold mostly nothing.
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-    if (confine() < 0 || dup2(log_fd, STDERR_FILENO) < 0 || place(ends) < 0)
+    if (dup2(log_fd, STDERR_FILENO) < 0 || place(ends) < 0)
         return -1;
     // Keyboard input is not its business, and nobody's to give.
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -249,7 +254,7 @@ pid_t qemu_start(const struct machine *machine, const struct qemu_ends *ends, in
         return -1;
     pid_t pid = fork();
     if (pid == 0)
-        _exit(run(&arguments, ends, log[1]) < 0 ? 127 : 0);
+        _exit(run(&arguments, machine, ends, log[1]) < 0 ? 127 : 0);
     close(log[1]);
     if (pid < 0)
         close(log[0]);

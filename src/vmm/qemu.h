@@ -23,5 +23,9 @@ struct qemu_ends {
     int state;   // of one that was: all but its memory
 };
 
+// Between fork and execve: the owner of mounts, of whose rights that to read and write past modes
+// stays, and no way to make a program of theirs that gives its owner's rights. -1 and errno.
+int qemu_give_up_rights(const struct machine *machine);
+
 // *ret_log: what it complains of. -1 and errno.
 pid_t qemu_start(const struct machine *machine, const struct qemu_ends *ends, int *ret_log);

@@ -10,6 +10,7 @@ void agent_config_put(struct buf *out, const struct agent_config *config)
     wire_put_text(out, config->workdir);
     wire_put_pairs(out, config->env, config->env_count);
     wire_put_text(out, config->machine);
+    wire_put_pairs(out, config->mounts, config->mount_count);
 }
 
 int agent_config_get(const void *payload, size_t size, struct agent_config *ret_config)
@@ -19,6 +20,7 @@ int agent_config_get(const void *payload, size_t size, struct agent_config *ret_
     config.workdir = wire_text(&in);
     config.env = wire_pairs(&in, AGENT_PAIRS_MAX, &config.env_count);
     config.machine = wire_text(&in);
+    config.mounts = wire_pairs(&in, AGENT_MOUNTS_MAX, &config.mount_count);
     if (!wire_end(&in)) {
         agent_config_deinit(&config);
         return -1;
@@ -30,6 +32,7 @@ int agent_config_get(const void *payload, size_t size, struct agent_config *ret_
 void agent_config_deinit(struct agent_config *config)
 {
     free(config->env);
+    free(config->mounts);
     *config = (struct agent_config){0};
 }
 

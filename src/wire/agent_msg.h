@@ -28,6 +28,7 @@
 // Ceilings that both sides hold.
 #define AGENT_ARGS_MAX 16384
 #define AGENT_PAIRS_MAX 4096
+#define AGENT_MOUNTS_MAX 64
 #define AGENT_LOG_MAX (1024 * 1024) // bytes of a background command's output that are kept
 #define AGENT_DATA_MAX (256 * 1024) // bytes of one OUTPUT, INPUT or DATA
 
@@ -70,7 +71,9 @@ struct agent_config {
     const char *workdir; // "" = that user's home
     struct sbx_pair *env;
     size_t env_count;
-    const char *machine; // box_spec's; for sandboxes-vmm, which takes the agent's place then
+    const char *machine;     // box_spec's; for sandboxes-vmm, which takes the agent's place then
+    struct sbx_pair *mounts; // of a guest: target, and 'r' or 'w'
+    size_t mount_count;
 };
 
 void agent_config_put(struct buf *out, const struct agent_config *config);

@@ -18,6 +18,8 @@ static const struct {
     {"acpi", offsetof(struct machine, acpi)},
     {"network", offsetof(struct machine, network)},
     {"saved", offsetof(struct machine, saved)},
+    {"mounts", offsetof(struct machine, mounts)},
+    {"user", offsetof(struct machine, user)},
     {"debug", offsetof(struct machine, debug)},
     {"disk", offsetof(struct machine, disk_mb)},
     {"processes", offsetof(struct machine, processes)},

@@ -14,12 +14,22 @@
 #define MACHINE_SAVED "/vm/saved"
 #define MACHINE_SAVED_MEMORY MACHINE_SAVED "/memory"
 #define MACHINE_SAVED_STATE MACHINE_SAVED "/state"
+// Where the jail has what the user mounts: two directories, each a share of the guest's, with what
+// is mounted by its number in the specification.
+#define MACHINE_MOUNTS "/mounts"
+#define MACHINE_MOUNTS_READ MACHINE_MOUNTS "/read"
+#define MACHINE_MOUNTS_WRITABLE MACHINE_MOUNTS "/write"
 #define MACHINE_STATE_MAX (4u << 20) // bytes of a guest's state but for its memory
 
 enum machine_saved {
     MACHINE_BOOT = 0,
     MACHINE_RESTORE = 1, // begins as a copy of the saved guest
     MACHINE_SAVE = 2     // boots, is saved, and ends
+};
+
+enum machine_mounts { // each a device
+    MACHINE_MOUNTS_ARE_READ = 1 << 0,
+    MACHINE_MOUNTS_ARE_WRITTEN = 1 << 1
 };
 
 #define MACHINE_OVERHEAD (192ull << 20) // what QEMU may need besides the guest's memory
@@ -31,6 +41,8 @@ struct machine {
     uint32_t acpi;    // 1: an ordinary PC, with PCI and ACPI, for a kernel that wants one
     uint32_t network; // 1: with a network card
     uint32_t saved;   // enum machine_saved
+    uint32_t mounts;  // enum machine_mounts
+    uint32_t user;    // as whom QEMU runs: the owner of mounts, in the jail
     uint32_t debug;   // 1: the guest's console goes to a file in the jail
     uint32_t disk_mb; // writable layer
     uint32_t processes;

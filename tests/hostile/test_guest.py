@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a guest could reach if it had taken QEMU over, and accelerators that only look like one."""
+import errno
 import os
+import shutil
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -10,7 +13,8 @@ import sandboxcase  # noqa: E402
 CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
 KERNEL = os.environ.get("SANDBOXES_MICROVM_KERNEL") or os.path.join(CACHE, "sandboxes/kernel/vmlinux")
 DAC_OVERRIDE = 2
-ROOT = {"dev", "etc", "image", "lib", "lib64", "proc", "sys", "tmp", "usr", "vm"}
+ROOT = {"dev", "etc", "image", "lib", "lib64", "mounts", "proc", "sys", "tmp", "usr", "vm"}
+CANARY = "canary-6f11"
 EMULATED = "guests are emulated"
 
 
@@ -55,9 +59,10 @@ class Guest(sandboxcase.SandboxCase):
         self.assertEqual(0, status, err)
         return out.strip()
 
-    def run_in(self, *command, **env):
+    def run_in(self, *command, options=(), **env):
         self.env.update(env)
-        status, out, err = self.sandboxes("run", "-p", "microvm", "--network", "none", "--", *command, check=False)
+        status, out, err = self.sandboxes("run", "-p", "microvm", "--network", "none", *options, "--", *command,
+                                          check=False)
         if "is not installed" in err:
             self.skipTest(err)
         self.assertEqual(0, status, err)
@@ -91,6 +96,51 @@ class Guest(sandboxcase.SandboxCase):
         held = {os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
         files = {path for path in held if path.startswith("/") and not path.startswith("/memfd:")}
         self.assertLessEqual(files, {"/dev/null", "/image", "/vm/saved/memory"})
+
+    def shared(self):
+        """A directory with links out of it, one to write to, and a file beside them."""
+        self.files = tempfile.mkdtemp(dir=self.work)
+        for name in ("read", "write"):
+            os.mkdir(f"{self.files}/{name}")
+        for name, text in {"read/file": "shared", "outside": CANARY}.items():
+            with open(f"{self.files}/{name}", "w", encoding="utf-8") as file:
+                file.write(text)
+        os.symlink(f"{self.files}/outside", f"{self.files}/read/absolute")
+        os.symlink("../outside", f"{self.files}/read/relative")
+        return [f"--mount={self.files}/read:/r", f"--mount={self.files}/write:/w:rw"]
+
+    def test_commands_stay_in_mounts(self):
+        script = ("cat /r/file; cat /r/absolute /r/relative /r/../outside /w/../outside; echo x >/r/new; rm -f /r/file; "
+                  "ln -s ../outside /w/link; cat /w/link; mknod /w/device c 1 3; "
+                  "cp /bin/true /w/program; chmod 4755 /w/program; chmod 2755 /w/program; mkdir /w/made; true")
+        for user in ("user", "root"):
+            with self.subTest(user=user):
+                out, _ = self.run_in("sh", "-c", script, options=("--user", user, *self.shared()))
+                self.assertEqual("shared", out)
+                self.assertEqual({"absolute", "file", "relative"}, set(os.listdir(f"{self.files}/read")))
+                self.assertEqual({"link", "made", "program"}, set(os.listdir(f"{self.files}/write")))
+                for name in ("made", "program"):
+                    info = os.stat(f"{self.files}/write/{name}")
+                    self.assertEqual((os.getuid(), os.getgid(), 0), (info.st_uid, info.st_gid, info.st_mode & 0o7000))
+
+    def test_mounts_hold_in_qemu(self):
+        """What a guest that has taken QEMU over could do with them."""
+        self.guest("--network", "none", *self.shared())
+        pid = processes("qemu")[0]
+        self.assertNotIn("0", status_of(pid)["Uid"].split())
+        found = {}
+        for line in read(f"/proc/{pid}/mountinfo").splitlines():
+            target, options = line.split()[4:6]
+            if target.startswith("/mounts/"):
+                found[target] = set(options.split(","))
+        self.assertEqual({"/mounts/read/0", "/mounts/write/1"}, set(found))
+        self.assertLessEqual({"ro", "nosuid", "nodev"}, found["/mounts/read/0"])
+        self.assertLessEqual({"rw", "nosuid", "nodev"}, found["/mounts/write/1"])
+        shares = [word for word in read(f"/proc/{pid}/cmdline").split("\0") if word.startswith("local,")]
+        self.assertEqual(["readonly=on", "readonly=on", "readonly=off"], [share.split(",")[4] for share in shares])
+        with self.assertRaises(OSError) as refused:
+            os.mkdir(f"/proc/{pid}/root/mounts/read/0/made")
+        self.assertEqual(errno.EROFS, refused.exception.errno)
 
     def test_another_kernel_runs_it(self):
         out, _ = self.run_in("sh", "-c", "uname -r; ls -d /work /root/.ssh /vm /image 2>/dev/null; true")

@@ -36,6 +36,24 @@ static void exec_survives_the_wire_and_any_cut_fails(void **state)
         assert_int_equal(agent_exec_get(out.data, cut, &back), -1);
 }
 
+static void mounts_of_a_guest_survive_the_wire(void **state)
+{
+    (void)state;
+    struct sbx_pair mounts[AGENT_MOUNTS_MAX + 1] = {{"/a", "r"}, {"/b c", "w"}};
+    struct agent_config config = {.user = "user", .mounts = mounts, .mount_count = 2}, back;
+    cleanup_buf struct buf out = BUF_INIT(4096);
+    agent_config_put(&out, &config);
+    assert_int_equal(agent_config_get(out.data, out.size, &back), 0);
+    assert_int_equal(back.mount_count, 2);
+    assert_string_equal(back.mounts[1].name, "/b c");
+    assert_string_equal(back.mounts[1].value, "w");
+    agent_config_deinit(&back);
+    cleanup_buf struct buf many = BUF_INIT(4096);
+    config.mount_count = AGENT_MOUNTS_MAX + 1;
+    agent_config_put(&many, &config);
+    assert_int_equal(agent_config_get(many.data, many.size, &back), -1);
+}
+
 static void a_count_larger_than_the_message_is_refused(void **state)
 {
     (void)state;
@@ -88,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exec_survives_the_wire_and_any_cut_fails),
+        cmocka_unit_test(mounts_of_a_guest_survive_the_wire),
         cmocka_unit_test(a_count_larger_than_the_message_is_refused),
         cmocka_unit_test(a_text_with_an_inner_nul_is_refused),
         cmocka_unit_test(box_spec_survives_the_wire),

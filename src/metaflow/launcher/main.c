@@ -167,7 +167,8 @@ static bool can_run_steps(struct sbx_client *client, const char *name, const cha
     *ret_why = "it is not part of this version";
     if (find_provider(client, name, &info, &err) < 0)
         return false;
-    *ret_why = info.configured ? "it has no mounts" : "it is not set up on this machine";
+    *ret_why = info.configured ? "it has no mounts"
+                               : "it is not set up on this machine, see sandboxes doctor";
     return info.configured && (info.capabilities & SBX_CAP_MOUNTS);
 }
 

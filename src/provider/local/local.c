@@ -471,9 +471,9 @@ const struct sbx_provider_ops provider_microvm = {
     .description = "sandboxes on this machine, each under a kernel of its own in QEMU",
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
-                    SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_PORTS |
-                    SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT | SBX_CAP_USERS |
-                    SBX_CAP_REPLAY | SBX_CAP_WATCH,
+                    SBX_CAP_TTL | SBX_CAP_LIMITS | SBX_CAP_NETWORK | SBX_CAP_MOUNTS |
+                    SBX_CAP_PORTS | SBX_CAP_METRICS | SBX_CAP_PAUSE | SBX_CAP_PERSISTENT |
+                    SBX_CAP_USERS | SBX_CAP_REPLAY | SBX_CAP_WATCH,
     .open = microvm_open,
     SHARED_CALLS,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Detached mounts. Layer: jail.
-#include "jail/mount_api.h"
+// Detached mounts. Linux only. Layer: base.
+#include "base/mount_api.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Detached mounts: open_tree(2), move_mount(2), mount_setattr(2), which musl does not wrap. Each
-// returns -1 with errno on failure. Layer: jail.
+// returns -1 with errno on failure. Linux only. Layer: base.
 #pragma once
 
 #include <stdbool.h>
