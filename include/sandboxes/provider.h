@@ -122,7 +122,8 @@ struct sbx_provider_ops {
 
     /*
      * As process_start, for a command at whose output nobody looks before its end; optional. It may
-     * wait for that end, and gives the whole output to process_read then.
+     * wait for that end, and gives the whole output to process_read then. Or it waits for nothing,
+     * and process_read tells that the command could not be started.
      */
     int (*process_run)(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                        void **ret_process, struct sbx_error *err);

@@ -3,8 +3,8 @@
  * Starting a program as fast as vfork(2), but without its danger: a vfork parent sleeps until the
  * child execs, and a process of the same user inside could stop the child just before. So the child
  * shares the memory without CLONE_VFORK, and the kernel's CLONE_CHILD_CLEARTID wakes us when it
- * leaves it. Until then the child may only make system calls: it shares the heap and errno with the
- * agent, which waits. Layer: agent.
+ * leaves it, or its end where nobody waits for its start. Until then the child may only make system
+ * calls: it shares the heap and errno with the agent, which waits. Layer: agent.
  */
 #include "agent/child.h"
 
@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -145,26 +146,27 @@ static bool still_alive(struct child_memory *memory)
     return __atomic_load_n(&memory->alive, __ATOMIC_ACQUIRE);
 }
 
-// futex(2) that leaves errno alone: the child is using the same one. Where we have no assembler for
-// it, a child slower than WAIT_STEP_MS may, very rarely, report a wrong errno.
-static void futex_wait(int *word, const struct timespec *timeout)
+// A system call that leaves errno alone: the child is using the same one. Where we have no
+// assembler for it, a child that is slower than the wait may, very rarely, report a wrong errno.
+static void wait_quietly(long number, long a, long b, long c, long d)
 {
 #if defined(__x86_64__) && !defined(__ILP32__)
-    long result = SYS_futex;
-    register long timeout_arg __asm__("r10") = (long)timeout;
+    register long fourth __asm__("r10") = d;
+    register long fifth __asm__("r8") = 0;
     __asm__ volatile("syscall"
-                     : "+a"(result)
-                     : "D"(word), "S"((long)FUTEX_WAIT), "d"(1L), "r"(timeout_arg)
+                     : "+a"(number)
+                     : "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth)
                      : "rcx", "r11", "memory");
 #elif defined(__aarch64__)
-    register long x8 __asm__("x8") = SYS_futex;
-    register long x0 __asm__("x0") = (long)word;
-    register long x1 __asm__("x1") = FUTEX_WAIT;
-    register long x2 __asm__("x2") = 1;
-    register long x3 __asm__("x3") = (long)timeout;
-    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = 0;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
 #else
-    syscall(SYS_futex, word, FUTEX_WAIT, 1, timeout, NULL, 0);
+    syscall(number, a, b, c, d, 0);
 #endif
 }
 
@@ -172,7 +174,15 @@ static void futex_wait(int *word, const struct timespec *timeout)
 static void wait_step(struct child_memory *memory)
 {
     struct timespec timeout = {.tv_nsec = WAIT_STEP_MS * 1000000L};
-    futex_wait(&memory->alive, &timeout);
+    wait_quietly(SYS_futex, (long)&memory->alive, FUTEX_WAIT, 1, (long)&timeout);
+}
+
+// Sleeps past the exec, until the loop has something to do: most often that is the end of this very
+// child. The event stays for the loop to find, as it tells a state, not a change.
+static void wait_event(const struct start *start)
+{
+    struct epoll_event event;
+    wait_quietly(SYS_epoll_pwait, start->await_fd, (long)&event, 1, start->await_ms);
 }
 
 /*
@@ -227,6 +237,8 @@ int child_start(struct start *start, pid_t *ret_pid)
                       CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, start, NULL, NULL, &memory->alive);
     if (pid < 0)
         return fail(start, START_CLONE);
+    if (start->await_ms > 0)
+        wait_event(start);
     if (finish(start, pid) < 0)
         return -1;
     *ret_pid = pid;

@@ -35,10 +35,12 @@ struct start {
     bool cwd_may_fail; // "/" instead
     const struct config *config;
     const struct user *user;
-    int fds[3];                   // all above 2
-    bool terminal;                // fds[0] becomes the controlling terminal
-    bool merge;                   // stderr is a copy of stdout
-    uint64_t tag;                 // see tree.h
+    int fds[3];    // all above 2
+    bool terminal; // fds[0] becomes the controlling terminal
+    bool merge;    // stderr is a copy of stdout
+    int await_ms;  // return at an event of await_fd only, or after so long; 0: not so
+    int await_fd;  // epoll(7)
+    uint64_t tag;  // see tree.h
     struct child_memory **memory; // kept by the agent from one start to the next; NULL at first
     // Results on failure.
     enum start_step step;

@@ -20,10 +20,12 @@
 
 #define DIRECT_LOG (256 * 1024) // output on its way to one reader
 #define COMMAND_TEXT_MAX 256
+#define WHOLE_AWAIT_MS 20 // a timer past the next tick of the kernel's costs nothing
 
 // Everything that one start needs; released when the program runs or could not be started.
 struct launch {
     struct agent_exec exec;
+    bool whole; // AGENT_EXEC_WHOLE
     const struct user *user;
     const char *cwd;
     struct env env;
@@ -167,6 +169,18 @@ static int start_failed(const struct launch *launch, const struct start *start,
     }
 }
 
+// How long the host can do without STARTED. Its pipes are read meanwhile, and who else wants
+// something ends the wait.
+static int choose_await_ms(const struct agent *agent, const struct launch *launch)
+{
+    int due = deadline_poll_ms((struct deadline){.at_ms = agent->loop.next_ms});
+    int most = due >= 0 && due < WHOLE_AWAIT_MS ? due : WHOLE_AWAIT_MS;
+    uint64_t timeout_ms = launch->exec.timeout_ms;
+    if (!launch->whole || launch->our_out[0] >= 0)
+        return 0;
+    return timeout_ms && timeout_ms < (uint64_t)most ? (int)timeout_ms : most;
+}
+
 // Runs the program with what was prepared.
 static int launch_start(struct agent *agent, struct launch *launch, uint64_t tag, pid_t *ret_pid,
                         struct sbx_error *err)
@@ -186,6 +200,8 @@ static int launch_start(struct agent *agent, struct launch *launch, uint64_t tag
         .fds = {launch->child_fds[0], launch->child_fds[1], launch->child_fds[2]},
         .terminal = launch->exec.flags & SBX_EXEC_PTY,
         .merge = launch->exec.flags & SBX_EXEC_MERGE,
+        .await_ms = choose_await_ms(agent, launch),
+        .await_fd = agent->loop.fd,
         .tag = tag,
         .memory = &agent->child_memory,
     };
@@ -310,6 +326,8 @@ int exec_request(struct agent *agent, struct conn *conn, struct frame *frame)
         close_passed(frame);
         return -1;
     }
+    launch.whole = launch.exec.flags & AGENT_EXEC_WHOLE;
+    launch.exec.flags &= ~AGENT_EXEC_WHOLE;
     int code = user_find(agent, launch.exec.user, &launch.user, &error);
     if (code < 0)
         close_passed(frame);

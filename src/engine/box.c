@@ -58,6 +58,18 @@ static int refuse_paused(const struct box *box, struct sbx_error *err)
     return SBX_ERR_CONFLICT;
 }
 
+static int no_answer(const struct box *box, struct sbx_error *err)
+{
+    return err_set(err, SBX_ERR_UNAVAILABLE, "the agent of sandbox %s does not answer", box->id);
+}
+
+int box_unanswered(const struct box *box, int64_t limit_ms, struct sbx_error *err)
+{
+    if (box_is_paused(box))
+        return refuse_paused(box, err);
+    return clock_boot_ms() < limit_ms ? 0 : no_answer(box, err);
+}
+
 struct box_patience box_patience_begin(void)
 {
     return (struct box_patience){LOOK_FIRST_MS, clock_boot_ms() + LOOK_FIRST_MS};
@@ -109,10 +121,7 @@ int box_await(struct box *box, int fd, short events, int64_t limit_ms, struct de
     struct deadline late =
         limit_ms > 0 ? deadline_min(deadline, clock_boot_ms() + limit_ms) : deadline;
     int code = wait_patiently(box, fd, events, late, ret_revents, err);
-    if (code == SBX_ERR_TIMEOUT && late.at_ms < deadline.at_ms)
-        return err_set(err, SBX_ERR_UNAVAILABLE, "the agent of sandbox %s does not answer",
-                       box->id);
-    return code;
+    return code == SBX_ERR_TIMEOUT && late.at_ms < deadline.at_ms ? no_answer(box, err) : code;
 }
 
 int box_receive(struct box *box, struct conn *conn, int64_t limit_ms, struct deadline deadline,

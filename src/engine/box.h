@@ -43,6 +43,10 @@ struct deadline box_patience_end(const struct box_patience *patience, struct dea
 int box_patience_look(struct box *box, struct box_patience *patience, struct deadline deadline,
                       struct sbx_error *err);
 
+// What a request's silence means: CONFLICT when the sandbox is paused, UNAVAILABLE from limit_ms
+// on, 0.
+int box_unanswered(const struct box *box, int64_t limit_ms, struct sbx_error *err);
+
 // Waits for one of the poll(2) events on a connection, as box_receive() does.
 int box_await(struct box *box, int fd, short events, int64_t limit_ms, struct deadline deadline,
               short *ret_revents, struct sbx_error *err);

@@ -25,8 +25,16 @@ static struct task *task_new(struct box *box, uint32_t flags)
     task->overdue_ms = DEADLINE_NEVER;
     task->conn.fd = -1;
     task->out[TASK_OUT] = task->out[TASK_ERR] = task->in = -1;
+    task->kept[TASK_OUT] = task->kept[TASK_ERR] = -1;
     pthread_mutex_init(&task->lock, NULL);
     return task;
+}
+
+static void drop_ends(struct task *task)
+{
+    for (int i = 0; i < TASK_STREAMS; i++)
+        if (task->kept[i] >= 0)
+            close(steal_fd(&task->kept[i]));
 }
 
 void task_free(struct task *task)
@@ -36,6 +44,7 @@ void task_free(struct task *task)
     conn_close(&task->conn);
     cleanup_fd_fn(&task->out[TASK_OUT]);
     cleanup_fd_fn(&task->out[TASK_ERR]);
+    drop_ends(task);
     cleanup_fd_fn(&task->in);
     pthread_mutex_destroy(&task->lock);
     free(task->large);
@@ -72,6 +81,20 @@ static void encode(const struct sbx_exec *exec, struct buf *out)
     agent_exec_put(out, &request);
 }
 
+static bool is_whole(const struct task *task)
+{
+    return task->direct && (task->flags & AGENT_EXEC_WHOLE);
+}
+
+static void keep_ends(struct task *task, struct task_pipes *pipes)
+{
+    task->kept[TASK_OUT] = steal_fd(&pipes->theirs[1]);
+    if (pipes->theirs[2] != task->kept[TASK_OUT])
+        task->kept[TASK_ERR] = steal_fd(&pipes->theirs[2]);
+    pipes->theirs[2] = -1;
+    task->answer_ms = deadline_in(BOX_ANSWER_MS).at_ms;
+}
+
 static int send_exec(struct task *task, const struct sbx_exec *exec, struct deadline deadline,
                      struct sbx_error *err)
 {
@@ -87,21 +110,28 @@ static int send_exec(struct task *task, const struct sbx_exec *exec, struct dead
     int code = task->direct ? task_open_pipes(task, &pipes, err) : 0;
     if (code < 0)
         return code;
-    return frame_send(task->conn.fd, AGENT_EXEC, request.data, request.size, pipes.theirs,
+    code = frame_send(task->conn.fd, AGENT_EXEC, request.data, request.size, pipes.theirs,
                       task->direct ? 3 : 0, deadline, err);
+    if (code == 0 && is_whole(task))
+        keep_ends(task, &pipes);
+    return code;
+}
+
+static int take_started(struct task *task, const struct frame *frame, struct sbx_error *err)
+{
+    struct wire_reader in = wire_reader(frame->payload, frame->size);
+    task->pid = wire_u32(&in);
+    task->answer_ms = 0;
+    if (frame->type != AGENT_STARTED || !wire_end(&in) || task->pid == 0)
+        return conn_nonsense(err);
+    return 0;
 }
 
 static int receive_started(struct task *task, struct deadline deadline, struct sbx_error *err)
 {
     struct frame frame;
     int code = box_receive(task->box, &task->conn, BOX_ANSWER_MS, deadline, &frame, err);
-    if (code < 0)
-        return code;
-    struct wire_reader in = wire_reader(frame.payload, frame.size);
-    task->pid = wire_u32(&in);
-    if (frame.type != AGENT_STARTED || !wire_end(&in) || task->pid == 0)
-        return conn_nonsense(err);
-    return 0;
+    return code < 0 ? code : take_started(task, &frame, err);
 }
 
 static int request_exec(struct task *task, const struct sbx_exec *exec, struct deadline deadline,
@@ -110,7 +140,7 @@ static int request_exec(struct task *task, const struct sbx_exec *exec, struct d
     int code = box_connect(task->box, deadline, &task->conn, err);
     if (code == 0)
         code = send_exec(task, exec, deadline, err);
-    return code < 0 ? code : receive_started(task, deadline, err);
+    return code < 0 || is_whole(task) ? code : receive_started(task, deadline, err);
 }
 
 int task_start(struct box *box, const struct sbx_exec *exec, struct deadline deadline,
@@ -209,7 +239,7 @@ static int take_output(const struct frame *frame, struct sbx_event *ret_event,
     return 0;
 }
 
-// The next frame: output (framed only), or the end, after which 1 is returned.
+// The next frame: output (framed only), or the start or the end, after which 1 is returned.
 static int read_frame(struct task *task, struct deadline deadline, struct sbx_event *ret_event,
                       struct sbx_error *err)
 {
@@ -219,6 +249,12 @@ static int read_frame(struct task *task, struct deadline deadline, struct sbx_ev
         return code;
     if (frame.type == AGENT_FAILED)
         return agent_failed_get(frame.payload, frame.size, err);
+    if (task->answer_ms) {
+        code = take_started(task, &frame, err);
+        if (task->conn.in.buffer.size == task->conn.in.consumed)
+            drop_ends(task); // it lasts: descriptors are scarcer than wake-ups
+        return code < 0 ? code : 1;
+    }
     if (frame.type == AGENT_OUTPUT && !task->direct)
         return take_output(&frame, ret_event, err);
     if (frame.type != AGENT_EXIT)
@@ -260,6 +296,8 @@ static int lose(struct task *task, struct sbx_error *err)
     conn_close(&task->conn);
     task->lost = true;
     pthread_mutex_unlock(&task->lock);
+    if (task->answer_ms)
+        return err->code;
     return err_wrap(err, "command %u of sandbox %s", task->pid, task->box->id);
 }
 
@@ -282,7 +320,9 @@ static int read_patiently(struct task *task, struct deadline deadline, struct sb
         int code = read_next(task, step, ret_event, err);
         if (code != SBX_ERR_TIMEOUT || step.at_ms >= deadline.at_ms)
             return code;
-        code = box_patience_look(task->box, &patience, deadline, err);
+        code = task->answer_ms ? box_unanswered(task->box, task->answer_ms, err) : 0;
+        if (code == 0)
+            code = box_patience_look(task->box, &patience, deadline, err);
         if (code < 0)
             return code;
     }

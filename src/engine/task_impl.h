@@ -18,8 +18,10 @@ struct task {
 
     // Guards the sending side of conn against its return to the box. The reader alone receives.
     pthread_mutex_t lock;
-    struct conn conn; // none once the command has ended or is lost
-    bool lost;        // the connection failed: nothing more will be known
+    struct conn conn;  // none once the command has ended or is lost
+    bool lost;         // the connection failed: nothing more will be known
+    int64_t answer_ms; // when STARTED, which is not awaited by itself, is overdue; 0: it has come
+    int kept[TASK_STREAMS]; // its ends of out[], or -1: so a short one wakes nobody by closing them
 
     int out[TASK_STREAMS];     // direct: our ends, not blocking; -1: none or at their end
     size_t rest[TASK_STREAMS]; // after EXIT: bytes that were in the pipes then and are not yet

@@ -82,6 +82,8 @@ void agent_config_deinit(struct agent_config *config);
 
 // A command that is nobody's: no list and no number tells of it.
 #define AGENT_EXEC_UNSEEN (1u << 31)
+// Only the end matters, so STARTED may come with it.
+#define AGENT_EXEC_WHOLE (1u << 30)
 
 // The agent's own program, run as a command with this one argument, does what the first command of
 // a sandbox would else be the first to do, and nothing more: see agent/warm.h.
@@ -90,7 +92,7 @@ void agent_config_deinit(struct agent_config *config);
 
 // EXEC's payload. argv empty means `shell` is run by /bin/sh -c. Strings are borrowed.
 struct agent_exec {
-    uint32_t flags; // enum sbx_exec_flags, and of ours AGENT_EXEC_UNSEEN
+    uint32_t flags; // enum sbx_exec_flags, and of ours AGENT_EXEC_UNSEEN, AGENT_EXEC_WHOLE
     uint32_t rows, cols;
     uint64_t timeout_ms; // 0: none
     const char *cwd;     // "" = default

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -66,6 +67,43 @@ static void passes_descriptors_through(void **state)
     close(out[0]);
     close(error[0]);
     link_close(link);
+}
+
+// One whose start the host does not wait for: nothing of it comes through here.
+static void send_whole(struct link *link, const char *program, const char *argument)
+{
+    cleanup_buf struct buf payload = BUF_INIT(4096);
+    cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const char *argv[] = {program, argument, NULL};
+    agent_exec_put(&payload, &(struct agent_exec){.flags = AGENT_EXEC_WHOLE,
+                                                  .cwd = "",
+                                                  .user = "",
+                                                  .shell = "",
+                                                  .argv = argv,
+                                                  .argc = 2});
+    link_send_fds(link, AGENT_EXEC, &payload, (int[3]){null, null, null});
+}
+
+static void a_whole_command_keeps_nobody_waiting(void **state)
+{
+    struct link *link = link_open(*state), *other = link_open(*state);
+    start_shell(other, "sleep 0.01; exit 4", 0); // its signal comes while we wait for others
+    for (int i = 0; i < 20; i++) {
+        send_whole(link, "true", "");
+        link_expect(link, AGENT_STARTED);
+        assert_int_equal(expect_exit(link).code, 0);
+        send_whole(link, "/nothing", "");
+        assert_int_equal(link_expect_failed(link, SBX_ERR_EXEC)->sys_errno, ENOENT);
+    }
+    assert_int_equal(collect(other, NULL, NULL).code, 4);
+    send_whole(link, "sleep", "1000");
+    start_shell(other, "exit 5", 0);
+    assert_int_equal(collect(other, NULL, NULL).code, 5);
+    link_expect(link, AGENT_STARTED); // though it has not ended
+    link_send_u32(link, AGENT_SIGNAL, SIGKILL);
+    assert_int_equal(expect_exit(link).signal, SIGKILL);
+    link_close(link);
+    link_close(other);
 }
 
 static void serves_many_commands_on_one_connection(void **state)
@@ -340,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_descriptors_through),
+        cmocka_unit_test(a_whole_command_keeps_nobody_waiting),
         cmocka_unit_test(serves_many_commands_on_one_connection),
         cmocka_unit_test(gives_a_clean_process),
         cmocka_unit_test(builds_the_environment),

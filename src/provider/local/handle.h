@@ -55,6 +55,8 @@ int local_fork(void *box, const struct sbx_fork *fork, const struct sbx_call *ca
 
 int local_process_start(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                         void **ret_process, struct sbx_error *err);
+int local_process_run(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
+                      void **ret_process, struct sbx_error *err);
 int local_process_attach(void *box, uint32_t pid, const struct sbx_call *call, void **ret_process,
                          struct sbx_error *err);
 uint32_t local_process_pid(void *process);

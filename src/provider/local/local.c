@@ -435,14 +435,15 @@ static int local_resume(void *box, const struct sbx_call *call, struct sbx_error
     .box_free = local_box_free, .box_id = local_box_id, .info = local_info,                        \
     .destroy = local_destroy, .set_ttl = local_set_ttl, .metrics = local_metrics,                  \
     .pause = local_pause, .resume = local_resume, .process_start = local_process_start,            \
-    .process_attach = local_process_attach, .process_pid = local_process_pid,                      \
-    .process_read = local_process_read, .process_write = local_process_write,                      \
-    .process_close_input = local_process_close_input, .process_resize = local_process_resize,      \
-    .process_signal = local_process_signal, .process_free = local_process_free,                    \
-    .process_list = local_process_list, .process_list_free = task_list_free,                       \
-    .file_write = local_file_write, .file_read = local_file_read,                                  \
-    .file_upload = local_file_upload, .file_download = local_file_download,                        \
-    .file_stat = local_file_stat, .file_list = local_file_list, .file_list_free = files_list_free, \
+    .process_run = local_process_run, .process_attach = local_process_attach,                      \
+    .process_pid = local_process_pid, .process_read = local_process_read,                          \
+    .process_write = local_process_write, .process_close_input = local_process_close_input,        \
+    .process_resize = local_process_resize, .process_signal = local_process_signal,                \
+    .process_free = local_process_free, .process_list = local_process_list,                        \
+    .process_list_free = task_list_free, .file_write = local_file_write,                           \
+    .file_read = local_file_read, .file_upload = local_file_upload,                                \
+    .file_download = local_file_download, .file_stat = local_file_stat,                            \
+    .file_list = local_file_list, .file_list_free = files_list_free,                               \
     .file_mkdir = local_file_mkdir, .file_remove = local_file_remove,                              \
     .file_rename = local_file_rename, .watch_start = local_watch_start,                            \
     .watch_next = local_watch_next, .watch_free = local_watch_free, .expose = local_expose,        \
