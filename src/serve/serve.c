@@ -94,3 +94,8 @@ bool serve_box(struct httpd_request *request, struct place **ret_box)
     *ret_box = box;
     return true;
 }
+
+void serve_refuse(struct httpd_request *request)
+{
+    httpd_fail(request, 501, httpd_route_data(request));
+}

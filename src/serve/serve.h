@@ -61,6 +61,13 @@ void serve_fail(struct httpd_request *request, const struct sbx_error *err);
 // A call that ends when the server stops.
 struct sbx_call serve_call(const struct httpd_request *request, int64_t timeout_ms);
 
+// The handler of what is not served: 501, with the text that is the route's data.
+void serve_refuse(struct httpd_request *request);
+#define SERVE_REFUSED(verb, path, why)                                                             \
+    {                                                                                              \
+        .method = verb, .pattern = path, .handler = serve_refuse, .data = why                      \
+    }
+
 // The body as an object; NULL object for an empty body. INVALID.
 int serve_body(struct httpd_request *request, struct jsonv **ret_root, struct sbx_error *err);
 

@@ -17,13 +17,13 @@
 #define MARK_MAX 64
 #define THREAD_STACK (256 * 1024)
 
-static struct session *session_alloc(struct place *box, const char *name, bool terminal)
+static struct session *session_alloc(struct place *box, const char *name, enum session_kind kind)
 {
     struct session *session = calloc(1, sizeof(*session));
     if (!session)
         return NULL;
     session->box = place_ref(box);
-    session->terminal = terminal;
+    session->kind = kind;
     session->refs = 1;
     session->rows = 24;
     session->cols = 80;
@@ -78,10 +78,10 @@ void session_unref(struct session *session)
         session_free(session);
 }
 
-static struct session *find(struct place *box, const char *name, bool terminal)
+static struct session *find(struct place *box, const char *name, enum session_kind kind)
 {
     struct session *at = box->sessions;
-    while (at && (at->terminal != terminal || strcmp(at->name, name) != 0))
+    while (at && (at->kind != kind || strcmp(at->name, name) != 0))
         at = at->next;
     return at;
 }
@@ -94,7 +94,7 @@ static int enlist(struct session *session, struct sbx_error *err)
     pthread_mutex_lock(&box->lock);
     for (struct session *at = box->sessions; at; at = at->next)
         count++;
-    if (find(box, session->name, session->terminal))
+    if (find(box, session->name, session->kind))
         code = err_set(err, SBX_ERR_CONFLICT, "session already exists: %s", session->name);
     else if (count >= SESSIONS_MAX)
         code = err_set(err, SBX_ERR_QUOTA, "more than %d sessions", SESSIONS_MAX);
@@ -106,13 +106,13 @@ static int enlist(struct session *session, struct sbx_error *err)
     return code;
 }
 
-int session_new(struct place *box, const char *name, bool terminal, struct session **ret_session,
-                struct sbx_error *err)
+int session_new(struct place *box, const char *name, enum session_kind kind,
+                struct session **ret_session, struct sbx_error *err)
 {
     if (!name || !name[0] || strlen(name) >= SESSION_NAME_SIZE || strcmp(name, "entrypoint") == 0)
         return err_set(err, SBX_ERR_INVALID, "a session's name has 1 to %d characters",
                        SESSION_NAME_SIZE - 1);
-    cleanup_session struct session *session = session_alloc(box, name, terminal);
+    cleanup_session struct session *session = session_alloc(box, name, kind);
     if (!session)
         return err_nomem(err);
     int code = enlist(session, err);
@@ -121,23 +121,24 @@ int session_new(struct place *box, const char *name, bool terminal, struct sessi
     return code;
 }
 
-int session_find(struct place *box, const char *name, bool terminal, struct session **ret_session,
-                 struct sbx_error *err)
+int session_find(struct place *box, const char *name, enum session_kind kind,
+                 struct session **ret_session, struct sbx_error *err)
 {
     pthread_mutex_lock(&box->lock);
-    struct session *session = find(box, name, terminal);
+    struct session *session = find(box, name, kind);
     if (session)
         *ret_session = ref(session);
     pthread_mutex_unlock(&box->lock);
     return session ? 0 : err_set(err, SBX_ERR_NOT_FOUND, "not found: session not found");
 }
 
-size_t session_all(struct place *box, bool terminal, struct session **ret_sessions, size_t most)
+size_t session_all(struct place *box, enum session_kind kind, struct session **ret_sessions,
+                   size_t most)
 {
     size_t count = 0;
     pthread_mutex_lock(&box->lock);
     for (struct session *at = box->sessions; at && count < most; at = at->next)
-        if (at->terminal == terminal)
+        if (at->kind == kind)
             ret_sessions[count++] = ref(at);
     pthread_mutex_unlock(&box->lock);
     return count;
@@ -513,6 +514,14 @@ struct session_command *session_command(struct session *session, const char *id)
 }
 
 // --- Terminals
+
+struct job *session_job(struct session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    struct job *job = session->job ? job_ref(session->job) : NULL;
+    pthread_mutex_unlock(&session->lock);
+    return job;
+}
 
 int session_open_terminal(struct session *session, struct sbx_error *err)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Daytona's sessions: a shell each, which keeps its directory and variables between commands, and
- * terminals. A command is one line for the shell; behind it the shell writes a mark that nobody can
- * guess to both streams, the one on stdout with the exit status. The shell keeps copies of both as
- * descriptors 8 and 9 for the marks, so that a command may redirect them for good (exec >file); the
- * command itself does not have these. A line is parsed before it runs, so a command that reads its
- * input gets what the client sends, never the next command. Layer: serve.
+ * terminals and interpreters. A command is one line for the shell; behind it the shell writes a
+ * mark that nobody can guess to both streams, the one on stdout with the exit status. The shell
+ * keeps copies of both as descriptors 8 and 9 for the marks, so that a command may redirect them
+ * for good (exec >file); the command itself does not have these. A line is parsed before it runs,
+ * so a command that reads its input gets what the client sends, never the next command. Layer:
+ * serve.
  */
 #pragma once
 
@@ -16,6 +17,8 @@
 #define SESSIONS_MAX 256          // a sandbox
 #define SESSION_COMMANDS_MAX 1000 // a session
 #define SESSION_LOG_MAX (16 * 1024 * 1024)
+
+enum session_kind { SESSION_SHELL = 1, SESSION_TERMINAL, SESSION_INTERPRETER };
 
 enum command_state { COMMAND_WAITS, COMMAND_RUNS, COMMAND_ENDED };
 
@@ -34,8 +37,8 @@ struct session {
     struct session *next; // place->sessions, guarded by place->lock
     struct place *box;    // borrowed: jobs hold it
     char name[SESSION_NAME_SIZE];
-    bool terminal;
-    // Of terminals.
+    enum session_kind kind;
+    // Of terminals and interpreters.
     struct pairlist env;
     char cwd[1024];
     uint16_t rows, cols;
@@ -50,14 +53,16 @@ struct session {
     size_t command_count;
     struct buf carry[2]; // ends of streams that may be the beginning of a mark
     bool closed;
+    bool busy; // an interpreter that runs something
 };
 
 // Both with a reference. CONFLICT, QUOTA; NOT_FOUND.
-int session_new(struct place *box, const char *name, bool terminal, struct session **ret_session,
-                struct sbx_error *err);
-int session_find(struct place *box, const char *name, bool terminal, struct session **ret_session,
-                 struct sbx_error *err);
-size_t session_all(struct place *box, bool terminal, struct session **ret_sessions, size_t most);
+int session_new(struct place *box, const char *name, enum session_kind kind,
+                struct session **ret_session, struct sbx_error *err);
+int session_find(struct place *box, const char *name, enum session_kind kind,
+                 struct session **ret_session, struct sbx_error *err);
+size_t session_all(struct place *box, enum session_kind kind, struct session **ret_sessions,
+                   size_t most);
 void session_unref(struct session *session);
 static inline void session_cleanup(struct session **session)
 {
@@ -80,6 +85,9 @@ struct session_command *session_command(struct session *session, const char *id)
 
 // Starts the terminal's shell if it does not run.
 int session_open_terminal(struct session *session, struct sbx_error *err);
+
+// A reference to what runs in it, for a signal or a listener; NULL when nothing does.
+struct job *session_job(struct session *session);
 
 // Daytona's stop: everything that runs ends, files stay.
 int session_stop_box(struct place *box, struct sbx_error *err);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "serve/auth.h"
 #include "serve/sites.h"
+#include "serve/toolbox_git.h"
 
 #define REPLY_MAX (128 * 1024 * 1024)
 #define OUTPUT_MAX (32 * 1024 * 1024)
@@ -23,7 +24,7 @@ static const char *code_of(unsigned status)
     } rows[] = {
         {400, "BAD_REQUEST"},       {401, "UNAUTHORIZED"},    {403, "FORBIDDEN"},
         {404, "NOT_FOUND"},         {408, "REQUEST_TIMEOUT"}, {409, "CONFLICT"},
-        {429, "TOO_MANY_REQUESTS"},
+        {429, "TOO_MANY_REQUESTS"}, {501, "NOT_IMPLEMENTED"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (rows[i].status == status)
@@ -274,6 +275,11 @@ static void directory(struct httpd_request *request)
     {                                                                                              \
         .method = verb, .pattern = T path, .handler = function, .body_limit = BODY_MAX             \
     }
+#define GIT(verb, path, words)                                                                     \
+    {                                                                                              \
+        .method = verb, .pattern = T "/git" path, .handler = toolbox_git_do, .data = &(words)      \
+    }
+#define REFUSED(path, why) SERVE_REFUSED("*", T path, why)
 #define UPLOAD(path)                                                                               \
     {                                                                                              \
         .method = "POST", .pattern = T path, .handler = toolbox_files_upload,                      \
@@ -288,6 +294,8 @@ static const struct httpd_route routes[] = {
     ROW("POST", "/process/code-run", toolbox_code_run),
     ROW("POST", "/process/session", toolbox_session_create),
     ROW("GET", "/process/session", toolbox_session_list),
+    ROW("GET", "/process/session/entrypoint", toolbox_entrypoint),
+    ROW("GET", "/process/session/entrypoint/logs", toolbox_entrypoint_logs),
     ROW("GET", "/process/session/{s}", toolbox_session_show),
     ROW("DELETE", "/process/session/{s}", toolbox_session_delete),
     ROW("POST", "/process/session/{s}/exec", toolbox_session_exec),
@@ -315,5 +323,33 @@ static const struct httpd_route routes[] = {
     UPLOAD("/files/upload"),
     UPLOAD("/files/upload-v2"),
     UPLOAD("/files/bulk-upload"),
+    ROW("GET", "/process/interpreter/context", toolbox_context_list),
+    ROW("POST", "/process/interpreter/context", toolbox_context_create),
+    ROW("DELETE", "/process/interpreter/context/{id}", toolbox_context_delete),
+    ROW("GET", "/process/interpreter/execute", toolbox_context_execute),
+    ROW("GET", "/port", toolbox_ports),
+    ROW("GET", "/port/{port}/in-use", toolbox_port_in_use),
+    GIT("POST", "/add", git_add),
+    GIT("POST", "/init", git_init),
+    GIT("POST", "/branches", git_branch),
+    GIT("DELETE", "/branches", git_branch_drop),
+    GIT("POST", "/checkout", git_checkout),
+    GIT("POST", "/reset", git_reset),
+    GIT("POST", "/restore", git_restore),
+    GIT("POST", "/push", git_push),
+    GIT("POST", "/pull", git_pull),
+    ROW("POST", "/git/clone", toolbox_git_clone),
+    ROW("POST", "/git/commit", toolbox_git_commit),
+    ROW("POST", "/git/remotes", toolbox_git_add_remote),
+    ROW("POST", "/git/config", toolbox_git_set_config),
+    ROW("POST", "/git/config/user", toolbox_git_set_user),
+    ROW("POST", "/git/credentials", toolbox_git_credentials),
+    ROW("GET", "/git/status", toolbox_git_status),
+    ROW("GET", "/git/history", toolbox_git_history),
+    ROW("GET", "/git/branches", toolbox_git_branches),
+    ROW("GET", "/git/remotes", toolbox_git_remotes),
+    ROW("GET", "/git/config", toolbox_git_config),
+    REFUSED("/lsp/*", "language servers are not served: start one in a session"),
+    REFUSED("/computeruse/*", "computer use is not served: these sandboxes have no desktop"),
 };
 const struct httpd_site toolbox_site = {routes, ARRAY_SIZE(routes), authorize, fail};

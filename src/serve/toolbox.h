@@ -7,6 +7,14 @@
 // The sandbox of the request, borrowed from it; found by the site's authorize.
 struct place *toolbox_box(const struct httpd_request *request);
 
+/*
+ * Runs a program of the sandbox's own to its end, with the sandbox's variables and a ceiling for
+ * its output. An error of the call, not of the program; one that says that the sandbox is gone has
+ * been taken note of.
+ */
+int toolbox_run(struct httpd_request *request, const struct sbx_exec *exec, int64_t timeout_ms,
+                struct sbx_result *ret_result, struct sbx_error *err);
+
 void toolbox_execute(struct httpd_request *request);
 // The body of an execute that names a program instead of a line for a shell.
 void toolbox_program(struct httpd_request *request, const struct jsonv *body);
@@ -21,6 +29,17 @@ void toolbox_session_exec(struct httpd_request *request);
 void toolbox_session_command(struct httpd_request *request);
 void toolbox_session_logs(struct httpd_request *request);
 void toolbox_session_input(struct httpd_request *request);
+
+void toolbox_entrypoint(struct httpd_request *request);
+void toolbox_entrypoint_logs(struct httpd_request *request);
+
+void toolbox_context_create(struct httpd_request *request);
+void toolbox_context_list(struct httpd_request *request);
+void toolbox_context_delete(struct httpd_request *request);
+void toolbox_context_execute(struct httpd_request *request);
+
+void toolbox_ports(struct httpd_request *request);
+void toolbox_port_in_use(struct httpd_request *request);
 
 void toolbox_pty_create(struct httpd_request *request);
 void toolbox_pty_list(struct httpd_request *request);

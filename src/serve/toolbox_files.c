@@ -172,14 +172,11 @@ static bool run(struct httpd_request *request, const char *const *argv, size_t a
                 struct sbx_result *ret_result)
 {
     struct sbx_exec exec = SBX_EXEC_INIT;
-    struct sbx_call call = serve_call(request, SEARCH_MS);
     struct sbx_error err;
     exec.argv = argv;
     exec.argc = argc;
-    exec.output_limit = SEARCH_MAX;
-    exec.timeout_ms = SEARCH_MS;
-    if (sbx_run(toolbox_box(request)->sandbox, &exec, &call, ret_result, &err) < 0) {
-        fail(request, &err);
+    if (toolbox_run(request, &exec, SEARCH_MS, ret_result, &err) < 0) {
+        serve_fail(request, &err);
         return false;
     }
     if (ret_result->outcome.exit_code <= most)

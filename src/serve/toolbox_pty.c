@@ -18,7 +18,8 @@
 static bool find(struct httpd_request *request, struct session **ret_session)
 {
     struct sbx_error err;
-    if (session_find(toolbox_box(request), httpd_param(request, "s"), true, ret_session, &err) == 0)
+    if (session_find(toolbox_box(request), httpd_param(request, "s"), SESSION_TERMINAL, ret_session,
+                     &err) == 0)
         return true;
     httpd_fail(request, 404, "PTY session not found");
     return false;
@@ -64,7 +65,7 @@ static int make(struct httpd_request *request, const char *name, const char *cwd
                 int64_t cols, const struct jsonv *envs, struct session **ret_session,
                 struct sbx_error *err)
 {
-    int code = session_new(toolbox_box(request), name, true, ret_session, err);
+    int code = session_new(toolbox_box(request), name, SESSION_TERMINAL, ret_session, err);
     if (code < 0)
         return code;
     struct session *session = *ret_session;
@@ -104,7 +105,7 @@ void toolbox_pty_create(struct httpd_request *request)
 void toolbox_pty_list(struct httpd_request *request)
 {
     struct session *sessions[SESSIONS_MAX];
-    size_t count = session_all(toolbox_box(request), true, sessions, SESSIONS_MAX);
+    size_t count = session_all(toolbox_box(request), SESSION_TERMINAL, sessions, SESSIONS_MAX);
     cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
     json_begin_object(&json);

@@ -16,8 +16,8 @@
 static bool find(struct httpd_request *request, struct session **ret_session)
 {
     struct sbx_error err;
-    if (session_find(toolbox_box(request), httpd_param(request, "s"), false, ret_session, &err) ==
-        0)
+    if (session_find(toolbox_box(request), httpd_param(request, "s"), SESSION_SHELL, ret_session,
+                     &err) == 0)
         return true;
     serve_fail(request, &err);
     return false;
@@ -30,8 +30,8 @@ void toolbox_session_create(struct httpd_request *request)
     struct sbx_error err;
     int code = serve_body(request, &body, &err);
     if (code == 0)
-        code =
-            session_new(toolbox_box(request), jsonv_text(body, "sessionId"), false, &session, &err);
+        code = session_new(toolbox_box(request), jsonv_text(body, "sessionId"), SESSION_SHELL,
+                           &session, &err);
     if (code < 0)
         serve_fail(request, &err);
     else
@@ -65,7 +65,7 @@ static void put_session(struct json *json, struct session *session)
 void toolbox_session_list(struct httpd_request *request)
 {
     struct session *sessions[SESSIONS_MAX];
-    size_t count = session_all(toolbox_box(request), false, sessions, SESSIONS_MAX);
+    size_t count = session_all(toolbox_box(request), SESSION_SHELL, sessions, SESSIONS_MAX);
     cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
     json_begin_array(&json);
@@ -260,6 +260,32 @@ void toolbox_session_input(struct httpd_request *request)
         serve_fail(request, &err);
     else
         httpd_reply(request, 204, NULL, NULL, 0);
+}
+
+// --- The session that Daytona runs an image's entry point in: there is none here
+
+void toolbox_entrypoint(struct httpd_request *request)
+{
+    static const char text[] = "{\"sessionId\":\"entrypoint\",\"commands\":[]}";
+    httpd_reply(request, 200, "application/json", text, sizeof(text) - 1);
+}
+
+static void follow_nothing(struct ws *ws, void *payload)
+{
+    ws_close(ws, WS_NORMAL, NULL);
+}
+
+static void release_nothing(void *payload)
+{
+}
+
+void toolbox_entrypoint_logs(struct httpd_request *request)
+{
+    static const char text[] = "{\"output\":\"\",\"stdout\":\"\",\"stderr\":\"\"}";
+    if (httpd_header(request, "Upgrade"))
+        ws_accept(request, NULL, follow_nothing, release_nothing, NULL);
+    else
+        httpd_reply(request, 200, "application/json", text, sizeof(text) - 1);
 }
 
 // --- Logs
