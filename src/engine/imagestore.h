@@ -6,9 +6,11 @@
  *                links, whiteouts carried out
  *   deltas/HEX   what a sandbox changed: a snapshot's layers 0, 1, ... as overlayfs wants them, one
  *                for each place that it could write to, and `record`, which says over what
- * (delta.h) records/KEY  what is known of one name (imagerecord.h); appears last in-use flock(2)ed
- * shared by whoever needs them to stay, alone by who removes Each appears whole by a rename;
- * NAME.new is one in the making, under the lock NAME.lock.
+ *                (delta.h)
+ *   records/KEY  what is known of one name (imagerecord.h); appears last
+ *   fresh/       what may not be on the disk yet (imagefresh.h)
+ *   in-use       flock(2)ed shared by whoever needs them to stay, alone by who removes
+ * Each appears whole by a rename; NAME.new is one in the making, under the lock NAME.lock.
  *
  * One tree an image instead of an overlay of its layers: a sandbox starts as fast as from any
  * directory however many layers there are, no kernel's limit on them matters, and an ordinary user

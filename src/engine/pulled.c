@@ -13,6 +13,7 @@
 #include "engine/basetree.h"
 #include "engine/delta.h"
 #include "engine/fetcher.h"
+#include "engine/imagefresh.h"
 #include "engine/imagelist.h"
 #include "engine/imageref.h"
 #include "engine/statkey.h"
@@ -44,7 +45,8 @@ static bool is_complete(const struct imagestore *store, const struct imagerecord
     if (snapshot && fstatat(store->deltas_fd, record->delta, &info, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
     return !record->tree[0] ||
-           fstatat(store->trees_fd, record->tree, &info, AT_SYMLINK_NOFOLLOW) == 0;
+           (fstatat(store->trees_fd, record->tree, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            !imagefresh_is_lost(store, "trees", record->tree));
 }
 
 // NOT_FOUND also when what the record tells of is gone.

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/tree.h"
+#include "engine/imagefresh.h"
 #include "engine/unpacker.h"
 #include "registry/progress.h"
 
@@ -97,7 +98,9 @@ static int make_aside(struct making *making, struct sbx_error *err)
 {
     int layers = making->store->layers_fd;
     snprintf(making->aside, sizeof(making->aside), "%s.new", making->hex);
-    if (tree_remove(layers, making->aside) < 0 || mkdirat(layers, making->aside, 0755) < 0)
+    // A lost one goes first.
+    if (tree_remove(layers, making->hex) < 0 || tree_remove(layers, making->aside) < 0 ||
+        mkdirat(layers, making->aside, 0755) < 0)
         return err_sys(err, 0, errno, "cannot make %s/layers/%s", making->store->path,
                        making->aside);
     cleanup_fd int fd =
@@ -105,6 +108,8 @@ static int make_aside(struct making *making, struct sbx_error *err)
     int rc = fd < 0 || fchmod(fd, 0755) < 0 ? err_sys(err, 0, errno, "cannot open %s/layers/%s",
                                                       making->store->path, making->aside)
                                             : unpack(making, fd, err);
+    if (rc == 0)
+        rc = imagefresh_mark(making->store, "layers", making->hex, err);
     if (rc == 0 && renameat(layers, making->aside, layers, making->hex) < 0)
         rc = err_sys(err, 0, errno, "cannot keep the layer %s", making->hex);
     if (rc < 0)
@@ -115,7 +120,8 @@ static int make_aside(struct making *making, struct sbx_error *err)
 static bool is_there(const struct imagestore *store, const char *hex)
 {
     struct stat info;
-    return fstatat(store->layers_fd, hex, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    return fstatat(store->layers_fd, hex, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           !imagefresh_is_lost(store, "layers", hex);
 }
 
 static void count_whole(struct progress *progress, const struct descriptor *layer)

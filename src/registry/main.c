@@ -307,6 +307,7 @@ static int run_verb(struct job *job, const struct verb *verb, const char *config
     status = rc < 0 && (job->values->json > 0 || verb->run == do_inspect) ? 0 : finish(job, verb);
     if (rc < 0)
         status = complain(&err, EXIT_OURS);
+    puller_settle(&job->puller);
     puller_close(&job->puller);
     buf_deinit(&job->out);
     return status;
@@ -367,6 +368,7 @@ static int answer_library(const char *name, const char *path)
         rc = puller_pull(&puller, &ref, true, &record, &answer.err);
     if (rc == 0)
         answer.err = (struct sbx_error){0};
+    puller_settle(&puller); // before the answer, on which our caller ends us
     return fd_write_full(FETCH_ANSWER_FD, &answer, sizeof(answer)) < 0 || rc < 0 ? 1 : 0;
 }
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
 #include "registry/blob.h"
@@ -129,9 +128,8 @@ static int pull_anywhere(struct puller *puller, const struct imageref *ref,
 static int pull_locked(struct puller *puller, const struct imageref *ref, const char *name,
                        bool missing, struct imagerecord *ret_record, struct sbx_error *err)
 {
-    struct stat info;
     if (missing && imagerecord_read(&puller->store, name, ret_record, NULL) == 0) {
-        if (fstatat(puller->store.trees_fd, ret_record->tree, &info, AT_SYMLINK_NOFOLLOW) == 0)
+        if (puller_has_tree(puller, ret_record))
             return 0;
         imagerecord_deinit(ret_record);
     }

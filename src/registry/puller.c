@@ -7,13 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/tree.h"
 #include "core/crew.h"
+#include "engine/imagefresh.h"
 #include "registry/merge.h"
 #include "registry/progress.h"
 
 #define LAYERS_AT_ONCE 4
+#define SETTLE_FD 3
 
 int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_error *err)
 {
@@ -39,6 +44,35 @@ void puller_close(struct puller *puller)
     puller->http = NULL;
     config_deinit(&puller->config);
     imagestore_close(&puller->store);
+}
+
+// Nothing of its starter's: who waits for its output, or for its locks, must not wait for the disk.
+static void settle_alone(int store_fd)
+{
+    int null = open("/dev/null", O_RDWR);
+    struct imagestore store = IMAGESTORE_NONE;
+    setsid();
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        dup2(null, fd);
+    if (dup2(store_fd, SETTLE_FD) < 0)
+        return;
+    (void)syscall(SYS_close_range, SETTLE_FD + 1, ~0U,
+                  0); // of Linux 5.9; without, locks last longer
+    store.fd = SETTLE_FD;
+    imagefresh_settle(&store);
+}
+
+void puller_settle(const struct puller *puller)
+{
+    if (!puller->fresh)
+        return;
+    pid_t pid = fork();
+    if (pid < 0) // then it is waited for
+        imagefresh_settle(&puller->store);
+    if (pid != 0)
+        return;
+    settle_alone(puller->store.fd);
+    _exit(0);
 }
 
 void puller_digest(const void *data, size_t size, char ret_digest[IMAGEREF_DIGEST_SIZE])
@@ -160,7 +194,27 @@ static int build_tree(void *payload, int new_fd, struct sbx_error *err)
     if (fstatat(new_fd, "usr", &info, AT_SYMLINK_NOFOLLOW) < 0 &&
         fstatat(new_fd, "bin", &info, AT_SYMLINK_NOFOLLOW) < 0 && mkdirat(new_fd, "bin", 0755) < 0)
         return err_sys(err, 0, errno, "cannot make the image's directory bin");
-    return 0;
+    return imagefresh_mark(job->store, "trees", job->record->tree, err);
+}
+
+// What another boot of the machine may have left without its contents; nobody stands on it.
+static int drop_lost_tree(struct puller *puller, const char *lock, const char *tree,
+                          struct sbx_error *err)
+{
+    cleanup_fd int held = -1;
+    if (!imagefresh_is_lost(&puller->store, "trees", tree))
+        return 0;
+    int rc = cachedir_lock(puller->store.trees_fd, lock, puller->deadline, &held, err);
+    if (rc < 0)
+        return rc;
+    if (imagefresh_is_lost(&puller->store, "trees", tree)) {
+        if (tree_remove(puller->store.trees_fd, tree) < 0)
+            rc = err_sys(err, 0, errno, "cannot remove %s/trees/%s", puller->store.path, tree);
+        else
+            imagefresh_unmark(&puller->store, "trees", tree);
+    }
+    cachedir_unlock(puller->store.trees_fd, lock, &held);
+    return rc;
 }
 
 static int make_tree(struct puller *puller, const struct imagerecord *record, struct sbx_error *err)
@@ -168,6 +222,9 @@ static int make_tree(struct puller *puller, const struct imagerecord *record, st
     char lock[96];
     struct tree_job job = {&puller->store, record};
     snprintf(lock, sizeof(lock), "%s.lock", record->tree);
+    int rc = drop_lost_tree(puller, lock, record->tree, err);
+    if (rc < 0)
+        return rc;
     return cachedir_once(puller->store.trees_fd, lock, record->tree, puller->deadline, build_tree,
                          &job, err);
 }
@@ -185,10 +242,11 @@ static int fill_record(const struct manifest *manifest, const struct puller_sour
     return rc == 0 && (!record->digest || !record->tree) ? err_nomem(err) : rc;
 }
 
-static bool tree_is_there(const struct puller *puller, const struct imagerecord *record)
+bool puller_has_tree(const struct puller *puller, const struct imagerecord *record)
 {
     struct stat info;
-    return fstatat(puller->store.trees_fd, record->tree, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    return fstatat(puller->store.trees_fd, record->tree, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           !imagefresh_is_lost(&puller->store, "trees", record->tree);
 }
 
 int puller_keep(struct puller *puller, const struct manifest *manifest,
@@ -198,7 +256,8 @@ int puller_keep(struct puller *puller, const struct manifest *manifest,
     int rc = fill_record(manifest, source, record, err);
     if (rc < 0)
         return rc;
-    if (!tree_is_there(puller, record)) {
+    if (!puller_has_tree(puller, record)) {
+        puller->fresh = true;
         rc = make_layers(puller, manifest, source, err);
         if (rc == 0)
             rc = make_tree(puller, record, err);

@@ -16,10 +16,14 @@ struct puller {
     struct deadline deadline;
     struct progress *progress; // or NULL
     struct http *http;         // opened by the first request
+    bool fresh;                // something was made that the disk may not have yet
 };
 
 int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_error *err);
 void puller_close(struct puller *puller);
+
+// Leaves a process behind that waits for the disk, if anything was made (imagefresh.h).
+void puller_settle(const struct puller *puller);
 #define cleanup_puller cleanup(puller_close)
 
 /*
@@ -51,6 +55,8 @@ struct puller_source {
 int puller_keep(struct puller *puller, const struct manifest *manifest,
                 const struct puller_source *source, struct imagerecord *record,
                 struct sbx_error *err);
+
+bool puller_has_tree(const struct puller *puller, const struct imagerecord *record);
 
 // PROTOCOL for what is not what its digest says.
 int puller_check_digest(const void *data, size_t size, const char *digest, struct sbx_error *err);

@@ -13,6 +13,7 @@
 #include "base/dir.h"
 #include "base/tree.h"
 #include "engine/delta.h"
+#include "engine/imagefresh.h"
 #include "engine/store.h"
 
 static bool is_hex(const char *name)
@@ -215,6 +216,8 @@ int shelf_prune(const struct puller *puller, bool all, struct shelf_freed *ret_f
     int rc = imagestore_hold(&puller->store, true, puller->deadline, &hold, err);
     if (rc == 0)
         rc = list_boxes(&boxes, err);
+    if (rc == 0)
+        imagefresh_settle(&puller->store);
     if (rc == 0)
         rc = shelf_list(puller, &list, err);
     if (rc == 0 && all) {

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 import unittest
 
 import images
@@ -226,6 +227,36 @@ class Pull(RegistryCase):
         self.image("prune")
         left = [file for part in ("layers", "trees", "records") for file in os.listdir(f"{self.store}/{part}")]
         self.assertEqual([], [file for file in left if len(file) != 64])
+
+    def test_what_the_disk_may_have_lost_is_fetched_again(self):
+        image = Image([base_layer(), Layer().add("said", b"whole")])
+        name = self.offer("lost/one", image)
+        self.image("pull", name)
+        fresh = self.store + "/fresh"
+        end = time.monotonic() + 30
+        while os.listdir(fresh) and time.monotonic() < end:  # the disk has it soon, and nobody waits for that
+            time.sleep(0.01)
+        self.assertEqual([], os.listdir(fresh))
+        layers = [layer["digest"][7:] for layer in json.loads(image.manifest)["layers"]]
+        tree = json.loads(image.manifest)["config"]["digest"][7:]
+
+        def mark(boot):
+            """As if the machine had gone down before that, or not."""
+            for entry in ["trees-" + tree, *("layers-" + layer for layer in layers)]:
+                os.symlink(boot, f"{fresh}/{entry}")
+            with open(f"{self.store}/layers/{layers[1]}/said", "r+b") as file:
+                file.truncate(0)
+            self.odd.seen.clear()
+
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            mark(file.read().strip())
+        self.assertEqual("", self.inside(name, "cat /said"))
+        self.assertEqual([], self.blobs_asked())
+        self.image("prune")
+        self.assertEqual([], os.listdir(fresh))
+        mark("an-earlier-one")
+        self.assertEqual("whole", self.inside(name, "cat /said"))
+        self.assertEqual(3, len(self.blobs_asked()))
 
     def test_run_alone_does_not_load_libcurl(self):
         name = self.offer("box/small", self.small)

@@ -363,6 +363,29 @@ static void names_too_deep_or_long(void **state)
     expect_refused(f, "257 levels", SBX_ERR_INVALID, "too deep");
 }
 
+// As many files as a large distribution has, and only the last entry is bad; then a directory that
+// comes over and over, each time as something of which to keep account.
+static void a_hundred_thousand_entries(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 100000 };
+    char name[64];
+    struct tar_writer tar = begin(f);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof(name), "d%d/f%d", i % 8, i);
+        tar_put(&tar, &(struct tar_entry){.name = name, .type = '0'});
+    }
+    tar_put(&tar, &(struct tar_entry)FILE_ENTRY("../escape"));
+    end(&tar);
+    expect_refused(f, "100,000 files", SBX_ERR_INVALID, "'..'");
+    tar = begin(f);
+    for (int i = 0; i < COUNT; i++)
+        tar_put(&tar, &(struct tar_entry){.name = "d/./again", .type = '5', .mode = 0700});
+    tar_put(&tar, &(struct tar_entry)LINK_ENTRY("d/again", "/"));
+    end(&tar);
+    expect_refused(f, "100,000 directories", SBX_ERR_INVALID, "comes twice");
+}
+
 static void what_is_no_archive(void **state)
 {
     struct fixture *f = *state;
@@ -680,6 +703,7 @@ int main(void)
         TEST(hostile_pax_headers),
         TEST(nul_in_a_pax_name),
         TEST(names_too_deep_or_long),
+        TEST(a_hundred_thousand_entries),
         TEST(what_is_no_archive),
         TEST(no_root_file_system),
         TEST(compressions_are_understood),

@@ -151,7 +151,7 @@ static const int forbidden[] = {
 #define NUMBERS_END UINT32_MAX
 #endif
 
-static int filter_calls(struct sbx_error *err)
+int confine_calls(struct sbx_error *err)
 {
 #ifdef ARCH
     enum { COUNT = ARRAY_SIZE(forbidden) };
@@ -171,20 +171,19 @@ static int filter_calls(struct sbx_error *err)
     }
     code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     struct sock_fprog program = {(unsigned short)at, code};
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+    // For all threads; a positive number is one for which it failed.
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
         return err_sys(err, 0, errno, "the unpacker cannot filter its system calls");
 #endif
     return 0;
 }
 
-int confine_self(int dir_fd, uint64_t bytes_max, struct sbx_error *err)
+int confine_rights(int dir_fd, uint64_t bytes_max, struct sbx_error *err)
 {
     int rc = limit_resources(bytes_max, err);
     if (rc == 0)
         rc = drop_capabilities(err);
     if (rc == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         rc = err_sys(err, 0, errno, "the unpacker cannot renounce privileges");
-    if (rc == 0)
-        rc = restrict_files(dir_fd, err);
-    return rc < 0 ? rc : filter_calls(err);
+    return rc < 0 ? rc : restrict_files(dir_fd, err);
 }

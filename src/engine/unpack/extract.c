@@ -164,7 +164,7 @@ static int make_file(struct extract *x, struct archive_entry *entry, int dir_fd,
         return fail(x, path);
     int rc = size > 0 ? copy_blocks(x, fd, path, size) : 0;
     // On its way to the disk while the next ones are read: the end waits for all of it.
-    if (rc == 0 && size >= FLUSH_EARLY)
+    if (rc == 0 && !x->layer && size >= FLUSH_EARLY)
         (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
     return rc < 0 ? rc : set_file_facts(x, entry, fd, path);
 }
