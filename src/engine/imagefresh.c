@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -24,6 +26,21 @@ static void read_boot(char ret_boot[BOOT_SIZE])
     if (fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", ret_boot, BOOT_SIZE) < 0)
         ret_boot[0] = '\0';
     ret_boot[strcspn(ret_boot, "\n")] = '\0';
+}
+
+// Where a mark is sure to reach the disk before what was made after it, and where only processes of
+// this boot look at it: neither holds for networks' file systems, nor for a container's layers.
+static bool keeps_marks(int dir_fd)
+{
+    static const uint32_t journaled[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                         F2FS_SUPER_MAGIC, TMPFS_MAGIC};
+    struct statfs info;
+    if (fstatfs(dir_fd, &info) < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(journaled); i++)
+        if ((uint32_t)info.f_type == journaled[i])
+            return true;
+    return false;
 }
 
 static bool is_of(int dir_fd, const char *mark, const char *boot)
@@ -59,7 +76,7 @@ int imagefresh_mark(const struct imagestore *store, const char *kind, const char
     name_mark(kind, hex, mark);
     read_boot(boot);
     // What can't be told from another boot's must be on the disk before it is used.
-    if (!boot[0])
+    if (!boot[0] || !keeps_marks(store->fd))
         return syncfs(store->fd) < 0 ? err_sys(err, 0, errno, "cannot write an image to disk") : 0;
     if ((mkdirat(store->fd, FOLDER, 0700) < 0 && errno != EEXIST) ||
         (unlinkat(store->fd, mark, 0) < 0 && errno != ENOENT) ||
@@ -75,9 +92,20 @@ void imagefresh_unmark(const struct imagestore *store, const char *kind, const c
     (void)unlinkat(store->fd, mark, 0);
 }
 
-static void free_names(struct dirent ***names)
+// --- Settling
+
+struct marks {
+    struct dirent **names;
+    struct stat *infos;
+    int count;
+};
+
+static void free_marks(struct marks *marks)
 {
-    free(*names);
+    for (int i = 0; i < marks->count; i++)
+        free(marks->names[i]);
+    free(marks->names);
+    free(marks->infos);
 }
 
 static int is_mark(const struct dirent *entry)
@@ -85,17 +113,66 @@ static int is_mark(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
+static bool same(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static void read_marks(int dir_fd, struct marks *ret_marks)
+{
+    int count = scandirat(dir_fd, ".", &ret_marks->names, is_mark, NULL);
+    ret_marks->count = count < 0 ? 0 : count;
+    ret_marks->infos = calloc((size_t)ret_marks->count + 1, sizeof(*ret_marks->infos));
+    for (int i = 0; ret_marks->infos && i < ret_marks->count; i++)
+        (void)fstatat(dir_fd, ret_marks->names[i]->d_name, &ret_marks->infos[i],
+                      AT_SYMLINK_NOFOLLOW);
+}
+
+// Another one of the same name was made while we waited for the disk: it stands for later contents.
+static void remove_mark(int dir_fd, const char *name, const struct stat *before)
+{
+    struct stat now;
+    if (fstatat(dir_fd, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && same(&now, before))
+        (void)unlinkat(dir_fd, name, 0);
+}
+
 void imagefresh_settle(const struct imagestore *store)
 {
     char boot[BOOT_SIZE];
     cleanup_fd int dir = openat(store->fd, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    cleanup(free_names) struct dirent **names = NULL;
-    int count = dir < 0 ? 0 : scandirat(dir, ".", &names, is_mark, NULL);
-    bool settled = count > 0 && syncfs(dir) == 0;
+    cleanup(free_marks) struct marks marks = {0};
+    if (dir < 0)
+        return;
+    read_marks(dir, &marks);
+    if (marks.count == 0 || !marks.infos || syncfs(dir) < 0)
+        return;
     read_boot(boot);
-    for (int i = 0; i < count; i++) {
-        if (settled && is_of(dir, names[i]->d_name, boot))
-            (void)unlinkat(dir, names[i]->d_name, 0);
-        free(names[i]);
-    }
+    for (int i = 0; i < marks.count; i++)
+        if (is_of(dir, marks.names[i]->d_name, boot))
+            remove_mark(dir, marks.names[i]->d_name, &marks.infos[i]);
+}
+
+// KIND-HEX
+static bool is_marked_there(const struct imagestore *store, const char *name)
+{
+    char path[NAME_MAX + 1];
+    struct stat info;
+    snprintf(path, sizeof(path), "%s", name);
+    char *dash = strchr(path, '-');
+    if (dash)
+        *dash = '/';
+    return dash && fstatat(store->fd, path, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void imagefresh_clear(const struct imagestore *store)
+{
+    cleanup_fd int dir = openat(store->fd, FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup(free_marks) struct marks marks = {0};
+    if (dir < 0)
+        return;
+    read_marks(dir, &marks);
+    for (int i = 0; marks.infos && i < marks.count; i++)
+        if (!is_marked_there(store, marks.names[i]->d_name))
+            (void)unlinkat(dir, marks.names[i]->d_name, 0);
 }

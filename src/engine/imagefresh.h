@@ -6,7 +6,8 @@
  * there tells that contents may be lost: what is marked so is made again.
  *
  * The mark is a symbolic link, made before what it marks appears: file systems with a journal keep
- * the order of such changes, though not of contents. Layer: engine.
+ * the order of such changes, though not of contents. On others, and where the store may be shared
+ * with other machines, the disk is waited for instead. Layer: engine.
  */
 #pragma once
 
@@ -22,3 +23,6 @@ void imagefresh_unmark(const struct imagestore *store, const char *kind, const c
 
 // Writes all to the disk and then removes the marks of this boot that were there before.
 void imagefresh_settle(const struct imagestore *store);
+
+// Forgets the marks of what is not there any more; nobody may make anything meanwhile.
+void imagefresh_clear(const struct imagestore *store);

@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "base/tree.h"
 #include "engine/delta.h"
+#include "engine/imagefresh.h"
 #include "engine/helper.h"
 #include "engine/imageref.h"
 #include "engine/keep/protocol.h"
@@ -339,6 +340,9 @@ int snapshot_keep(int dir_fd, const struct record *record, const char *name,
         rc = take(&taking, dir_fd, record, true, deadline, err);
     if (rc == 0)
         rc = set_text(&taking.record.name, whole, err);
+    // What it stands on can be fetched anew, it can't: an image of just now must be on the disk.
+    if (rc == 0)
+        imagefresh_settle(&taking.store);
     return rc < 0 ? rc : imagerecord_write(&taking.store, &taking.record, err);
 }
 

@@ -37,11 +37,16 @@ int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_e
     return 0;
 }
 
-void puller_close(struct puller *puller)
+static void hang_up(struct puller *puller)
 {
     if (puller->http)
         http_close(puller->http);
     puller->http = NULL;
+}
+
+void puller_close(struct puller *puller)
+{
+    hang_up(puller);
     config_deinit(&puller->config);
     imagestore_close(&puller->store);
 }
@@ -62,10 +67,11 @@ static void settle_alone(int store_fd)
     imagefresh_settle(&store);
 }
 
-void puller_settle(const struct puller *puller)
+void puller_settle(struct puller *puller)
 {
     if (!puller->fresh)
         return;
+    hang_up(puller); // its thread is the last besides this one, and a fork must find none
     pid_t pid = fork();
     if (pid < 0) // then it is waited for
         imagefresh_settle(&puller->store);

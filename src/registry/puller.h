@@ -22,8 +22,9 @@ struct puller {
 int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_error *err);
 void puller_close(struct puller *puller);
 
-// Leaves a process behind that waits for the disk, if anything was made (imagefresh.h).
-void puller_settle(const struct puller *puller);
+// Leaves a process behind that waits for the disk, if anything was made (imagefresh.h). Nothing can
+// be fetched any more.
+void puller_settle(struct puller *puller);
 #define cleanup_puller cleanup(puller_close)
 
 /*

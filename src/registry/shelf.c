@@ -230,6 +230,7 @@ int shelf_prune(const struct puller *puller, bool all, struct shelf_freed *ret_f
         freed.trees = clear_trees(puller, &list, &boxes);
         freed.layers = clear_layers(puller, &list);
         clear_records(puller);
+        imagefresh_clear(&puller->store);
         *ret_freed = freed;
     }
     store_list_free(boxes.items, boxes.count);

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the binary seeds of corpus/wire, corpus/frame and corpus/unpack: one of each kind.
+"""Writes the binary seeds of corpus/wire, corpus/frame, corpus/unpack and corpus/packed: one of each kind.
 
 usage: python3 tests/fuzz/seeds.py    (after a change of a message; then look at git diff --stat)
 """
+import bz2
+import gzip
 import io
+import lzma
 import os
 import struct
 import tarfile
@@ -83,9 +86,19 @@ UNPACK = {
     "long": tar(tarfile.GNU_FORMAT, ("d/" * 80 + "a", tarfile.REGTYPE, "x")),
 }
 
+PACKED = {
+    "gzip": gzip.compress(UNPACK["plain"], mtime=0),
+    "bzip2": bz2.compress(UNPACK["plain"]),
+    "xz": lzma.compress(UNPACK["plain"]),
+    "twice": gzip.compress(gzip.compress(UNPACK["long"], mtime=0), mtime=0),
+    "after": gzip.compress(UNPACK["pax"] + bytes(1024), mtime=0) + b"what follows",
+    "zeros": gzip.compress(bytes(1 << 20), mtime=0),
+}
+
 
 def main():
-    for folder, seeds in (("wire", WIRE), ("frame", FRAME), ("unpack", UNPACK)):
+    for folder, seeds in (("wire", WIRE), ("frame", FRAME), ("unpack", UNPACK),
+                          ("packed", PACKED)):
         os.makedirs(os.path.join(CORPUS, folder), exist_ok=True)
         for name, data in seeds.items():
             with open(os.path.join(CORPUS, folder, name), "wb") as file:

@@ -65,7 +65,7 @@ class SandboxCase(unittest.TestCase):
         shutil.rmtree(self.work, ignore_errors=True)
         self.assertEqual([], left, "left behind")
 
-    def leftovers(self, patience=20.0):  # a busy disk takes its time
+    def leftovers(self, patience=5.0):
         """What stayed, apart from lock files and the like that the state directory keeps on purpose."""
         return [line for line in self.watch.leftovers(patience)
                 if not os.path.basename(line.split(" ", 1)[1]).startswith((".", "lock"))]

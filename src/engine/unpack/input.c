@@ -78,17 +78,29 @@ static bool add_bytes(struct input *input, struct filling *filling, const char *
     return true;
 }
 
+static int too_much(const struct input *input, struct archive *archive)
+{
+    archive_set_error(archive, EFBIG, "it holds more than %llu MB when it is decompressed",
+                      (unsigned long long)input->most >> 20);
+    return ARCHIVE_FATAL;
+}
+
 // ARCHIVE_EOF at the end, or when no more are wanted; else the failure.
 static int copy_all(struct input *input, struct archive *archive)
 {
     struct filling filling = {0};
+    uint64_t left = input->most;
     const void *data;
     size_t size;
     la_int64_t offset;
     int status;
-    while ((status = archive_read_data_block(archive, &data, &size, &offset)) == ARCHIVE_OK)
+    while ((status = archive_read_data_block(archive, &data, &size, &offset)) == ARCHIVE_OK) {
+        if (size > left)
+            return too_much(input, archive);
+        left -= size;
         if (!add_bytes(input, &filling, data, size))
             return ARCHIVE_EOF;
+    }
     if (filling.data)
         end_piece(input, filling.index, filling.used);
     return status;
@@ -155,9 +167,9 @@ static bool get_memory(struct input *input)
     return !failed;
 }
 
-int input_start(struct input *input, int fd, bool hashed, struct sbx_error *err)
+int input_start(struct input *input, int fd, bool hashed, uint64_t most, struct sbx_error *err)
 {
-    *input = (struct input){.fd = fd, .hashed = hashed};
+    *input = (struct input){.fd = fd, .hashed = hashed, .most = most};
     sha256_init(&input->hash);
     pthread_mutex_init(&input->lock, NULL);
     pthread_cond_init(&input->changed, NULL);
@@ -217,4 +229,13 @@ int input_finish(struct input *input, char ret_digest[SHA256_HEX_SIZE], struct s
     sha256_final(&input->hash, digest);
     sha256_hex(digest, ret_digest);
     return 0;
+}
+
+void input_free(struct input *input)
+{
+    free(input->block);
+    for (size_t i = 0; i < INPUT_PIECES; i++)
+        free(input->pieces[i].data);
+    pthread_cond_destroy(&input->changed);
+    pthread_mutex_destroy(&input->lock);
 }

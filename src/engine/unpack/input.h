@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/sha256.h"
@@ -18,7 +19,8 @@ struct archive;
 
 struct input {
     int fd;
-    bool hashed; // the bytes of fd as they are; else whoever sends them does that
+    bool hashed;   // the bytes of fd as they are; else whoever sends them does that
+    uint64_t most; // bytes, decompressed
     struct sha256 hash;
     char *block; // as it was read
     struct {
@@ -39,7 +41,7 @@ struct input {
  * Starts the thread, which touches nothing before input_allow(): meanwhile this process confines
  * itself and it. The struct must outlive the thread, which only input_finish() waits for.
  */
-int input_start(struct input *input, int fd, bool hashed, struct sbx_error *err);
+int input_start(struct input *input, int fd, bool hashed, uint64_t most, struct sbx_error *err);
 void input_allow(struct input *input);
 
 // Opens the archive on what the thread makes. ARCHIVE_OK or an error of libarchive's.
@@ -47,3 +49,6 @@ int input_open(struct input *input, struct archive *archive);
 
 // Reads what is left, but decompresses it no more, and waits for the thread. IO.
 int input_finish(struct input *input, char ret_digest[SHA256_HEX_SIZE], struct sbx_error *err);
+
+// After input_finish() only; a process that ends need not.
+void input_free(struct input *input);

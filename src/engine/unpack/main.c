@@ -22,6 +22,9 @@
 #include "engine/unpack/input.h"
 #include "engine/unpack/protocol.h"
 
+// What is no file's contents: headers, and what libarchive passes over. Its end must come some day.
+#define HEADERS_MAX (UINT64_C(4) << 30)
+
 static void free_archive(struct archive **archive)
 {
     if (*archive)
@@ -39,7 +42,7 @@ static int begin(struct input *input, uint64_t bytes_max, bool hashed, struct sb
 {
     int rc = confine_rights(UNPACK_DIR_FD, bytes_max, err);
     if (rc == 0)
-        rc = input_start(input, STDIN_FILENO, hashed, err);
+        rc = input_start(input, STDIN_FILENO, hashed, 2 * bytes_max + HEADERS_MAX, err);
     if (rc == 0)
         rc = confine_calls(err);
     if (rc == 0)
