@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Archives as they come, plain or compressed: the thread that decompresses ahead always ends, and has
-// read all, whatever is made of what it hands over.
+// Archives as they come, plain or compressed: the thread that decompresses ahead always ends, and
+// has read all, whatever is made of what it hands over.
 #include <archive.h>
 #include <archive_entry.h>
 #include <stdint.h>

@@ -323,6 +323,12 @@ static void hostile_pax_headers(void **state)
     tar_put(&tar, &(struct tar_entry)FILE_ENTRY("a"));
     end(&tar);
     expect_refused(f, "pax size", SBX_ERR_INVALID, "cannot be read");
+    tar = begin(f);
+    tar_put_pax(&tar, "GNU.sparse.map", "0,6", 3);
+    tar_put_pax(&tar, "GNU.sparse.size", "1125899906842624", 16);
+    tar_put(&tar, &(struct tar_entry)FILE_ENTRY("sparse"));
+    end(&tar);
+    expect_refused(f, "huge sparse", SBX_ERR_QUOTA, "more than");
 }
 
 // A NUL ends a name; what comes after it must not matter.

@@ -80,8 +80,8 @@ static bool add_bytes(struct input *input, struct filling *filling, const char *
 
 static int too_much(const struct input *input, struct archive *archive)
 {
-    archive_set_error(archive, EFBIG, "it holds more than %llu MB when it is decompressed",
-                      (unsigned long long)input->most >> 20);
+    archive_set_error(archive, EFBIG, "it holds more than %lu MB when it is decompressed",
+                      (unsigned long)(input->most >> 20));
     return ARCHIVE_FATAL;
 }
 
