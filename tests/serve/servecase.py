@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server with a key for the tests of a class, and nothing left behind."""
+import atexit
+import functools
 import http.client
 import json
 import os
@@ -35,6 +37,14 @@ def require(*modules):
     require_command()
 
 
+@functools.cache
+def cache():
+    """One for all servers of this program: the view of this machine takes a second to make."""
+    path = tempfile.mkdtemp(prefix="sbx-cache-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
 class Server:
     """One running server with directories of its own."""
 
@@ -43,10 +53,9 @@ class Server:
         self.options = options
         self.state = os.path.join(base, "serve")
         self.run_dir = os.path.join(base, "run")
-        for path in (self.run_dir, os.path.join(base, "cache")):
-            os.makedirs(path, mode=0o700, exist_ok=True)
+        os.makedirs(self.run_dir, mode=0o700, exist_ok=True)
         self.env = {**os.environ, "XDG_RUNTIME_DIR": self.run_dir, "NO_COLOR": "1",
-                    "XDG_CACHE_HOME": os.path.join(base, "cache"), "TMPDIR": base,
+                    "XDG_CACHE_HOME": cache(), "TMPDIR": base,
                     "XDG_CONFIG_HOME": os.path.join(base, "config")}
         self.log = os.path.join(base, "access.log")
         self.process = None

@@ -339,8 +339,30 @@ class Debug(servecase.ServeCase):
         self.assertEqual(again.commands.run("cat /tmp/seen").stdout, "by the next one")
         self.assertEqual(self.server.ask("GET", "/v2/sandboxes")[0], 401)
 
+    def test_asynchronous(self):
+        async def story():
+            box = await AsyncSandbox.create(debug=True)
+            await box.files.write("/tmp/seen", "in debug mode")
+            return (await box.commands.run("cat /tmp/seen")).stdout
+        self.assertEqual(asyncio.run(story()), "in debug mode")
+
 
 class Asynchronous(E2bCase):
+    def test_the_code_interpreter_s_sandbox(self):
+        try:
+            from e2b_code_interpreter import AsyncSandbox as Interpreter
+        except ImportError as error:
+            self.skipTest(str(error))
+
+        async def story():
+            box = await Interpreter.create(timeout=60, **self.point)
+            try:
+                await box.files.write("/tmp/a", "here")
+                return (await box.commands.run("cat /tmp/a")).stdout
+            finally:
+                await box.kill()
+        self.assertEqual(asyncio.run(story()), "here")
+
     def test_all_at_once(self):
         async def one(number):
             box = await AsyncSandbox.create(timeout=60, **self.point)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that find the server by wildcard names, over TLS with an authority of one's own, in a network
 namespace with a name server that knows one address. As root."""
+import asyncio
 import os
 import shutil
 import socket
@@ -108,6 +109,32 @@ class Names(servecase.ServeCase):
             self.assertEqual(box.fs.download_file("/tmp/a"), b"data")
         finally:
             box.delete()
+
+    def test_python_asynchronous(self):
+        try:
+            from daytona import AsyncDaytona, DaytonaConfig
+            from e2b import AsyncSandbox
+        except ImportError as error:
+            self.skipTest(str(error))
+
+        async def by_e2b():
+            box = await AsyncSandbox.create(timeout=60, domain=DOMAIN, api_key=self.key)
+            try:
+                await box.files.write("/tmp/a", "by name")
+                return (await box.commands.run("cat /tmp/a")).stdout
+            finally:
+                await box.kill()
+
+        async def by_daytona():
+            async with AsyncDaytona(DaytonaConfig(api_key=self.key, api_url=f"https://api.{DOMAIN}/api")) as client:
+                box = await client.create()
+                try:
+                    await box.fs.upload_file(b"by name", "/tmp/a")
+                    return (await box.process.exec("cat /tmp/a")).result
+                finally:
+                    await box.delete()
+
+        self.assertEqual(("by name", "by name"), (asyncio.run(by_e2b()), asyncio.run(by_daytona())))
 
     def test_javascript(self):
         import test_javascript

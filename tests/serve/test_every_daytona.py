@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every public method of Daytona's Python client, blocking and asynchronous, against one server."""
+import importlib
+import inspect
+import io
+import pkgutil
+import unittest
+
+import servecase
+
+servecase.require("daytona")
+
+import daytona  # noqa: E402
+from daytona.common.pty import PtySize  # noqa: E402
+from daytona.handle.async_pty_handle import AsyncPtyHandle  # noqa: E402
+from daytona.handle.pty_handle import PtyHandle  # noqa: E402
+
+from everymethod import EveryCase, Ticks  # noqa: E402
+
+OUT = {
+    **{name: "its routes are not served" for name in (
+        "Git", "LspServer", "ComputerUse", "Mouse", "Keyboard", "Screenshot", "Display", "RecordingService",
+        "Accessibility", "CodeInterpreter", "VolumeService", "SecretService", "WarmPoolService",
+        "ObjectStorage", "Sandbox.git", "Sandbox.code_interpreter", "Sandbox.computer_use",
+        "Sandbox.create_lsp_server")},
+    **{"Sandbox." + name: "nobody logs in by ssh" for name in (
+        "create_ssh_access", "revoke_ssh_access", "validate_ssh_access")},
+    **{"Sandbox." + name: "needs routes that servers of before did not have either" for name in (
+        "create_signed_preview_url", "expire_signed_preview_url", "rotate_signing_key", "download_url",
+        "upload_url", "resize", "wait_for_resize_complete", "recover", "set_auto_pause_interval", "set_ttl",
+        "update_env", "update_network_settings", "update_secrets", "get_metrics_latest", "set_public")},
+    "SnapshotService.create": "images are not built",
+    "SnapshotService.activate": "snapshots are always ready",
+    "SnapshotService.process_image_context": "as create",
+    **{"Process." + name: "a sandbox has no command of its own" for name in (
+        "get_entrypoint_logs", "get_entrypoint_logs_async", "get_entrypoint_session")},
+}
+
+
+def classes_of(package):
+    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        module = importlib.import_module(found.name)
+        for name, cls in vars(module).items():
+            if inspect.isclass(cls) and cls.__module__ == found.name and not name.startswith("_"):
+                yield cls
+
+
+ticks = Ticks()
+for form_name in ("daytona._sync", "daytona._async"):
+    ticks.watch(*classes_of(importlib.import_module(form_name)))
+ticks.watch(PtyHandle, AsyncPtyHandle)
+
+
+class EveryMethod(EveryCase, servecase.ServeCase):
+    ticks, out = ticks, OUT
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.config = daytona.DaytonaConfig(api_key=cls.key, api_url=cls.server.url + "/api")
+
+    async def tell(self, form, story):
+        form.client = daytona.Daytona(self.config) if form.blocking else daytona.AsyncDaytona(self.config)
+        box = await form.do(form.client.create())
+        try:
+            await story(form, box)
+        finally:
+            await form.do(form.client.delete(box))
+            if not form.blocking:
+                await form.client.close()
+
+    def test_life(self):
+        async def story(form, box):
+            do, client = form.do, form.client
+            self.assertEqual(box.id, (await do(client.get(box.id))).id)
+            self.assertEqual([box.id], [item.id for item in await form.list(client.list())])
+            self.assertEqual({"a": "1"}, {k: v for k, v in (await do(box.set_labels({"a": "1"}))).items() if k == "a"})
+            await do(box.set_autostop_interval(30))
+            await do(box.set_auto_archive_interval(60))
+            await do(box.set_auto_delete_interval(-1))
+            await do(box.refresh_activity())
+            await do(box.refresh_data())
+            self.assertEqual(30, box.auto_stop_interval)
+            self.assertTrue((await do(box.get_preview_link(8080))).url.startswith("http://"))
+            home = await do(box.get_user_home_dir())
+            self.assertEqual(home, await do(box.get_work_dir()))
+            if hasattr(box, "get_user_root_dir"):
+                await do(box.get_user_root_dir())
+            other = await do(client.create())
+            await do(other.delete())
+        self.both(story)
+
+    def test_stop(self):
+        async def story(form, box):
+            do, client = form.do, form.client
+            await do(client.stop(box))
+            await do(client.start(box))
+            await do(box.wait_for_sandbox_start())
+            await do(box.stop())
+            await do(box.wait_for_sandbox_stop())
+            await do(box.archive())
+            await do(box.start())
+            self.assertEqual("on\n", (await do(box.process.exec("echo on"))).result)
+        self.both(story)
+
+    def test_pause_and_metrics(self):
+        async def story(form, box):
+            if not hasattr(box, "pause"):
+                return
+            await form.do(box.pause())
+            await form.do(box.start())
+            if hasattr(box, "get_metrics"):
+                self.assertTrue(await form.do(box.get_metrics()))
+        self.both(story)
+
+    def test_snapshots(self):
+        async def story(form, box):
+            do, snapshots = form.do, form.client.snapshot
+            if hasattr(box, "create_snapshot"):
+                await do(box.create_snapshot("every"))
+            else:
+                self.server.ask("POST", f"/api/sandbox/{box.id}/snapshot", {"name": "every"},
+                                {"Authorization": "Bearer " + self.key})
+            self.assertIn("every", [item.name for item in (await do(snapshots.list())).items])
+            await do(snapshots.delete(await do(snapshots.get("every"))))
+            if hasattr(box, "fork"):
+                await do((await do(box.fork())).delete())
+        self.both(story)
+
+    def test_commands(self):
+        async def story(form, box):
+            do, process, ask = form.do, box.process, daytona.SessionExecuteRequest
+            self.assertEqual(3, (await do(process.exec("exit 3"))).exit_code)
+            self.assertEqual("2\n", (await do(process.code_run("print(1 + 1)"))).result)
+            await do(process.create_session("s"))
+            self.assertEqual(["s"], [session.session_id for session in await do(process.list_sessions())])
+            told = await do(process.execute_session_command("s", ask(command="read line; echo got $line", run_async=True)))
+            await do(process.send_session_command_input("s", told.cmd_id, "it\n"))
+            out = []
+            await do(process.get_session_command_logs_async("s", told.cmd_id, out.append, out.append))
+            self.assertEqual("got it\n", "".join(out))
+            self.assertEqual(0, (await do(process.get_session_command("s", told.cmd_id))).exit_code)
+            self.assertEqual("got it\n", (await do(process.get_session_command_logs("s", told.cmd_id))).stdout)
+            self.assertEqual(1, len((await do(process.get_session("s"))).commands))
+            await do(process.delete_session("s"))
+        self.both(story)
+
+    async def terminal(self, form, process, name, out):
+        size = PtySize(rows=30, cols=90)
+        if form.blocking:
+            return process.create_pty_session(name, pty_size=size)
+        return await process.create_pty_session(name, on_data=out.append, pty_size=size)
+
+    def test_terminals(self):
+        async def story(form, box):
+            do, process, out = form.do, box.process, []
+            handle = await self.terminal(form, process, "p", out)
+            self.assertEqual("p", handle.session_id)
+            await do(handle.wait_for_connection())
+            self.assertTrue(handle.is_connected())
+            self.assertEqual(["p"], [item.id for item in await do(process.list_pty_sessions())])
+            await do(handle.resize(PtySize(rows=31, cols=91)))
+            self.assertEqual(91, (await do(process.get_pty_session_info("p"))).cols)
+            await do(process.resize_pty_session("p", PtySize(rows=32, cols=92)))
+            await do(handle.send_input("stty size; exit 4\n"))
+            await do(handle.wait(on_data=out.append) if form.blocking else handle.wait())
+            self.assertEqual((4, True), (handle.exit_code, b"32 92" in b"".join(bytes(piece) for piece in out)))
+            self.assertFalse(handle.error and "exit" not in handle.error)
+            await do(handle.disconnect())
+            handle = await self.terminal(form, process, "q", out)
+            more = {} if form.blocking else {"on_data": out.append}
+            same = await do(process.connect_pty_session("q", **more))
+            await do(same.disconnect())
+            await do(handle.kill())
+            await self.terminal(form, process, "r", out)
+            await do(process.kill_pty_session("r"))
+        self.both(story)
+
+    def test_files(self):
+        async def story(form, box):
+            do, files = form.do, box.fs
+            await do(files.create_folder("/tmp/d", "755"))
+            await do(files.upload_file(b"text here\n", "/tmp/d/a"))
+            await do(files.upload_files([daytona.FileUpload(source=b"2", destination="/tmp/d/b")]))
+            self.assertEqual(b"text here\n", await do(files.download_file("/tmp/d/a")))
+            asked = [daytona.FileDownloadRequest(source="/tmp/d/b")]
+            self.assertEqual([b"2"], [item.result for item in await do(files.download_files(asked))])
+            if hasattr(files, "upload_file_stream"):
+                await do(files.upload_file_stream(io.BytesIO(b"streamed"), "/tmp/d/c"))
+            pieces = await form.list(files.download_file_stream("/tmp/d/b"))
+            self.assertEqual(b"2", b"".join(pieces))
+            self.assertIn("a", [item.name for item in await do(files.list_files("/tmp/d"))])
+            self.assertEqual(1, len(await do(files.find_files("/tmp/d", "text"))))
+            self.assertEqual(["/tmp/d/a"], (await do(files.search_files("/tmp/d", "a"))).files)
+            self.assertTrue((await do(files.replace_in_files(["/tmp/d/a"], "here", "there")))[0].success)
+            await do(files.set_file_permissions("/tmp/d/a", mode="600"))
+            self.assertEqual("0600", (await do(files.get_file_info("/tmp/d/a"))).permissions)
+            await do(files.move_files("/tmp/d/a", "/tmp/d/z"))
+            await do(files.delete_file("/tmp/d/z"))
+        self.both(story)
+
+
+if __name__ == "__main__":
+    unittest.main()
