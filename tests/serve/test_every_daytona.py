@@ -4,6 +4,7 @@ import importlib
 import inspect
 import io
 import pkgutil
+import shutil
 import unittest
 
 import servecase
@@ -19,10 +20,9 @@ from everymethod import EveryCase, Ticks  # noqa: E402
 
 OUT = {
     **{name: "its routes are not served" for name in (
-        "Git", "LspServer", "ComputerUse", "Mouse", "Keyboard", "Screenshot", "Display", "RecordingService",
-        "Accessibility", "CodeInterpreter", "VolumeService", "SecretService", "WarmPoolService",
-        "ObjectStorage", "Sandbox.git", "Sandbox.code_interpreter", "Sandbox.computer_use",
-        "Sandbox.create_lsp_server")},
+        "LspServer", "ComputerUse", "Mouse", "Keyboard", "Screenshot", "Display", "RecordingService",
+        "Accessibility", "VolumeService", "SecretService", "WarmPoolService",
+        "ObjectStorage", "Sandbox.computer_use", "Sandbox.create_lsp_server")},
     **{"Sandbox." + name: "nobody logs in by ssh" for name in (
         "create_ssh_access", "revoke_ssh_access", "validate_ssh_access")},
     **{"Sandbox." + name: "needs routes that servers of before did not have either" for name in (
@@ -32,8 +32,7 @@ OUT = {
     "SnapshotService.create": "images are not built",
     "SnapshotService.activate": "snapshots are always ready",
     "SnapshotService.process_image_context": "as create",
-    **{"Process." + name: "a sandbox has no command of its own" for name in (
-        "get_entrypoint_logs", "get_entrypoint_logs_async", "get_entrypoint_session")},
+    "Process.get_entrypoint_logs_async": "a sandbox has no command of its own",
 }
 
 
@@ -143,6 +142,18 @@ class EveryMethod(EveryCase, servecase.ServeCase):
             self.assertEqual("got it\n", (await do(process.get_session_command_logs("s", told.cmd_id))).stdout)
             self.assertEqual(1, len((await do(process.get_session("s"))).commands))
             await do(process.delete_session("s"))
+            self.assertEqual([], (await do(process.get_entrypoint_session())).commands)
+            self.assertEqual("", (await do(process.get_entrypoint_logs())).stdout)
+        self.both(story)
+
+    def test_code(self):
+        async def story(form, box):
+            do, code = form.do, box.code_interpreter
+            context = await do(code.create_context())
+            await do(code.run_code("x = 41", context=context))
+            self.assertEqual("42\n", (await do(code.run_code("print(x + 1)", context=context))).stdout)
+            self.assertEqual([context.id], [item.id for item in await do(code.list_contexts())])
+            await do(code.delete_context(context))
         self.both(story)
 
     async def terminal(self, form, process, name, out):
@@ -197,6 +208,41 @@ class EveryMethod(EveryCase, servecase.ServeCase):
             self.assertEqual("0600", (await do(files.get_file_info("/tmp/d/a"))).permissions)
             await do(files.move_files("/tmp/d/a", "/tmp/d/z"))
             await do(files.delete_file("/tmp/d/z"))
+        self.both(story)
+
+    @unittest.skipUnless(shutil.which("git"), "without git")
+    def test_git(self):
+        async def story(form, box):
+            do, git, at, bare = form.do, box.git, "/tmp/repository", "/tmp/bare"
+            if hasattr(git, "init"):
+                await do(git.init(bare, bare=True))
+                await do(git.init(at, initial_branch="main"))
+                await do(git.configure_user("Name", "name@example.org"))
+                await do(git.set_config("core.pager", "cat"))
+                self.assertEqual("cat", await do(git.get_config("core.pager")))
+                await do(git.remote_add(at, "origin", bare))
+                self.assertEqual(bare, await do(git.remote_get(at, "origin")))
+                self.assertEqual(["origin"], [item.name for item in (await do(git.remotes(at))).remotes])
+                await do(git.dangerously_authenticate("user", "password"))
+            else:  # clients of before have less
+                await do(box.process.exec(f"git init -q --bare -b main {bare} && git init -q -b main {at} && "
+                                          f"git -C {at} remote add origin {bare}"))
+            await do(box.fs.upload_file(b"1", at + "/file"))
+            await do(git.add(at, ["file"]))
+            await do(git.commit(at, "first", "Name", "name@example.org"))
+            await do(box.process.exec(f"git -C {at} push -q -u origin main"))
+            await do(git.push(at))
+            await do(git.pull(at))
+            await do(git.clone(bare, "/tmp/clone"))
+            await do(git.create_branch(at, "other"))
+            await do(git.checkout_branch(at, "main"))
+            self.assertEqual(["main", "other"], sorted((await do(git.branches(at))).branches))
+            await do(git.delete_branch(at, "other"))
+            if hasattr(git, "reset"):
+                await do(box.fs.upload_file(b"2", at + "/file"))
+                await do(git.restore(at, ["file"]))
+                await do(git.reset(at, mode="hard"))
+            self.assertEqual("main", (await do(git.status(at))).current_branch)
         self.both(story)
 
 
