@@ -43,7 +43,8 @@ struct watch {
     unsigned generation;
 };
 
-extern PyTypeObject *client_type, *box_type, *process_type, *watch_type, *job_type, *queue_type, *policy_type;
+extern PyTypeObject *client_type, *box_type, *process_type, *watch_type, *job_type, *queue_type,
+    *policy_type;
 
 // Each makes a type and puts it into the module; -1 and an exception on failure.
 int client_ready(PyObject *module);

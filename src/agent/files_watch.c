@@ -75,7 +75,8 @@ static bool join(const char *directory, const char *name, char out[FILES_PATH_MA
     memcpy(out, directory, size);
     if (size && more)
         out[size++] = '/';
-    memcpy(out + size, name, more + 1);
+    memcpy(out + size, name, more);
+    out[size + more] = '\0';
     return true;
 }
 

@@ -70,10 +70,10 @@ struct command {
 };
 
 extern const struct command command_complete, command_completion, command_cp, command_create,
-    command_destroy, command_doctor, command_exec, command_expose, command_fork, command_help, command_image,
-    command_inspect, command_list, command_logs, command_man, command_microvm, command_providers,
-    command_run, command_serve, command_shell, command_snapshot, command_stats, command_test, command_top,
-    command_version;
+    command_destroy, command_doctor, command_exec, command_expose, command_fork, command_help,
+    command_image, command_inspect, command_list, command_logs, command_man, command_microvm,
+    command_providers, command_run, command_serve, command_shell, command_snapshot, command_stats,
+    command_test, command_top, command_version;
 
 // All commands, in the order of help; ended by a NULL.
 extern const struct command *const commands[];

@@ -21,4 +21,4 @@ int probe_seccomp(void);
 int probe_tap(void);
 int probe_veth(void);
 int probe_kvm(const char *device); // runs a guest, within a second
-int probe_landlock(void); // its version, or minus an errno
+int probe_landlock(void);          // its version, or minus an errno

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,9 +51,8 @@ static void disk_options(const struct jail *jail, char *out, size_t size)
 {
     uint64_t bytes = disk_bytes(jail);
     // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
-    snprintf(out, size, "size=%llu,nr_inodes=%llu,mode=0755,uid=%u,gid=%u",
-             (unsigned long long)bytes, (unsigned long long)(bytes / 4096 + 1024), owner(jail),
-             owner(jail));
+    snprintf(out, size, "size=%" PRIu64 ",nr_inodes=%" PRIu64 ",mode=0755,uid=%u,gid=%u", bytes,
+             bytes / 4096 + 1024, owner(jail), owner(jail));
 }
 
 static int change_root(struct sbx_error *err)

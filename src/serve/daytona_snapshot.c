@@ -129,7 +129,9 @@ void daytona_fork(struct httpd_request *request)
     struct sbx_call call = serve_call(request, SNAPSHOT_MS);
     int code = serve_body(request, &body, &err);
     const char *name = jsonv_text(body, "name");
-    if (name && (other = place_by_name(serve_of(request), httpd_user(request), name)))
+    if (name)
+        other = place_by_name(serve_of(request), httpd_user(request), name);
+    if (other)
         code = err_set(&err, SBX_ERR_CONFLICT, "Sandbox with name %.200s already exists", name);
     if (code == 0)
         code = place_fork(from, 0, name, &call, &box, &err);
