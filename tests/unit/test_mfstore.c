@@ -334,8 +334,14 @@ static void an_unfinished_write_leaves_nothing(void **state)
     FILE *file = fopen(path, "w");
     fputs("half", file);
     fclose(file);
-    char run[32];
-    new_run(fixture, run); // in spite of it
+    cleanup_json json_t *record = json_object();
+    for (enum mffile_mode mode = MFFILE_NEW; mode <= MFFILE_REPLACE; mode++) // in spite of it
+        assert_int_equal(mffile_write(&fixture->store.writer, fixture->store.root_fd, "record",
+                                      record, mode, false, NULL),
+                         0);
+    assert_int_equal(mffile_write(&fixture->store.writer, fixture->store.root_fd, "record", record,
+                                  MFFILE_NEW, false, NULL),
+                     SBX_ERR_CONFLICT);
     assert_int_equal(access(path, F_OK), -1);
     snprintf(path, sizeof(path), "%s/.metaflow/.metaflow-local-service.999999999.tmp",
              fixture->dir);

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,36 +79,50 @@ typedef int writer_fn(struct mfstore *store, int meta_fd, const json_t *record,
                       struct sbx_error *err);
 
 // A record tells where it belongs; what the path of the request says counts.
-static int write_one(struct mfstore *store, const struct mfpath *task, int meta_fd,
-                     const json_t *given, writer_fn *write, struct sbx_error *err)
+static json_t *place_of(const struct mfpath *task)
+{
+    return json_pack("{s:s, s:s, s:s, s:s}", "flow_id", task->flow, "run_number", task->run,
+                     "step_name", task->step, "task_id", task->task);
+}
+
+static int write_one(struct mfstore *store, json_t *place, int meta_fd, const json_t *given,
+                     writer_fn *write, struct sbx_error *err)
 {
     if (!json_is_object(given))
         return err_set(err, SBX_ERR_INVALID, "the body is no list of objects");
-    const struct {
-        const char *key, *value;
-    } rows[] = {{"flow_id", task->flow},
-                {"run_number", task->run},
-                {"step_name", task->step},
-                {"task_id", task->task}};
     cleanup_json json_t *record = json_copy((json_t *)given);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        json_object_set_new(record, rows[i].key, json_string(rows[i].value));
-    return record ? write(store, meta_fd, record, err) : err_nomem(err);
+    if (!record || json_object_update(record, place) < 0)
+        return err_nomem(err);
+    return write(store, meta_fd, record, err);
+}
+
+// The directory of the records of a task that exists.
+static int open_meta(struct mfstore *store, const struct mfpath *task, int *ret_fd,
+                     struct sbx_error *err)
+{
+    char text[MFPATH_SIZE];
+    int code = mfpath_text(task, "_meta", text, err);
+    cleanup_fd int fd = code < 0 ? -1 : beneath_dir(store->root_fd, text);
+    if (code < 0)
+        return code;
+    if (fd < 0 || faccessat(fd, "_self.json", F_OK, 0) < 0)
+        return err_set(err, SBX_ERR_NOT_FOUND, "Task %s/%s/%s/%s does not exist", task->flow,
+                       task->run, task->step, task->task);
+    *ret_fd = steal_fd(&fd);
+    return 0;
 }
 
 static int add(struct mfstore *store, const struct mfpath *task, const json_t *list,
                writer_fn *write, size_t *ret_count, struct sbx_error *err)
 {
-    if (!mfstore_exists(store, task))
-        return err_set(err, SBX_ERR_NOT_FOUND, "Task %s/%s/%s/%s does not exist", task->flow,
-                       task->run, task->step, task->task);
     cleanup_fd int meta_fd = -1;
+    cleanup_json json_t *place = place_of(task);
     size_t count = json_is_array(list) ? json_array_size(list) : 1;
+    int code = place ? open_meta(store, task, &meta_fd, err) : err_nomem(err);
     pthread_mutex_lock(&store->lock);
-    int code = mfstore_make_meta(store, task, &meta_fd, err);
     for (size_t i = 0; code == 0 && i < count; i++)
-        code = write_one(store, task, meta_fd, json_is_array(list) ? json_array_get(list, i) : list,
-                         write, err);
+        code = write_one(store, place, meta_fd,
+                         json_is_array(list) ? json_array_get(list, i) : list, write, err);
     pthread_mutex_unlock(&store->lock);
     if (code == 0)
         *ret_count = count;
