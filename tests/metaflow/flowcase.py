@@ -41,6 +41,7 @@ PYTHON = None
 
 class FlowCase(unittest.TestCase):
     """One directory, home and datastore a class, so that a run can be looked at by many tests."""
+    MORE = {}  # variables of a class
 
     @classmethod
     def setUpClass(cls):
@@ -60,6 +61,7 @@ class FlowCase(unittest.TestCase):
                    "METAFLOW_SANDBOX_LAUNCHER": LAUNCHER, "MY_SECRET": CANARY,
                    "AWS_SECRET_ACCESS_KEY": CANARY + "-aws", "E2B_API_KEY": CANARY + "-e2b"}
         cls.env.pop("E2B_API_KEY")
+        cls.env.update(cls.MORE)
         cls.watch = leaks.Watch([os.path.join(cls.base, "run", "sandboxes")])
 
     @classmethod

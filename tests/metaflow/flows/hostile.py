@@ -75,9 +75,10 @@ class Hostile(FlowSpec):
         os.symlink(self.secret, os.path.join(own, "0.link"))
         os.symlink(self.secret, os.path.join(own, "0.task_stdout.log2"))
         os.symlink("/", os.path.join(own, "_meta", "up"))
-        os.mkfifo(os.path.join(own, "0.fifo"))
+        attempt(lambda: os.mkfifo(os.path.join(own, "0.fifo")))  # a guest can't
         os.link(os.path.join(own, "1.data.json"), os.path.join(own, "0.hard"))
-        os.chmod(os.path.join(own, "0.hard"), 0o6777)
+        os.chmod(os.path.join(own, "0.hard"), 0o777)
+        attempt(lambda: os.chmod(os.path.join(own, "0.hard"), 0o6777))  # nor that
         blob(key, gzip.compress(b"hostile"))  # exists: what is there stays
         if self.mode == "false-blob":
             blob(hashlib.sha1(b"x").hexdigest(), gzip.compress(b"y"))
