@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/lean.h"
 
 #define ACCEPT_BATCH 16
 #define LISTEN_PAUSE_MS 50
@@ -178,13 +179,12 @@ static int greet(struct agent *agent)
     return conn->closed ? -1 : 0; // else our creator would wait for the greeting for ever
 }
 
-int main(int argc, char **argv)
+static _Noreturn void serve(void)
 {
-    if (argc == 2 && strcmp(argv[1], AGENT_WARM_ARGUMENT) == 0)
-        return warm_main();
-    struct agent agent = {0};
+    static struct agent agent;
+    lean_shed();
     if (set_up_process() < 0 || open_agent(&agent) < 0 || greet(&agent) < 0)
-        return 1;
+        _exit(1);
     for (;;) {
         loop_turn(&agent);
         procs_tick(&agent);
@@ -192,4 +192,12 @@ int main(int argc, char **argv)
         procs_sweep(&agent);
         resume_listening(&agent);
     }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], AGENT_WARM_ARGUMENT) == 0)
+        return warm_main();
+    lean_begin(argv);
+    lean_run(serve);
 }

@@ -65,6 +65,7 @@ struct jail {
     bool privileged; // real root: id ranges, idmapped mounts, network made by the monitor
     bool spare;      // made before anybody asked for it
     int nice;        // of a spare's client
+    pid_t starter;   // has our memory until it ends
     int dir_fd;      // the sandbox's directory, flock(2)ed
     char dir[512];   // its path
     int boot_fd;     // to the library; its end is the leash of a tied sandbox

@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/lean.h"
 #include "jail/forward.h"
 #include "jail/ids.h"
 #include "jail/init.h"
@@ -101,8 +102,9 @@ static bool really_root(void)
 // Makes the memory that is shared, and looks at our rights.
 static int begin(struct jail *jail, struct sbx_error *err)
 {
-    void *shared = mmap(NULL, sizeof(*jail->shared), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    static char place[4096] __attribute__((aligned(4096))); // within our image: lean.h
+    void *shared = mmap(place, sizeof(place), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     if (shared == MAP_FAILED)
         return jail_fail(err, "memory", "cannot share memory");
     jail->shared = shared;
@@ -370,6 +372,14 @@ static void report_failure(struct jail *jail, struct sbx_error *err)
                          NULL);
 }
 
+// The starter, which ends on the stack that it was given, may be a little late.
+static void shed(const struct jail *jail)
+{
+    if (getppid() != jail->starter)
+        lean_shed();
+    lean_trim();
+}
+
 // From its beginning to the end of the sandbox. A failure ahead of the request is told when that is
 // there: with it comes the directory, which must go too.
 static int run(struct monitor *monitor, struct frame_in *in, struct sbx_error *err)
@@ -387,6 +397,7 @@ static int run(struct monitor *monitor, struct frame_in *in, struct sbx_error *e
     if (code == 0)
         code = build(monitor, err);
     prctl(PR_SET_DUMPABLE, 0); // the environment of its commands is in our memory
+    shed(jail);
     if (code == 0)
         monitor_watch(monitor);
     return code;
@@ -395,6 +406,7 @@ static int run(struct monitor *monitor, struct frame_in *in, struct sbx_error *e
 struct arguments {
     uint32_t network; // enum sbx_network: the kind of the sandbox to come
     bool spares;      // be the helper that makes spares
+    pid_t starter;
 };
 
 static int run_monitor(void *payload)
@@ -417,6 +429,7 @@ static int run_monitor(void *payload)
     struct monitor monitor;
     struct frame_in in;
     jail.spec.network = arguments->network;
+    jail.starter = arguments->starter;
     setsid();
     quiet_stdio();
     frame_in_init(&in);
@@ -450,14 +463,15 @@ static bool read_arguments(int argc, char **argv, struct arguments *ret_argument
 // spares copying it. The starter must not touch that memory any more.
 int main(int argc, char **argv)
 {
-    static char stack[256 * 1024] __attribute__((aligned(16)));
     static struct arguments arguments;
+    lean_begin(argv);
     if (!read_arguments(argc, argv, &arguments))
         return 2;
+    arguments.starter = getpid();
     syscall(SYS_close_range, BOOT_FD + 1, ~0u, 0);
     umask(022);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a record past the caller's file size limit is an error, not the end
-    int pid = clone(run_monitor, stack + sizeof(stack), CLONE_VM | SIGCHLD, &arguments);
+    int pid = clone(run_monitor, lean_stack_end(), CLONE_VM | SIGCHLD, &arguments);
     _exit(pid < 0);
 }

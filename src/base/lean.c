@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Processes in few pages: see lean.h. Layer: base.
+#include "base/lean.h"
+
+#include <elf.h>
+#include <link.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/heap.h"
+
+#define PAGE 4096
+#define STACK_SIZE (512 * 1024)
+
+#if !defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(__ILP32__)
+#define LEAN 1
+#else
+#define LEAN 0
+#endif
+
+#if defined(__aarch64__)
+#define SPACE_END (UINT64_C(1) << 48)
+#else
+#define SPACE_END                                                                                  \
+    (UINT64_C(0x7ffffffff000)) // of 4 levels; nobody asked for more: 5level-paging.rst
+#endif
+
+// The C library finds the vdso by these pairs when it first reads a clock, and keeps what it found.
+static void forget_vdso(char **argv)
+{
+    struct timespec now;
+    char **at = argv;
+    while (*at++) // arguments
+        ;
+    while (*at++) // environment
+        ;
+    for (ElfW(auxv_t) *pair = (ElfW(auxv_t) *)(void *)at; pair->a_type != AT_NULL; pair++)
+        if (pair->a_type == AT_SYSINFO_EHDR)
+            pair->a_type = AT_IGNORE;
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+}
+
+void lean_begin(char **argv)
+{
+    static char *none[] = {NULL};
+    if (!LEAN)
+        return;
+    forget_vdso(argv);
+    environ = none;
+}
+
+// Common: see heap_room.
+extern char lean_stack[STACK_SIZE];
+char lean_stack[STACK_SIZE] __attribute__((common, aligned(PAGE)));
+
+char *lean_stack_end(void)
+{
+    (void)mprotect(lean_stack, PAGE, PROT_NONE);
+    return lean_stack + sizeof(lean_stack);
+}
+
+_Noreturn void lean_run(void (*body)(void))
+{
+#if LEAN
+    char *top = lean_stack_end();
+#if defined(__x86_64__)
+    __asm__ volatile("mov %0, %%rsp\n\tcall *%1" ::"r"(top), "r"(body) : "memory");
+#else
+    __asm__ volatile("mov sp, %0\n\tblr %1" ::"r"(top), "r"(body) : "memory");
+#endif
+    __builtin_unreachable();
+#else
+    body();
+    __builtin_unreachable();
+#endif
+}
+
+void lean_shed(void)
+{
+    extern char _end[]; // ld(1)
+    uintptr_t first = ((uintptr_t)_end + PAGE - 1) / PAGE * PAGE;
+    if (LEAN && heap_is_inside())
+        (void)munmap((void *)first, SPACE_END - first);
+}
+
+void lean_trim(void)
+{
+    // Below the address are the rest of our own frame and the call's.
+    uintptr_t first = (uintptr_t)lean_stack + PAGE;
+    uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - 512) / PAGE * PAGE;
+    if (end > first && end < first + STACK_SIZE)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unit: base/heap, the heap of jail and agent.
+#include "unit.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/heap.h"
+
+static void blocks_are_apart(void **state)
+{
+    (void)state;
+    char *blocks[64];
+    for (size_t i = 0; i < 64; i++) {
+        blocks[i] = heap_get(i * 37 + 1);
+        assert_non_null(blocks[i]);
+        assert_int_equal((uintptr_t)blocks[i] % 16, 0);
+        memset(blocks[i], (int)i, i * 37 + 1);
+    }
+    for (size_t i = 0; i < 64; i++) {
+        for (size_t at = 0; at < i * 37 + 1; at++)
+            assert_int_equal(blocks[i][at], i);
+        heap_put(blocks[i]);
+    }
+    heap_put(NULL);
+}
+
+static void blocks_are_used_again(void **state)
+{
+    (void)state;
+    void *first = heap_get(100);
+    heap_put(first);
+    assert_ptr_equal(heap_get(100), first);
+    heap_put(first);
+}
+
+static void contents_move_along(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {16, 17, 5000, 70000, 300000, 2u << 20, 5u << 20};
+    char *block = heap_resize(NULL, 1);
+    block[0] = 'x';
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        block = heap_resize(block, sizes[i]);
+        assert_int_equal(block[0], 'x');
+        block[sizes[i] - 1] = 'y';
+    }
+    assert_false(heap_is_inside());
+    heap_put(block);
+    assert_true(heap_is_inside());
+}
+
+static void full_room_is_no_failure(void **state)
+{
+    (void)state;
+    static char *blocks[64];
+    for (size_t i = 0; i < 64; i++) {
+        blocks[i] = heap_get(100000);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], (int)i, 100000);
+    }
+    assert_false(heap_is_inside());
+    for (size_t i = 0; i < 64; i++) {
+        assert_int_equal(blocks[i][0], i);
+        assert_int_equal(blocks[i][99999], i);
+        heap_put(blocks[i]);
+    }
+    assert_true(heap_is_inside());
+}
+
+static void too_much_is_refused(void **state)
+{
+    (void)state;
+    assert_null(heap_get(SIZE_MAX));
+    assert_null(heap_get(SIZE_MAX / 4));
+    char *block = heap_get(10);
+    assert_null(heap_resize(block, SIZE_MAX));
+    heap_put(block);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_are_apart),    cmocka_unit_test(blocks_are_used_again),
+        cmocka_unit_test(contents_move_along), cmocka_unit_test(full_room_is_no_failure),
+        cmocka_unit_test(too_much_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
