@@ -1,17 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Loaded into QEMU when it runs from a saved guest: it opens the file of the guest's memory for
- * writing, even though it maps it privately and never writes to it. The file is everybody's and
- * read-only. Newer versions (8.2) ask for it read-only by themselves. Linked with nothing: the C
- * library is the one that QEMU brings. Layer: vmm.
+ * Loaded into QEMU when it runs from a saved guest. Linked with nothing: the C library is the one
+ * that QEMU brings. It does three things:
+ *  - The file of the guest's memory is opened read-only, since it is everybody's. QEMU asks for
+ *    writing, even though it maps it privately; newer versions (8.2) don't by themselves.
+ *  - Tables of a megabyte each that QEMU fills with zeroes for its 9p devices, and hardly ever uses
+ *    (hw/9pfs/9p.c: qpp_table, qpf_table), are given back to the kernel before the guest runs.
+ *  - It has the name of QEMU's disassembler, which is not loaded then. Nobody asks for it here, and
+ *    its tables, relocated for each process, take more memory than any other library's.
+ * Layer: vmm.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "wire/machine.h"
 
+#define TABLE_LEAST (1 << 20)
+#define TABLES_MAX 16
+#define PAGE 4096
+#define SIGSET_BYTES 8 // the kernel's
+
 long syscall(long number, ...);
+void *memalign(size_t alignment, size_t size);
 
 static int open_at(const char *path, int flags, int mode)
 {
@@ -47,3 +65,98 @@ EXPORTED int open_checked(const char *path, int flags)
 EXPORTED __attribute__((alias("open"))) int open64(const char *path, int flags, ...);
 EXPORTED __attribute__((alias("__open_2"))) int open64_checked(const char *path,
                                                                int flags) __asm__("__open64_2");
+
+// Used by the first thread alone, while it is alone.
+static struct {
+    char *begin;
+    size_t size;
+} tables[TABLES_MAX];
+static size_t table_count;
+static bool released;
+
+EXPORTED int posix_memalign(void **ret_memory, size_t alignment, size_t size)
+{
+    void *memory = memalign(alignment, size);
+    if (!memory)
+        return ENOMEM;
+    if (size >= TABLE_LEAST && !released && table_count < TABLES_MAX) {
+        tables[table_count].begin = memory;
+        tables[table_count++].size = size;
+    }
+    *ret_memory = memory;
+    return 0;
+}
+
+static bool is_zero(const char *page)
+{
+    const uint64_t *words = (const uint64_t *)(const void *)page;
+    for (size_t i = 0; i < PAGE / sizeof(*words); i++)
+        if (words[i])
+            return false;
+    return true;
+}
+
+static void release(char *begin, size_t size)
+{
+    const char *end = begin + size;
+    char *page = begin + (-(uintptr_t)begin & (PAGE - 1));
+    while (page + PAGE <= end) {
+        char *from = page;
+        for (; page + PAGE <= end && is_zero(page); page += PAGE)
+            ;
+        if (page > from)
+            syscall(SYS_madvise, from, page - from, MADV_DONTNEED);
+        else
+            page += PAGE;
+    }
+}
+
+/*
+ * Before QEMU's loop waits for the first time, after it has made its devices, it waits for orders
+ * and its guest does not run: nobody writes to the tables.
+ */
+EXPORTED int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                   const sigset_t *mask)
+{
+    struct timespec copy;
+    for (size_t i = 0; i < table_count && !released; i++)
+        release(tables[i].begin, tables[i].size);
+    released |= table_count > 0;
+    if (timeout)
+        copy = *timeout; // the kernel changes it
+    return (int)syscall(SYS_ppoll, fds, count, timeout ? &copy : NULL, mask, SIGSET_BYTES);
+}
+
+// Capstone's interface, as far as QEMU uses it: nothing can be disassembled.
+#define CS_ERR_ARCH 2
+EXPORTED int cs_open(int arch, int mode, size_t *handle);
+EXPORTED int cs_open(int arch, int mode, size_t *handle)
+{
+    return CS_ERR_ARCH;
+}
+
+EXPORTED int cs_close(size_t *handle);
+EXPORTED int cs_close(size_t *handle)
+{
+    return 0;
+}
+
+EXPORTED int cs_option(size_t handle, int type, size_t value);
+EXPORTED int cs_option(size_t handle, int type, size_t value)
+{
+    return CS_ERR_ARCH;
+}
+
+EXPORTED void *cs_malloc(size_t handle);
+EXPORTED void *cs_malloc(size_t handle)
+{
+    return NULL;
+}
+
+EXPORTED bool cs_disasm_iter(size_t handle, const uint8_t **code, size_t *size, uint64_t *address,
+                             void *instruction);
+EXPORTED bool cs_disasm_iter(size_t handle, const uint8_t **code, size_t *size, uint64_t *address,
+                             void *instruction)
+{
+    return false;
+}
