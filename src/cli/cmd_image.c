@@ -32,7 +32,7 @@ static const struct command_example examples[] = {
     {"sandboxes image import saved.tar", "what docker save or skopeo wrote"},
     {"sandboxes image build-from-dir ./rootfs mine", "then: sandboxes run --image mine ..."},
     {"sandboxes image list", "what is here"},
-    {"sandboxes image prune", "frees what no image needs"},
+    {"sandboxes image prune", "frees what nothing needs"},
     {NULL, NULL},
 };
 
@@ -49,15 +49,14 @@ const struct command command_image = {
         "Images of registries, for 'run --image NAME' and its like, which fetch one that is not "
         "here. 'pull' fetches anew what the name means now; layers that are here already are not "
         "fetched again. 'import' takes a saved image: an OCI layout or what 'docker save' wrote, "
-        "as "
-        "a directory or tar archive. 'build-from-dir' makes an image of a directory with a root "
+        "as a directory or tar archive. 'build-from-dir' makes an image of a directory with a root "
         "file system in it.\n\n"
         "Names are written as everywhere: python:3.12-slim, ghcr.io/owner/name:tag, "
         "name@sha256:... Credentials are those of docker login and podman login. The table "
         "[images] of the configuration has plain_http, a list of registries without TLS, and "
         "mirrors, a list of REGISTRY=URL.\n\n"
-        "'prune' removes what no image needs; with --all also every image on which no sandbox "
-        "stands.",
+        "'prune' removes what no image needs, and of what was made of this machine and of "
+        "archives what is outdated; with --all also every image on which no sandbox stands.",
     .examples = examples,
     .parts = {{"Options", image_rows, IMAGE_ROW_COUNT, 0}},
     .values_size = sizeof(struct image_values),

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -35,6 +38,19 @@ void cachedir_close(struct cachedir *cache)
     if (cache->fd >= 0)
         close(cache->fd);
     cache->fd = -1;
+}
+
+bool cachedir_is_own_disk(int dir_fd)
+{
+    static const uint32_t journaled[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                         F2FS_SUPER_MAGIC, TMPFS_MAGIC};
+    struct statfs info;
+    if (fstatfs(dir_fd, &info) < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(journaled); i++)
+        if ((uint32_t)info.f_type == journaled[i])
+            return true;
+    return false;
 }
 
 // Waits a little for a lock that another process holds. 0, or TIMEOUT, CANCELLED.

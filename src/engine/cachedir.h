@@ -4,6 +4,7 @@
 #pragma once
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "base/clock.h"
 
@@ -14,6 +15,13 @@ struct cachedir {
 
 int cachedir_open(struct cachedir *ret_cache, struct sbx_error *err);
 void cachedir_close(struct cachedir *cache);
+
+/*
+ * Whether the directory lies on a disk of this machine's own, with a journal: what is made there
+ * appears after a crash in the order in which it was made (but for contents), and nobody but
+ * processes of this boot sees it. Not so networks' file systems, or a container's layers.
+ */
+bool cachedir_is_own_disk(int dir_fd);
 
 /*
  * Takes the lock file `name` in the directory (made if missing) for this process alone. It is

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "base/sha256.h"
 #include "base/tree.h"
 #include "engine/basetree.h"
 #include "engine/hostview.h"
@@ -168,4 +169,39 @@ void delta_clear_idle(const struct imagestore *store)
     struct sbx_error busy;
     if (imagestore_hold(store, true, deadline_in(1), &hold, &busy) == 0)
         (void)delta_clear(store);
+}
+
+// CACHE/images/deltas/HEX/N
+#define FOLDER "/deltas/"
+
+const char *delta_among(const struct sbx_pair *layers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(layers[i].value, "/images" FOLDER))
+            return layers[i].value;
+    return NULL;
+}
+
+// The part after that, or NULL.
+static const char *beneath(const struct imagestore *store, const char *layer)
+{
+    size_t length = strlen(store->path);
+    if (strncmp(layer, store->path, length) != 0 ||
+        strncmp(layer + length, FOLDER, strlen(FOLDER)) != 0)
+        return NULL;
+    return layer + length + strlen(FOLDER);
+}
+
+void delta_ended(const char *layer)
+{
+    cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
+    cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
+    char hex[SHA256_HEX_SIZE];
+    const char *name;
+    if (cachedir_open(&cache, NULL) < 0 || imagestore_open(&cache, &store, NULL) < 0 ||
+        !(name = beneath(&store, layer)))
+        return;
+    snprintf(hex, sizeof(hex), "%s", name);
+    if (!any_record(&store, has_delta, hex))
+        delta_clear_idle(&store);
 }

@@ -28,3 +28,10 @@ size_t delta_clear(const struct imagestore *store);
 
 // The same, if nobody uses the store just now.
 void delta_clear_idle(const struct imagestore *store);
+
+// The same when a sandbox with this layer has ended: if it was the files of a fork, which have no
+// other use.
+void delta_ended(const char *layer);
+
+// The first of these layers that may be of a snapshot or fork, by its path; NULL: none.
+const char *delta_among(const struct sbx_pair *layers, size_t count);

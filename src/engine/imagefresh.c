@@ -5,12 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -26,21 +24,6 @@ static void read_boot(char ret_boot[BOOT_SIZE])
     if (fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", ret_boot, BOOT_SIZE) < 0)
         ret_boot[0] = '\0';
     ret_boot[strcspn(ret_boot, "\n")] = '\0';
-}
-
-// Where a mark is sure to reach the disk before what was made after it, and where only processes of
-// this boot look at it: neither holds for networks' file systems, nor for a container's layers.
-static bool keeps_marks(int dir_fd)
-{
-    static const uint32_t journaled[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
-                                         F2FS_SUPER_MAGIC, TMPFS_MAGIC};
-    struct statfs info;
-    if (fstatfs(dir_fd, &info) < 0)
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(journaled); i++)
-        if ((uint32_t)info.f_type == journaled[i])
-            return true;
-    return false;
 }
 
 static bool is_of(int dir_fd, const char *mark, const char *boot)
@@ -76,7 +59,7 @@ int imagefresh_mark(const struct imagestore *store, const char *kind, const char
     name_mark(kind, hex, mark);
     read_boot(boot);
     // What can't be told from another boot's must be on the disk before it is used.
-    if (!boot[0] || !keeps_marks(store->fd))
+    if (!boot[0] || !cachedir_is_own_disk(store->fd))
         return syncfs(store->fd) < 0 ? err_sys(err, 0, errno, "cannot write an image to disk") : 0;
     if ((mkdirat(store->fd, FOLDER, 0700) < 0 && errno != EEXIST) ||
         (unlinkat(store->fd, mark, 0) < 0 && errno != ENOENT) ||

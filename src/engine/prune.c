@@ -15,7 +15,8 @@
 #define KEEP_NEWEST 3
 #define DAY ((time_t)24 * 3600)
 #define KEEP_DAYS 7
-#define MANY 24 // then those unused for a day may go
+#define MANY 24                      // then those unused for a day may go
+#define JUST_USED ((time_t)2 * 3600) // uses are noted to the hour
 
 static int newest_first(const void *a, const void *b)
 {
@@ -39,35 +40,51 @@ static bool in_use(const struct cachedir *cache, const char *name, const struct 
     return false;
 }
 
-static void remove_item(const struct cachedir *cache, const char *name)
+static bool remove_item(const struct cachedir *cache, const char *name)
 {
     char gone[NAME_MAX + 8];
     // Out of sight first: nobody may find half of it.
     snprintf(gone, sizeof(gone), "%s.new", name);
-    if (renameat(cache->fd, name, cache->fd, gone) == 0)
-        tree_remove(cache->fd, gone);
+    return renameat(cache->fd, name, cache->fd, gone) == 0 && tree_remove(cache->fd, gone) == 0;
 }
 
-// Removes those that were not used since, and that no sandbox stands on.
-static void remove_unused(const struct cachedir *cache, const struct prune_item *items,
-                          size_t count, time_t since)
+static bool may_go(const struct prune_rule *rule, const struct prune_item *item, size_t rank)
+{
+    return item->used < rule->dead || (rank >= rule->newest && item->used < rule->since);
+}
+
+static size_t remove_unused(const struct cachedir *cache, const struct prune_item *items,
+                            size_t count, const struct prune_rule *rule)
 {
     cleanup_store struct store store = {.fd = -1};
     struct record *boxes = NULL;
-    size_t box_count = 0;
+    size_t box_count = 0, removed = 0;
     if (store_open(&store, NULL) < 0 || store_list(&store, NULL, 0, &boxes, &box_count, NULL) < 0)
-        return;
+        return 0;
     for (size_t i = 0; i < count; i++)
-        if (items[i].used < since && !in_use(cache, items[i].name, boxes, box_count))
-            remove_item(cache, items[i].name);
+        if (may_go(rule, &items[i], i) && !in_use(cache, items[i].name, boxes, box_count))
+            removed += remove_item(cache, items[i].name);
     store_list_free(boxes, box_count);
+    return removed;
 }
 
-void prune_items(const struct cachedir *cache, struct prune_item *items, size_t count)
+struct prune_rule prune_rule_making(size_t count)
+{
+    return (struct prune_rule){.newest = KEEP_NEWEST,
+                               .since = time(NULL) - (count > MANY ? DAY : KEEP_DAYS * DAY)};
+}
+
+struct prune_rule prune_rule_asked(bool all)
+{
+    return (struct prune_rule){.newest = all ? 0 : 1, .since = time(NULL) - JUST_USED};
+}
+
+size_t prune_items(const struct cachedir *cache, struct prune_item *items, size_t count,
+                   const struct prune_rule *rule)
 {
     qsort(items, count, sizeof(*items), newest_first);
-    time_t since = time(NULL) - (count > MANY ? DAY : KEEP_DAYS * DAY);
     // Usually even the oldest is younger, and nothing is left to look after.
-    if (count > KEEP_NEWEST && items[count - 1].used < since)
-        remove_unused(cache, items + KEEP_NEWEST, count - KEEP_NEWEST, since);
+    return count > 0 && may_go(rule, &items[count - 1], count - 1)
+               ? remove_unused(cache, items, count, rule)
+               : 0;
 }

@@ -214,15 +214,17 @@ static void spare_needed(const struct cachedir *cache, int images_fd, struct ima
     images->count = count;
 }
 
-// What killed unpackers left, links to images that are gone, and images that nobody uses.
-static void sweep(const struct cachedir *cache, int images_fd, const char *own)
+// What killed unpackers left, links to images that are gone, and images that nobody uses by the
+// rule (NULL: when new ones are made). own: the one that is being made.
+static size_t sweep(const struct cachedir *cache, int images_fd, const char *own,
+                    const struct prune_rule *rule)
 {
     struct cachedir folder = {.fd = images_fd};
     cleanup_free struct images *images = calloc(1, sizeof(*images));
     cleanup_dir DIR *dir = dir_open(images_fd, ".");
     for (struct dirent *entry; images && dir && (entry = readdir(dir));) {
         const char *name = entry->d_name;
-        if (strncmp(name, own, strlen(own)) == 0)
+        if (own && strncmp(name, own, strlen(own)) == 0)
             continue;
         if (ends_new(name))
             sweep_one(images_fd, name);
@@ -231,11 +233,21 @@ static void sweep(const struct cachedir *cache, int images_fd, const char *own)
             drop_dead_link(images_fd, name);
         }
     }
-    if (images)
-        spare_needed(cache, images_fd, images);
-    if (images && (size_t)snprintf(folder.path, sizeof(folder.path), "%s/images", cache->path) <
-                      sizeof(folder.path))
-        prune_items(&folder, images->items, images->count);
+    if (!images || (size_t)snprintf(folder.path, sizeof(folder.path), "%s/images", cache->path) >=
+                       sizeof(folder.path))
+        return 0;
+    spare_needed(cache, images_fd, images);
+    struct prune_rule making = prune_rule_making(images->count);
+    return prune_items(&folder, images->items, images->count, rule ? rule : &making);
+}
+
+size_t tarball_clear(const struct cachedir *cache, bool all)
+{
+    const struct prune_rule rule = prune_rule_asked(all);
+    cleanup_fd int images_fd = -1;
+    return imagestore_open_folder(cache, &images_fd, NULL) < 0
+               ? 0
+               : sweep(cache, images_fd, NULL, &rule);
 }
 
 static int unpack_locked(struct tarball *tarball, const struct cachedir *cache,
@@ -248,7 +260,7 @@ static int unpack_locked(struct tarball *tarball, const struct cachedir *cache,
     if (rc < 0)
         return rc;
     if (!find_known(tarball)) {
-        sweep(cache, tarball->images_fd, tarball->known);
+        sweep(cache, tarball->images_fd, tarball->known, NULL);
         rc = unpack(tarball, lock, deadline, err);
     }
     cachedir_unlock(tarball->images_fd, lock_name, &lock);

@@ -11,3 +11,7 @@
  */
 int tarball_open(const char *name, const char *path, const struct cachedir *cache,
                  struct deadline deadline, struct image *ret_image, struct sbx_error *err);
+
+// Removes unpacked archives by prune_rule_asked() (prune.h), and what killed unpackers left.
+// Returns how many went.
+size_t tarball_clear(const struct cachedir *cache, bool all);

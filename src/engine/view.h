@@ -28,8 +28,11 @@ int view_open(const struct cachedir *cache, const char *kind, const struct statk
               struct image *ret_image, struct sbx_error *err);
 
 /*
- * Removes views of this kind that are no longer made, but the three used last, those used in the
- * last week (of very many: day), and those that a living sandbox stands on; and what killed
- * builders left, other than `building`. The lock of the kind is held.
+ * Removes views of this kind: those of earlier boots, which nobody can find any more, and those of
+ * prune_rule_making(); never one that a living sandbox stands on; and what killed builders left,
+ * other than `building`. The lock of the kind is held.
  */
 void view_prune(const struct cachedir *cache, const char *kind, const char *building);
+
+// Views of all kinds by prune_rule_asked(), and those of earlier boots. Returns how many went.
+size_t view_clear(const struct cachedir *cache, bool all);

@@ -189,7 +189,7 @@ static int do_rm(struct job *job, struct sbx_error *err)
     }
     // Its disk is freed as soon as nobody is fetching: now, or by the next that removes something.
     job->puller.deadline = deadline_in(1);
-    (void)shelf_prune(&job->puller, false, &freed, &busy);
+    (void)shelf_prune(&job->puller, false, false, &freed, &busy);
     return rc;
 }
 
@@ -197,7 +197,7 @@ static int do_prune(struct job *job, struct sbx_error *err)
 {
     struct shelf_freed freed;
     job->puller.deadline = deadline_in(PRUNE_WAIT_MS);
-    int rc = shelf_prune(&job->puller, job->values->all > 0, &freed, err);
+    int rc = shelf_prune(&job->puller, job->values->all > 0, true, &freed, err);
     if (rc < 0)
         return rc;
     if (job->values->json > 0) {
@@ -206,10 +206,15 @@ static int do_prune(struct job *job, struct sbx_error *err)
         json_put_uint(&job->json, "trees", freed.trees);
         json_put_uint(&job->json, "layers", freed.layers);
         json_put_uint(&job->json, "snapshots", freed.snapshots);
+        json_put_uint(&job->json, "views", freed.views);
+        json_put_uint(&job->json, "archives", freed.archives);
         json_end_object(&job->json);
     } else if (job->values->quiet <= 0) {
-        buf_printf(&job->out, "removed: %zu images, %zu trees, %zu layers, %zu snapshots\n",
-                   freed.images, freed.trees, freed.layers, freed.snapshots);
+        buf_printf(&job->out,
+                   "removed: %zu images, %zu trees, %zu layers, %zu snapshots, %zu views of this "
+                   "machine, %zu unpacked archives\n",
+                   freed.images, freed.trees, freed.layers, freed.snapshots, freed.views,
+                   freed.archives);
     }
     return 0;
 }

@@ -15,6 +15,8 @@
 #include "engine/delta.h"
 #include "engine/imagefresh.h"
 #include "engine/store.h"
+#include "engine/tarball.h"
+#include "engine/view.h"
 
 static bool is_hex(const char *name)
 {
@@ -206,7 +208,16 @@ static size_t forget(const struct puller *puller, struct shelf_list *list,
     return count;
 }
 
-int shelf_prune(const struct puller *puller, bool all, struct shelf_freed *ret_freed,
+static void clear_views(bool all, struct shelf_freed *freed)
+{
+    cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
+    if (cachedir_open(&cache, NULL) < 0)
+        return;
+    freed->archives = tarball_clear(&cache, all);
+    freed->views = view_clear(&cache, all);
+}
+
+int shelf_prune(const struct puller *puller, bool all, bool views, struct shelf_freed *ret_freed,
                 struct sbx_error *err)
 {
     cleanup_shelf_list struct shelf_list list = {0};
@@ -231,6 +242,8 @@ int shelf_prune(const struct puller *puller, bool all, struct shelf_freed *ret_f
         freed.layers = clear_layers(puller, &list);
         clear_records(puller);
         imagefresh_clear(&puller->store);
+        if (views)
+            clear_views(all, &freed);
         *ret_freed = freed;
     }
     store_list_free(boxes.items, boxes.count);

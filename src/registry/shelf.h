@@ -19,13 +19,16 @@ int shelf_find(const struct puller *puller, const char *name, struct imagerecord
 int shelf_remove(const struct puller *puller, const char *name, struct sbx_error *err);
 
 struct shelf_freed {
-    size_t images, trees, layers, snapshots; // the last: files of some without a name
+    size_t images, trees, layers;
+    size_t snapshots;       // files of some without a name
+    size_t views, archives; // made of this machine and of directories; unpacked
 };
 
 /*
  * Removes layers and trees that no image needs, and what killed processes left; never a tree on
  * which a living sandbox of this account stands. all: first forgets every image on whose tree none
- * stands. Waits until nobody fetches or starts an image: TIMEOUT.
+ * stands. views: also what is made anew when it is needed, by prune_rule_asked(). Waits until
+ * nobody fetches or starts an image: TIMEOUT.
  */
-int shelf_prune(const struct puller *puller, bool all, struct shelf_freed *ret_freed,
+int shelf_prune(const struct puller *puller, bool all, bool views, struct shelf_freed *ret_freed,
                 struct sbx_error *err);

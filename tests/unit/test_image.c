@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "engine/image.h"
 #include "engine/probe.h"
 #include "engine/store.h"
+#include "engine/view.h"
 
 // A machine of our own under a temporary directory, and a cache beside it.
 struct fixture {
@@ -483,21 +485,35 @@ static int stand_on(const struct fixture *f, const struct image *image)
     return box.lock_fd;
 }
 
+// A view of its own, used last so long ago.
+static void open_old_view(const struct fixture *f, int number, int hours, struct image *ret_image)
+{
+    char text[64], path[512];
+    snprintf(text, sizeof(text), "root:x:0:\nnew:x:%d:\n", 70 + number);
+    put(f, "etc/group", 0644, text);
+    open_view(f, ret_image);
+    const struct timespec used = {.tv_sec = time(NULL) - (time_t)hours * 3600};
+    const struct timespec times[2] = {used, used};
+    snprintf(path, sizeof(path), "%s/../manifest", layer(ret_image, "/"));
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+// Days since this machine started, where that tells whether a view can still be found.
+static long days_of_boot(const struct fixture *f)
+{
+    struct timespec up;
+    assert_int_equal(clock_gettime(CLOCK_BOOTTIME, &up), 0);
+    return cachedir_is_own_disk(f->cache.fd) ? up.tv_sec / (24 * 3600) : LONG_MAX;
+}
+
 static void old_views_go_unless_they_are_used(void **state)
 {
     struct fixture *f = *state;
     struct image images[7];
     int lock = -1;
     for (int i = 0; i < 7; i++) {
-        char text[64], path[512];
-        snprintf(text, sizeof(text), "root:x:0:\nnew:x:%d:\n", 70 + i);
-        put(f, "etc/group", 0644, text);
-        open_view(f, &images[i]);
         // Last used 40, 39, ... days ago.
-        const struct timespec used = {.tv_sec = time(NULL) - (40 - i) * 24 * 3600};
-        const struct timespec times[2] = {used, used};
-        snprintf(path, sizeof(path), "%s/../manifest", layer(&images[i], "/"));
-        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+        open_old_view(f, i, (40 - i) * 24, &images[i]);
         if (i == 0)
             lock = stand_on(f, &images[i]);
     }
@@ -505,12 +521,35 @@ static void old_views_go_unless_they_are_used(void **state)
     struct image last;
     open_view(f, &last); // makes a view, and looks after the old ones
     for (int i = 0; i < 7; i++) {
-        bool kept = i == 0 || i >= 4;
+        bool kept = i == 0 || (i >= 4 && days_of_boot(f) > 40);
         assert_int_equal(access(layer(&images[i], "/"), F_OK), kept ? 0 : -1);
         image_deinit(&images[i]);
     }
     image_deinit(&last);
     close(lock);
+}
+
+static bool is_there(const struct image *image)
+{
+    return access(layer(image, "/"), F_OK) == 0;
+}
+
+static void views_go_when_asked_unless_they_are_used(void **state)
+{
+    struct fixture *f = *state;
+    struct image now, before, stood_on;
+    open_old_view(f, 0, 4, &stood_on);
+    open_old_view(f, 1, 3, &before);
+    open_old_view(f, 2, 0, &now);
+    int lock = stand_on(f, &stood_on);
+    assert_int_equal(view_clear(&f->cache, false), 1);
+    assert_true(is_there(&now) && !is_there(&before) && is_there(&stood_on));
+    close(lock);
+    assert_int_equal(view_clear(&f->cache, true), 1);
+    assert_true(is_there(&now) && !is_there(&stood_on));
+    image_deinit(&now);
+    image_deinit(&before);
+    image_deinit(&stood_on);
 }
 
 static void a_directory_is_an_image(void **state)
@@ -590,6 +629,7 @@ int main(void)
         TEST(a_killed_builder_leaves_nothing),
         TEST(a_lock_is_waited_for_no_longer_than_allowed),
         TEST(old_views_go_unless_they_are_used),
+        TEST(views_go_when_asked_unless_they_are_used),
         TEST(a_directory_is_an_image),
         TEST(links_of_a_directory_stay_in_it),
         TEST(unknown_images_are_errors),

@@ -32,6 +32,7 @@ struct local_box {
     pthread_mutex_t lock; // guards the record
     struct record record;
     bool has_record;
+    char *delta; // of its layers, one of a snapshot or fork; or NULL
 };
 
 int local_gone(const struct local_box *handle, struct sbx_error *err);

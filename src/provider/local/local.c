@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "core/settings.h"
+#include "engine/delta.h"
 #include "engine/launch.h"
 #include "engine/life.h"
 #include "engine/lock.h"
@@ -115,8 +116,16 @@ static void local_box_free(void *handle)
     struct local_box *box = handle;
     record_deinit(&box->record);
     box_release(box->box);
+    free(box->delta);
     pthread_mutex_destroy(&box->lock);
     free(box);
+}
+
+// Files of a fork that are left for want of memory here go with the next snapshot.
+static void note_delta(struct local_box *handle, const struct box_spec *spec)
+{
+    const char *layer = delta_among(spec->layers, spec->layer_count);
+    handle->delta = layer ? strdup(layer) : NULL;
 }
 
 // Bounds a guest whose creator dies while it boots; longer than sandboxes-vmm waits for one.
@@ -180,6 +189,7 @@ int local_launch(struct local *local, struct boxspec *spec, struct launch *begun
         local_box_free(handle);
         return code;
     }
+    note_delta(handle, &spec->box);
     *ret_handle = handle;
     return 0;
 }
@@ -239,6 +249,7 @@ static int local_get(void *provider, const char *id, const struct sbx_call *call
     }
     handle->record = record;
     handle->has_record = record.data != NULL;
+    note_delta(handle, &record.spec);
     record = (struct record){0};
     *ret_box = handle;
     return 0;
@@ -358,6 +369,8 @@ static int local_destroy(void *box, const struct sbx_call *call, struct sbx_erro
             life_end(&store, handle->box->id, handle->box->dir_fd, deadline_from_call(call), err);
     if (code == 0 || code == SBX_ERR_NOT_FOUND)
         leashes_remove(&handle->local->leashes, handle->box->id);
+    if (code == 0 && handle->delta)
+        delta_ended(handle->delta);
     return code;
 }
 

@@ -65,6 +65,17 @@ class Snapshots(sandboxcase.SandboxCase):
         self.sandboxes("image", "rm", "kept", "same:v2")
         self.assertIn("text", self.run_on("top", "cat ~/d/file"))
 
+    def test_files_of_a_fork_end_with_it(self):
+        first = self.create("--network", "none")
+        copies = [self.sandboxes("fork", first)[1].strip() for _ in range(2)]
+        self.sandboxes("snapshot", copies[0], "named")
+        self.assertEqual(3, len(os.listdir(f"{self.store}/deltas")))
+        above = self.create("--network", "none", "--image", "named")
+        self.sandboxes("destroy", above)
+        self.assertEqual(3, len(os.listdir(f"{self.store}/deltas")))
+        self.sandboxes("destroy", *copies)
+        self.assertEqual(1, len(os.listdir(f"{self.store}/deltas")))
+
     def rootfs(self):
         """A root with a static program in it, which is the shell and all else: that of this machine's busybox."""
         root = os.path.join(self.work, "root")
