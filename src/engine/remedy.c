@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,9 +49,20 @@ int remedy_switch(const char *path)
     return strtol(value, NULL, 10) != 0;
 }
 
+void remedy_jail_program(char *ret_path, size_t size)
+{
+    char found[PATH_MAX];
+    if (launch_find_program("sandboxes-jail", found, sizeof(found), NULL) < 0)
+        snprintf(found, sizeof(found), SBX_LIBEXEC_DIR "/sandboxes-jail");
+    cleanup_free char *real = realpath(found, NULL);
+    snprintf(ret_path, size, "%s", real ? real : found);
+}
+
 bool remedy_has_profile(void)
 {
-    return access(PROFILE, F_OK) == 0;
+    char profile[4096], jail[PATH_MAX];
+    remedy_jail_program(jail, sizeof(jail));
+    return fd_read_file(AT_FDCWD, PROFILE, profile, sizeof(profile)) > 0 && strstr(profile, jail);
 }
 
 // Whether the kernel's own threads are in sight: no container has them. (Images of containers, with
@@ -106,9 +118,8 @@ static bool set_sysctl(struct text *text, const char *name, int value)
 
 static bool add_profile(struct text *text)
 {
-    char jail[256];
-    if (launch_find_program("sandboxes-jail", jail, sizeof(jail), NULL) < 0)
-        snprintf(jail, sizeof(jail), SBX_LIBEXEC_DIR "/sandboxes-jail");
+    char jail[PATH_MAX];
+    remedy_jail_program(jail, sizeof(jail));
     return say(text,
                "printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile sandboxes-jail %s "
                "flags=(unconfined) {\\n  userns,\\n}\\n' | sudo tee " PROFILE

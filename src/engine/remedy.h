@@ -11,7 +11,11 @@ enum remedy_container remedy_container(void);
 // 1 or 0 as a file such as a sysctl has it; -1 when there is none.
 int remedy_switch(const char *path);
 
-// Whether sandboxes-jail has the AppArmor profile that remedy_find() proposes.
+// The path of sandboxes-jail as the kernel sees it, without links and "..": AppArmor attaches by
+// that.
+void remedy_jail_program(char *ret_path, size_t size);
+
+// Whether this sandboxes-jail has the AppArmor profile that remedy_find() proposes.
 bool remedy_has_profile(void);
 
 // Writes the remedy for a stage of building a sandbox that failed so. False for unknown stages.

@@ -6,11 +6,15 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "engine/doctor.h"
+#include "engine/remedy.h"
 
 static void read_mounts(char *text, size_t size)
 {
@@ -120,6 +124,23 @@ static void unknown_stages_keep_their_remedy(void **state)
 
 static char base[] = "/tmp/test-doctor-XXXXXX";
 
+// A profile for ".../bin/../libexec/..." would be attached to nothing.
+static void profiles_name_the_true_path(void **state)
+{
+    char roundabout[64], program[128], path[4096];
+    (void)state;
+    snprintf(roundabout, sizeof(roundabout), "%s/../%s", base, strrchr(base, '/') + 1);
+    snprintf(program, sizeof(program), "%s/sandboxes-jail", base);
+    int fd = open(program, O_CREAT | O_CLOEXEC | O_WRONLY, 0755);
+    assert_true(fd >= 0);
+    close(fd);
+    setenv("SANDBOXES_LIBEXEC", roundabout, 1);
+    remedy_jail_program(path, sizeof(path));
+    unsetenv("SANDBOXES_LIBEXEC");
+    unlink(program);
+    assert_string_equal(path, program);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -145,6 +166,7 @@ int main(void)
         cmocka_unit_test(capacity_is_kept),
         cmocka_unit_test(failed_stages_are_explained),
         cmocka_unit_test(unknown_stages_keep_their_remedy),
+        cmocka_unit_test(profiles_name_the_true_path),
     };
     return cmocka_run_group_tests_name("doctor", tests, setup, teardown);
 }
