@@ -4,7 +4,7 @@
  * server, milliseconds of create and the first command, and of N commands at once. usage:
  * bench_cloud PROVIDER ROUNDS CONCURRENT, or bench_cloud --peak PROGRAM ARGUMENT...: the largest
  * resident set of that program (asked from a small process, since a child begins with its
- * parent's).
+ * parent's), or bench_cloud --stream PROVIDER MIB: MB/s of a command's output.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@
 #include <sandboxes/sandboxes.h>
 
 #define MOST 1000
+#define CROWDS 20
 
 static struct sbx_sandbox *shared;
 
@@ -131,15 +132,49 @@ static int peak(char **argv)
     return 0;
 }
 
+static int count(void *payload, int stream, const void *data, size_t size)
+{
+    *(size_t *)payload += size;
+    return 0;
+}
+
+static int stream(const char *provider, int mib)
+{
+    struct sbx_client_options options = SBX_CLIENT_OPTIONS_INIT;
+    struct sbx_spec spec = SBX_SPEC_INIT;
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct sbx_outcome outcome;
+    struct sbx_client *client;
+    struct sbx_error err;
+    char line[100];
+    size_t size = 0;
+    options.provider = provider;
+    snprintf(line, sizeof(line), "head -c %dM /dev/zero", mib);
+    exec.shell = line;
+    need(sbx_client_open(&options, &client, &err), &err);
+    need(sbx_sandbox_create(client, &spec, NULL, &shared, &err), &err);
+    run_true(shared);
+    double began = now_ms();
+    need(sbx_stream_run(shared, &exec, count, &size, NULL, &outcome, &err), &err);
+    double taken = now_ms() - began;
+    need(sbx_sandbox_destroy(shared, NULL, &err), &err);
+    sbx_sandbox_free(shared);
+    sbx_client_close(client);
+    printf("%.0f\n", (double)size / 1e3 / taken);
+    return size != (size_t)mib << 20;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "--peak") == 0)
         return peak(argv + 2);
+    if (argc > 3 && strcmp(argv[1], "--stream") == 0)
+        return stream(argv[2], atoi(argv[3]));
     struct sbx_client_options options = SBX_CLIENT_OPTIONS_INIT;
     struct sbx_spec spec = SBX_SPEC_INIT;
     struct sbx_client *client;
     struct sbx_error err;
-    double firsts[MOST], execs[MOST], many[5], streams[MOST], many_streams[5];
+    double firsts[MOST], execs[MOST], many[CROWDS], streams[MOST], many_streams[CROWDS];
     int rounds = argc > 2 ? atoi(argv[2]) : 20, count = argc > 3 ? atoi(argv[3]) : 100;
     if (argc < 2 || rounds < 1 || rounds > MOST || count < 1 || count > MOST)
         return 2;
@@ -160,9 +195,9 @@ int main(int argc, char **argv)
         stream_true(shared);
         streams[i] = now_ms() - began;
     }
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < CROWDS; i++)
         many[i] = at_once(run_true, count);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < CROWDS; i++)
         many_streams[i] = at_once(stream_true, count);
     need(sbx_sandbox_destroy(shared, NULL, &err), &err);
     sbx_sandbox_free(shared);
@@ -170,7 +205,7 @@ int main(int argc, char **argv)
     printf("create and first command %.2f ms, a command %.2f ms, %d commands at once %.1f ms; "
            "followed "
            "as it runs %.2f ms, %d at once %.1f ms\n",
-           median(firsts, rounds), median(execs, rounds), count, median(many, 5),
-           median(streams, rounds), count, median(many_streams, 5));
+           median(firsts, rounds), median(execs, rounds), count, median(many, CROWDS),
+           median(streams, rounds), count, median(many_streams, CROWDS));
     return 0;
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our clients of services beside others, against the same server: python3 bench/cloud.py [BUILD [PROVIDER...]]
 
-The server is where E2B_API_URL, E2B_SANDBOX_URL, E2B_API_KEY and DAYTONA_API_URL, DAYTONA_API_KEY point, e.g.
-`sandboxes serve`. Without those it is bench/instant.c, which answers everything at once: what is measured then is
-the clients' own time, their overhead. The others are those of the packages e2b, daytona and cased-sandboxes that the Python which
+The server is where E2B_API_URL, E2B_SANDBOX_URL, E2B_API_KEY and DAYTONA_API_URL, DAYTONA_API_KEY point. Without
+those it is bench/instant.c, which answers everything at once: what is measured then is the clients' own time, their
+overhead; or, with SERVE=1, `sandboxes serve` of that build, with which output is streamed too (MIB=1024). The others are those of the packages e2b, daytona and cased-sandboxes that the Python which
 runs this has. CONCURRENT=20 changes how many commands run at once. Medians; the last lines are one whole
 process that runs one command."""
 import asyncio
@@ -12,10 +12,12 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 ROUNDS, CONCURRENT = 20, int(os.environ.get("CONCURRENT", "100"))
+MIB = int(os.environ.get("MIB", "1024"))
 ONE = {"e2b": "from e2b import Sandbox; s = Sandbox.create(); s.commands.run('true'); s.kill()",
        "daytona": "from daytona import Daytona; s = Daytona().create(); s.process.exec('true'); s.delete()"}
 
@@ -104,7 +106,7 @@ def measure(name, client):
         box = ends[0]
         execs = [timed(lambda: client.run(box)) for _ in range(ROUNDS)]
         with ThreadPoolExecutor(CONCURRENT) as pool:
-            at_once = [timed(lambda: many(client, box, pool)) for _ in range(3)]
+            at_once = [timed(lambda: many(client, box, pool)) for _ in range(10)]
         print(f"{name}: create and first command {statistics.median(firsts):.2f} ms, a command "
               f"{statistics.median(execs):.2f} ms, {CONCURRENT} commands at once {statistics.median(at_once):.1f} ms",
               flush=True)
@@ -143,17 +145,51 @@ def measure_all(build, wanted):
             process(build, f"official {provider}", [sys.executable, "-c", ONE[provider]])
 
 
+def point(url, key):
+    os.environ.update(E2B_API_URL=url, E2B_SANDBOX_URL=url, E2B_API_KEY=key, NO_PROXY="*",
+                      DAYTONA_API_URL=url + "/api", DAYTONA_API_KEY=key)
+
+
+def with_serve(build, wanted):
+    os.environ["BUILD"] = build
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/serve"))
+    import servecase
+    with tempfile.TemporaryDirectory(prefix="bench-cloud-") as base:
+        server = servecase.Server(base, "--max-sandboxes", "1000", "--rate", "0")
+        key = server.key()
+        server.start()
+        point(server.url, key)
+        try:
+            measure_all(build, wanted)
+            for provider in wanted:
+                program = os.path.join(build, "bench/bench_cloud")
+                told = subprocess.run([program, "--peak", program, "--stream", provider, str(MIB)],
+                                      check=True, stdout=subprocess.PIPE).stdout.decode().split()
+                print(f"sandboxes with {provider}: {MIB} MiB of output at {told[0]} MB/s, client's peak {told[1]} MB, "
+                      f"server's {peak_of(server.process.pid):.1f} MB", flush=True)
+        finally:
+            server.stop()
+            server.command("destroy", "--all", "--yes", check=False)
+
+
+def peak_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+
+
 def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else "build"
+    build = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
     wanted = sys.argv[2:] or ["e2b", "daytona"]
+    if os.environ.get("SERVE"):
+        with_serve(build, wanted)
+        return
     if "E2B_API_URL" in os.environ or "DAYTONA_API_URL" in os.environ:
         measure_all(build, wanted)
         return
     with subprocess.Popen([os.path.join(build, "bench/bench_instant")], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as server:
         url = server.stdout.readline().decode().strip()
-        os.environ.update(E2B_API_URL=url, E2B_SANDBOX_URL=url, E2B_API_KEY="e2b_" + 40 * "0", NO_PROXY="*",
-                          DAYTONA_API_URL=url + "/api", DAYTONA_API_KEY="x")
+        point(url, "e2b_" + 40 * "0")
         measure_all(build, wanted)
         server.stdin.close()
 

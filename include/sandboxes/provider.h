@@ -142,6 +142,10 @@ struct sbx_provider_ops {
     int (*watch_next)(void *watch, const struct sbx_call *call, struct sbx_change *ret_change,
                       struct sbx_error *err);
     void (*watch_free)(void *watch);
+
+    /* As process_start, for a command whose handle nobody sees before its end; optional. */
+    int (*process_follow)(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
+                          void **ret_process, struct sbx_error *err);
 };
 
 /*

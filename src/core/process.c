@@ -69,12 +69,15 @@ static int give_input(struct sbx_process *process, const struct sbx_exec *exec, 
                       &process->feed, err);
 }
 
-static int provider_start(const struct provider *provider, void *box, bool whole,
+static int provider_start(const struct provider *provider, void *box, enum process_use use,
                           const struct sbx_exec *exec, const struct sbx_call *call,
                           void **ret_handle, struct sbx_error *err)
 {
-    if (whole && provider->ops.process_run && !(exec->flags & SBX_EXEC_STDIN))
+    bool input = exec->flags & SBX_EXEC_STDIN;
+    if (use == PROCESS_WHOLE && provider->ops.process_run && !input)
         return provider->ops.process_run(box, exec, call, ret_handle, err);
+    if (use == PROCESS_STREAM && provider->ops.process_follow && !input)
+        return provider->ops.process_follow(box, exec, call, ret_handle, err);
     return provider->ops.process_start(box, exec, call, ret_handle, err);
 }
 
@@ -101,8 +104,7 @@ int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, enum
         plain.flags |= SBX_EXEC_STDIN;
     }
     guarded(code, sandbox->guard, OPERATION_PROCESS_START, &left, err,
-            provider_start(provider, sandbox->box, use == PROCESS_WHOLE, &plain, &left,
-                           &process->handle, err));
+            provider_start(provider, sandbox->box, use, &plain, &left, &process->handle, err));
     if (code < 0)
         return client_done(provider, code, err);
     if (process->fed) {

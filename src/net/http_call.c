@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/id.h"
-#include "net/http.h"
+#include "net/http_internal.h"
 #include "net/status.h"
 
 #define TRIES 3
@@ -50,7 +50,9 @@ static int call_once(struct http *http, const struct http_request *request,
     cleanup_stream struct http_stream *stream = NULL;
     cleanup_reply struct http_reply reply = {
         .body = BUF_INIT(request->reply_max ? request->reply_max : HTTP_REPLY_MAX)};
-    int code = http_start(http, request, &stream, err);
+    struct http_request whole = *request;
+    whole.flags |= HTTP_WHOLE;
+    int code = http_start(http, &whole, &stream, err);
     if (code == 0)
         code = http_wait(stream, deadline, &reply.status, err);
     if (code == 0)

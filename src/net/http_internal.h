@@ -26,6 +26,9 @@ struct event {
     bool set;
 };
 
+// Beside enum http_flags: whoever waits needs to be woken at the end alone, or to make room.
+#define HTTP_WHOLE (1u << 31)
+
 enum todo { TODO_START = 1, TODO_RESUME = 2, TODO_CLOSE = 4 };
 
 struct http_stream {

@@ -13,6 +13,7 @@ void io_todo(struct http_stream *stream, unsigned todo)
 {
     struct http *http = stream->http;
     pthread_mutex_lock(&http->lock);
+    bool first = !http->todo_first; // who has put something there before us has woken it too
     if (!stream->todo) {
         stream->next_todo = NULL;
         if (http->todo_last)
@@ -23,7 +24,8 @@ void io_todo(struct http_stream *stream, unsigned todo)
     }
     stream->todo |= todo;
     pthread_mutex_unlock(&http->lock);
-    curl_multi_wakeup(http->multi);
+    if (first)
+        curl_multi_wakeup(http->multi);
 }
 
 static void detach(struct http_stream *stream)

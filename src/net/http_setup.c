@@ -41,7 +41,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *self)
     bool trailer = stream->headers_done;
     if (!trailer)
         take_header(stream, line, size);
-    if (stream->headers_done && !trailer)
+    if (stream->headers_done && !trailer && !(stream->flags & HTTP_WHOLE))
         event_set(&stream->changed);
     bool failed = stream->headers.failed;
     stream->too_large |= failed;
@@ -58,7 +58,8 @@ static size_t on_body(char *data, size_t one, size_t size, void *self)
         stream->in_paused = true;
     else
         buf_add(&stream->in, data, size);
-    event_set(&stream->changed);
+    if (full || !(stream->flags & HTTP_WHOLE))
+        event_set(&stream->changed);
     bool failed = stream->in.failed;
     pthread_mutex_unlock(&stream->lock);
     return full ? CURL_WRITEFUNC_PAUSE : failed ? 0 : size;

@@ -4,7 +4,7 @@
  * come apart and whole in Base64, with the outcome as the library tells it. A client that goes away
  * ends the command. Daytona itself has nothing like it. Layer: serve.
  */
-#include "serve/toolbox.h"
+#include "serve/toolbox_program.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +20,7 @@ struct ask {
     struct sbx_exec exec;
     const char **words;
     struct sbx_pair *variables; // texts are borrowed from the body
+    bool follow;                // output is sent as it comes
 };
 
 struct told {
@@ -77,6 +78,7 @@ static int read_ask(const struct jsonv *body, struct ask *ask, struct sbx_error 
     int64_t limit = jsonv_int(body, "outputLimit", OUTPUT_MAX);
     ask->exec.argv = ask->words;
     ask->exec.cwd = jsonv_text(body, "cwd");
+    ask->follow = jsonv_bool(body, "follow", false);
     ask->exec.timeout_ms = jsonv_int(body, "timeoutMs", 0);
     ask->exec.flags = (jsonv_bool(body, "merge", false) ? SBX_EXEC_MERGE : 0u) |
                       (jsonv_bool(body, "clean", false) ? SBX_EXEC_CLEAN_ENV : 0u);
@@ -123,18 +125,23 @@ static int follow(struct httpd_request *request, struct sbx_process *process, st
     return told->streams[0].failed || told->streams[1].failed ? err_nomem(err) : 0;
 }
 
-static int run(struct httpd_request *request, const struct ask *ask, struct told *told,
-               struct sbx_error *err)
+static int start(struct httpd_request *request, const struct ask *ask,
+                 struct sbx_process **ret_process, struct sbx_error *err)
 {
     struct place *box = toolbox_box(request);
-    cleanup(cleanup_process_fn) struct sbx_process *process = NULL;
     cleanup_free struct sbx_pair *env = NULL;
     struct sbx_call call = serve_call(request, 0);
     struct sbx_exec full = ask->exec;
     int code =
         ask->exec.flags & SBX_EXEC_CLEAN_ENV ? 0 : place_exec(box, &ask->exec, &full, &env, err);
-    if (code == 0)
-        code = sbx_process_start(box->sandbox, &full, &call, &process, err);
+    return code < 0 ? code : sbx_process_start(box->sandbox, &full, &call, ret_process, err);
+}
+
+static int run(struct httpd_request *request, const struct ask *ask, struct told *told,
+               struct sbx_error *err)
+{
+    cleanup(cleanup_process_fn) struct sbx_process *process = NULL;
+    int code = start(request, ask, &process, err);
     return code < 0 ? code : follow(request, process, told, err);
 }
 
@@ -146,14 +153,18 @@ static void put_stream(struct json *json, const char *key, const struct buf *str
     json_base64(json, stream->data, stream->size);
 }
 
-static void put_outcome(struct json *json, const struct told *told)
+void toolbox_put_outcome(struct json *json, const struct sbx_outcome *outcome)
 {
-    uint32_t flags = told->outcome.flags;
-    json_put_int(json, "exitCode", told->outcome.exit_code);
-    json_put_int(json, "signal", told->outcome.signal);
-    json_put_bool(json, "timedOut", flags & SBX_OUTCOME_TIMED_OUT);
-    json_put_bool(json, "outOfMemory", flags & SBX_OUTCOME_OOM);
-    json_put_bool(json, "truncated", flags & SBX_OUTCOME_TRUNCATED);
+    json_put_int(json, "exitCode", outcome->exit_code);
+    json_put_int(json, "signal", outcome->signal);
+    json_put_bool(json, "timedOut", outcome->flags & SBX_OUTCOME_TIMED_OUT);
+    json_put_bool(json, "outOfMemory", outcome->flags & SBX_OUTCOME_OOM);
+    json_put_bool(json, "truncated", outcome->flags & SBX_OUTCOME_TRUNCATED);
+}
+
+static void put_told(struct json *json, const struct told *told)
+{
+    toolbox_put_outcome(json, &told->outcome);
     put_stream(json, "stdout", &told->streams[0]);
     put_stream(json, "stderr", &told->streams[1]);
 }
@@ -179,24 +190,55 @@ static void reply(struct httpd_request *request, const struct told *told,
     if (why)
         put_failure(&json, why);
     else
-        put_outcome(&json, told);
+        put_told(&json, told);
     json_end_object(&json);
     json_end_object(&json);
     httpd_reply_json(request, 200, &buf);
 }
 
+static void note_begin(struct place *box, const struct ask *ask)
+{
+    logbook_event(&box->log, "%.480s", ask->words[ask->exec.argc - 1]);
+}
+
+void toolbox_note_outcome(struct place *box, const struct sbx_outcome *outcome)
+{
+    logbook_event(&box->log, "exit status %d", (int)outcome->exit_code);
+    if (outcome->flags & SBX_OUTCOME_OOM)
+        atomic_store(&box->out_of_memory, true);
+}
+
 static void note(struct place *box, const struct ask *ask, const struct told *told)
 {
+    note_begin(box, ask);
     for (int i = 0; i < 2; i++) {
         const struct buf *stream = &told->streams[i];
         size_t size = stream->size < LOGBOOK_OUTPUT_MAX ? stream->size : LOGBOOK_OUTPUT_MAX;
-        if (i == 0)
-            logbook_event(&box->log, "%.480s", ask->words[ask->exec.argc - 1]);
         logbook_output(&box->log, i ? LOG_STDERR : LOG_STDOUT, stream->data, size);
     }
-    logbook_event(&box->log, "exit status %d", (int)told->outcome.exit_code);
-    if (told->outcome.flags & SBX_OUTCOME_OOM)
-        atomic_store(&box->out_of_memory, true);
+    toolbox_note_outcome(box, &told->outcome);
+}
+
+static void refuse(struct httpd_request *request, struct sbx_error *err)
+{
+    if (err->code == SBX_ERR_EXEC) {
+        reply(request, NULL, err);
+    } else {
+        place_failed(toolbox_box(request), err);
+        serve_fail(request, err);
+    }
+}
+
+static void answer_followed(struct httpd_request *request, const struct ask *ask)
+{
+    struct sbx_process *process;
+    struct sbx_error err;
+    if (start(request, ask, &process, &err) < 0) {
+        refuse(request, &err);
+        return;
+    }
+    note_begin(toolbox_box(request), ask);
+    toolbox_follow(request, process);
 }
 
 static void answer(struct httpd_request *request, const struct ask *ask)
@@ -208,13 +250,11 @@ static void answer(struct httpd_request *request, const struct ask *ask)
     atomic_fetch_add(&box->serve->jobs, 1); // a sandbox that works is not idle
     int code = run(request, ask, &told, &err);
     atomic_fetch_sub(&box->serve->jobs, 1);
-    if (code == 0)
-        note(box, ask, &told);
-    if (code == 0 || code == SBX_ERR_EXEC) {
-        reply(request, &told, code < 0 ? &err : NULL);
+    if (code < 0) {
+        refuse(request, &err);
     } else {
-        place_failed(box, &err);
-        serve_fail(request, &err);
+        note(box, ask, &told);
+        reply(request, &told, NULL);
     }
     buf_deinit(&told.streams[0]);
     buf_deinit(&told.streams[1]);
@@ -229,6 +269,8 @@ void toolbox_program(struct httpd_request *request, const struct jsonv *body)
         serve_fail(request, &err);
     else if (ask.exec.argc == 0)
         httpd_fail(request, 400, "program is required");
+    else if (ask.follow)
+        answer_followed(request, &ask);
     else
         answer(request, &ask);
     free(ask.words);

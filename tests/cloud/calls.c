@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes calls as its standard input says, a word and a time limit in milliseconds a line, and tells
-// how each ended: usage: calls PROVIDER SANDBOX. Words: list, create, run, write, pause.
+// how each ended: usage: calls PROVIDER SANDBOX. Words: list, create, run, follow,
+// write, pause.
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +41,23 @@ static int run(const struct sbx_call *call, struct sbx_error *err)
     return code;
 }
 
+static int take(void *payload, int stream, const void *data, size_t size)
+{
+    printf("%d:%.*s ", stream, (int)size, (const char *)data);
+    return 0;
+}
+
+static int follow(const struct sbx_call *call, struct sbx_error *err)
+{
+    struct sbx_exec exec = SBX_EXEC_INIT;
+    struct sbx_outcome outcome;
+    exec.shell = "echo only-once";
+    int code = sbx_stream_run(sandbox, &exec, take, NULL, call, &outcome, err);
+    if (code == 0)
+        printf("%d ", (int)outcome.exit_code);
+    return code;
+}
+
 static int put(const struct sbx_call *call, struct sbx_error *err)
 {
     return sbx_file_write(sandbox, "/tmp/file", "only-once", 9, NULL, call, err);
@@ -53,7 +71,8 @@ static int stop(const struct sbx_call *call, struct sbx_error *err)
 static const struct {
     const char *word;
     int (*make)(const struct sbx_call *call, struct sbx_error *err);
-} words[] = {{"list", list_all}, {"create", create}, {"run", run}, {"write", put}, {"pause", stop}};
+} words[] = {{"list", list_all}, {"create", create}, {"run", run},
+             {"follow", follow}, {"write", put},     {"pause", stop}};
 
 static void make(const char *word, long long timeout_ms)
 {

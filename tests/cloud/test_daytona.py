@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import struct
 import subprocess
 import tempfile
@@ -88,6 +89,54 @@ class Case(unittest.TestCase):
 
     def expect(self, result, words, code=OUR_FAILURE):
         self.assertEqual((code, True), (result.returncode, words in result.stderr.decode()), result)
+
+
+class Followed(Case):
+    """Output as it comes, of a server that runs programs as they are."""
+    END = json.dumps({"exitCode": 3, "signal": 0}).encode()
+
+    def follow(self, *pieces, status=200, kind="application/vnd.sandboxes.output"):
+        self.living()
+        head = f"HTTP/1.1 {status} OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode()
+        self.routes[:0] = [("GET", "/api/sandbox/" + ID, Answer(200, self.box(runsPrograms=True))),
+                           ("POST", f"/toolbox/{ID}/process/execute", Answer(raw=[head, *pieces]))]
+        result = subprocess.run([CALLS, "daytona", ID], input=b"follow 5000", env=self.env, check=True, timeout=60,
+                                stdout=subprocess.PIPE)
+        self.assertEqual(1, self.server.count("POST", f"/toolbox/{ID}/process/execute"))
+        return result.stdout.decode().strip()
+
+    @staticmethod
+    def piece(kind, data):
+        return struct.pack(">BI", kind, len(data)) + data
+
+    def test_both_streams_and_the_end(self):
+        whole = self.piece(1, b"out") + self.piece(2, b"err") + self.piece(1, b"") + self.piece(3, self.END)
+        self.assertEqual("1:out 2:err 3 OK", self.follow(whole))
+        self.assertTrue(self.server.asked[-1].json()["follow"])
+        self.server.asked.clear()
+        told = self.follow(*[bytes([byte]) for byte in whole])
+        self.assertEqual("outerr3OK", re.sub("[12]:| ", "", told))
+
+    def test_what_makes_no_sense(self):
+        for pieces, words in (([self.piece(1, b"out")], "1:out UNAVAILABLE"),
+                              ([self.piece(1, b"out")[:6]], "1:o UNAVAILABLE"),
+                              ([], "UNAVAILABLE"),
+                              ([self.piece(0, b"x")], "PROTOCOL"), ([self.piece(9, b"x")], "PROTOCOL"),
+                              ([self.piece(3, b"[")], "PROTOCOL"), ([self.piece(3, b"{}")], "PROTOCOL"),
+                              ([struct.pack(">BI", 3, 1 << 30)], "PROTOCOL"),
+                              ([self.piece(3, b'{"lost": "it was killed"}')], "UNAVAILABLE it was killed")):
+            with self.subTest(words):
+                self.server.asked.clear()
+                self.assertEqual(words, self.follow(*pieces)[:len(words)])
+
+    def test_answers_in_one_piece(self):
+        failed = json.dumps({"program": {"failed": {"errno": 2, "message": "cannot run 'x'"}}}).encode()
+        self.assertEqual("EXEC cannot run 'x'", self.follow(failed, kind="application/json"))
+        self.server.asked.clear()
+        whole = {"exitCode": 0, "signal": 0, "stdout": "b3V0", "stderr": ""}
+        self.assertEqual("1:out 0 OK", self.follow(json.dumps({"program": whole}).encode(), kind="application/json"))
+        self.server.asked.clear()
+        self.assertEqual("AUTH", self.follow(b"{}", status=401, kind="application/json")[:4])
 
 
 class Requests(Case):

@@ -173,6 +173,24 @@ class Processes(DaytonaCase):
                       {"program": ["true"], "outputLimit": -1}):
             self.assertEqual(400, self.ask_program(**wrong)[0], wrong)
 
+    def test_program_is_followed(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        script = "echo 1; echo 2 >&2; read line; echo $FROM_CREATE; exit 3"
+        try:
+            connection.request("POST", f"/toolbox/{self.box.id}/process/execute",
+                               json.dumps({"program": ["sh", "-c", script], "follow": True}),
+                               {"Authorization": "Bearer " + self.key})
+            reply = connection.getresponse()
+            self.assertEqual("application/vnd.sandboxes.output", reply.headers["Content-Type"])
+            told = {1: b"", 2: b"", 3: b""}
+            while head := reply.read(5):
+                told[head[0]] += reply.read(int.from_bytes(head[1:], "big"))
+        finally:
+            connection.close()
+        self.assertEqual((b"1\nyes\n", b"2\n", 3), (told[1], told[2], json.loads(told[3])["exitCode"]))
+        status, told = self.ask_program(program=["no-such-program"], follow=True)
+        self.assertEqual((200, 2), (status, told["program"]["failed"]["errno"]))
+
     def test_program_ends_with_its_client(self):
         with self.assertRaises(OSError):
             self.ask_program(timeout=1, program=["sh", "-c", "echo $$ > /tmp/program; exec sleep 1000"])

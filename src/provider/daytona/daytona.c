@@ -197,4 +197,5 @@ const struct sbx_provider_ops daytona_ops = {
     .file_remove = daytona_file_remove,
     .file_rename = daytona_file_rename,
     .process_run = daytona_process_run,
+    .process_follow = daytona_process_follow,
 };

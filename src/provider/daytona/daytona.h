@@ -100,7 +100,8 @@ int daytona_toolbox_call(struct daytona_box *box, const char *method, const char
                          struct jsonv **ret_answer, struct sbx_error *err);
 // As a call that is not waited for.
 int daytona_toolbox_begin(struct daytona_box *box, const char *method, const char *path,
-                          struct http_stream **ret_stream, struct sbx_error *err);
+                          const struct buf *body, struct http_stream **ret_stream,
+                          struct sbx_error *err);
 int daytona_toolbox_open(struct daytona_box *box, const char *path, const char *what,
                          struct deadline deadline, struct ws **ret_ws, struct sbx_error *err);
 // A short command of our own to its end: its exit code and both streams together as text.
@@ -111,6 +112,9 @@ int daytona_toolbox_run(void *box, const char *user, const char *const *argv, si
 // process.c
 int daytona_process_start(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                           void **ret_process, struct sbx_error *err);
+// follow.c: by one request to `sandboxes serve`.
+int daytona_process_follow(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
+                           void **ret_process, struct sbx_error *err);
 // whole.c: with one request, where the command allows it.
 int daytona_process_run(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                         void **ret_process, struct sbx_error *err);

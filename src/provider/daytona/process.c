@@ -35,6 +35,7 @@ void process_delete(struct daytona_process *process)
 {
     if (process->ws)
         ws_close(process->ws);
+    http_stream_close(process->stream);
     daytona_box_unref(process->box);
     buf_deinit(&process->out);
     buf_deinit(&process->kept[0]);
@@ -88,6 +89,8 @@ static int next_event(struct daytona_process *process, struct deadline deadline,
 {
     if (process->terminal)
         return terminal_next(process, deadline, ret_event, err);
+    if (process->stream)
+        return follow_next(process, deadline, ret_event, err);
     for (;;) {
         int code = output_next(&process->output, &process->data, &process->size, &process->out,
                                ret_event, err);
@@ -113,7 +116,7 @@ static void note(struct daytona_process *process, const struct output_event *eve
         process->ends[event->stream - 1] = true;
     if (event->kind == OUTPUT_EXIT) {
         process->exited = true;
-        if (process->terminal)
+        if (process->terminal || process->stream)
             process->ends[0] = process->ends[1] = true;
         else
             output_outcome(event->number, &process->outcome);
@@ -199,7 +202,7 @@ static void forget(struct daytona_process *process)
     if (!process->ended)
         daytona_toolbox_call(process->box, "DELETE", path, NULL, "cannot forget the command",
                              deadline_in(CLOUD_KILL_MS), NULL, &ignored);
-    else if (daytona_toolbox_begin(process->box, "DELETE", path, &request, &ignored) == 0)
+    else if (daytona_toolbox_begin(process->box, "DELETE", path, NULL, &request, &ignored) == 0)
         daytona_box_leave(process->box, request);
 }
 
@@ -363,7 +366,7 @@ void daytona_process_free(void *self)
     bool keep = process->flags & SBX_EXEC_BACKGROUND;
     if (!process->ended && process->pid && !keep)
         kill_tree(process);
-    if (!keep && !process->whole)
+    if (!keep && !process->whole && !process->stream)
         forget(process);
     process_delete(process);
 }

@@ -27,6 +27,11 @@ struct daytona_process {
     bool whole;
     struct buf kept[2];
     unsigned given;
+    // Of a command that is followed (follow.c), or NULL: its output, with the head of the envelope
+    // that is being read and what it still holds.
+    struct http_stream *stream;
+    uint8_t head[5];
+    size_t head_size, left;
 };
 
 int process_new(struct daytona_box *box, struct daytona_process **ret_process,
@@ -56,6 +61,13 @@ int program_run(struct daytona_process *process, const struct sbx_exec *exec,
                 struct deadline deadline, struct sbx_error *err);
 int program_read(struct daytona_process *process, const struct sbx_exec *exec,
                  const struct jsonv *answer, struct sbx_error *err);
+void program_body(struct buf *body, const struct daytona_process *process,
+                  const struct sbx_exec *exec, bool follow);
+int program_outcome(const struct jsonv *told, struct sbx_outcome *outcome, struct sbx_error *err);
+
+// follow.c: as terminal_next
+int follow_next(struct daytona_process *process, struct deadline deadline,
+                struct output_event *ret_event, struct sbx_error *err);
 
 // terminal.c
 int terminal_start(struct daytona_process *process, const struct sbx_exec *exec,

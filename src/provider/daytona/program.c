@@ -42,8 +42,8 @@ static void put_variables(struct json *json, const struct sbx_exec *exec)
     json_end_array(json);
 }
 
-static void put_body(struct buf *body, const struct daytona_process *process,
-                     const struct sbx_exec *exec)
+void program_body(struct buf *body, const struct daytona_process *process,
+                  const struct sbx_exec *exec, bool follow)
 {
     struct json json = JSON_INIT(body, false);
     const char *workdir = process->box->workdir;
@@ -55,6 +55,7 @@ static void put_body(struct buf *body, const struct daytona_process *process,
     json_put_bool(&json, "merge", exec->flags & SBX_EXEC_MERGE);
     json_put_bool(&json, "clean", exec->flags & SBX_EXEC_CLEAN_ENV);
     json_put_int(&json, "timeoutMs", exec->timeout_ms);
+    json_put_bool(&json, "follow", follow);
     json_put_uint(&json, "outputLimit", exec->output_limit ? exec->output_limit : OUTPUT_DEFAULT);
     json_end_object(&json);
 }
@@ -75,8 +76,7 @@ static int read_stream(const struct jsonv *told, const char *key, struct buf *ou
     return out->failed ? err_nomem(err) : 0;
 }
 
-static int read_outcome(const struct jsonv *told, struct sbx_outcome *outcome,
-                        struct sbx_error *err)
+int program_outcome(const struct jsonv *told, struct sbx_outcome *outcome, struct sbx_error *err)
 {
     int64_t status = jsonv_int(told, "exitCode", -1), number = jsonv_int(told, "signal", -1);
     if (status < 0 || status > STATUS_MAX || number < 0 || number > SIGNAL_MAX)
@@ -112,7 +112,7 @@ int program_read(struct daytona_process *process, const struct sbx_exec *exec,
         err->sys_errno = number > 0 && number < INT16_MAX ? (int32_t)number : 0;
         return SBX_ERR_EXEC;
     }
-    int code = read_outcome(told, &process->outcome, err);
+    int code = program_outcome(told, &process->outcome, err);
     if (code == 0)
         code = read_stream(told, "stdout", &process->kept[0], err);
     if (code == 0)
@@ -126,7 +126,7 @@ int program_run(struct daytona_process *process, const struct sbx_exec *exec,
 {
     cleanup_buf struct buf body = BUF_INIT(2 * SCRIPT_MAX);
     cleanup_jsonv struct jsonv *answer = NULL;
-    put_body(&body, process, exec);
+    program_body(&body, process, exec, false);
     int code = daytona_toolbox_call(process->box, "POST", "process/execute", &body,
                                     "cannot run the command", deadline, &answer, err);
     return code < 0 ? code : program_read(process, exec, answer, err);

@@ -42,16 +42,21 @@ int daytona_toolbox_call(struct daytona_box *box, const char *method, const char
 }
 
 int daytona_toolbox_begin(struct daytona_box *box, const char *method, const char *path,
-                          struct http_stream **ret_stream, struct sbx_error *err)
+                          const struct buf *body, struct http_stream **ret_stream,
+                          struct sbx_error *err)
 {
     cleanup_buf struct buf url = BUF_INIT(8192);
     struct daytona_headers headers;
     int code = daytona_toolbox_url(box, path, &url, err);
+    if (code == 0 && body && body->failed)
+        code = err_set(err, SBX_ERR_QUOTA, "the request has more than %zu bytes", body->limit);
     if (code < 0)
         return code;
-    daytona_control_headers(box->daytona, false, &headers);
+    daytona_control_headers(box->daytona, body != NULL, &headers);
     const struct http_request request = {.method = method,
                                          .url = url.data,
+                                         .body = body ? body->data : NULL,
+                                         .body_size = body ? body->size : 0,
                                          .headers = headers.list,
                                          .header_count = DAYTONA_HEADERS};
     return http_start(box->daytona->http, &request, ret_stream, err);
