@@ -3,10 +3,13 @@
 """Metaflow with and without sandboxes, and with the extension from PyPI: a foreach of N tasks that do nothing.
 
     bench/metaflow.py [--python PYTHON] [--store local|s3] [--tasks 50] [--workers 16] [--rounds 3] [--peer PYTHON]
+    bench/metaflow.py [--python PYTHON] [--rounds 3] --ends
 
 PYTHON is an interpreter with Metaflow, for --store s3 with boto3 and moto too. --peer names one that has the PyPI
 package metaflow-sandbox and boto3 as well; its steps then run through a backend that only starts a program, which
 leaves what the extension itself costs (it refuses the local datastore, so this needs --store s3).
+
+--ends tells instead how long sandboxes outlive their flow, by the way in which it ends.
 
 The variants run in turns. Printed are minimum and median of wall time, of the processor time of all processes
 started, and of the machine's busy time (so nothing else should run), with their ratios to plain; and what one launcher
@@ -18,6 +21,7 @@ import ctypes
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -159,6 +163,80 @@ def launcher_cost(options, base, env):
     return statistics.mean(map(sum, spent)), statistics.median(row[0] for row in peak)
 
 
+WAITS = """
+import os, time
+from metaflow import FlowSpec, sandbox, step
+
+class Waits(FlowSpec):
+    @sandbox
+    @step
+    def start(self):
+        print("RUNNING", flush=True)
+        time.sleep({seconds})
+        {then}
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+Waits()
+"""
+
+
+def launchers(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+            for child in file.read().split():
+                with open(f"/proc/{child}/cmdline", "rb") as words:
+                    if b"sandboxes-step" in words.read().split(b"\0")[0]:
+                        yield int(child)
+
+
+# Name, seconds that the step takes, what it does then, what is done meanwhile.
+ENDS = (
+    ("the step succeeds", 0, "pass", None),
+    ("the step fails", 0, "os._exit(1)", None),
+    ("Ctrl-C", 60, "pass", lambda flow: os.killpg(flow.pid, signal.SIGINT)),
+    ("kill -9 of the flow", 60, "pass", lambda flow: flow.kill()),
+    ("kill -9 of the launcher", 60, "pass", lambda flow: [os.kill(pid, signal.SIGKILL) for pid in launchers(flow.pid)]),
+    ("kill -9 of both", 60, "pass", lambda flow: os.killpg(flow.pid, signal.SIGKILL)),
+)
+
+
+def outlived(variant, base, seconds, then, act):
+    """Seconds from the end of the flow (or of the launcher, where that alone is killed) until no sandbox is left."""
+    work = tempfile.mkdtemp(dir=base)
+    with open(os.path.join(work, "waits.py"), "w", encoding="utf-8") as file:
+        file.write(WAITS.format(seconds=seconds, then=then))
+    boxes = os.path.join(work, "run", "sandboxes")
+    os.mkdir(os.path.join(work, "run"), 0o700)
+    flow = subprocess.Popen([variant.python, "waits.py", "--no-pylint", "run"], cwd=work, stdin=subprocess.DEVNULL,
+                            env={**variant.env, "XDG_RUNTIME_DIR": os.path.join(work, "run")}, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, start_new_session=True)
+    while b"RUNNING" not in flow.stdout.readline():
+        pass
+    if act:
+        act(flow)
+    else:
+        flow.communicate()
+    began = time.monotonic()
+    while any(name.startswith("sb-") for name in os.listdir(boxes)):
+        time.sleep(0.001)
+    ended = time.monotonic()
+    if act:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(flow.pid, signal.SIGKILL)
+        flow.communicate()
+    return ended - began
+
+
+def show_ends(options, base, variant):
+    for name, *way in ENDS:
+        found = [outlived(variant, base, *way) * 1000 for _ in range(options.rounds)]
+        print(f"{name:28}{min(found):8.0f}/{statistics.median(found):4.0f}/{max(found):4.0f} ms")
+
+
 @contextlib.contextmanager
 def storage(options):
     """Variables of Metaflow's datastore."""
@@ -207,6 +285,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--store", choices=("local", "s3"), default="local")
     parser.add_argument("--peer")
+    parser.add_argument("--ends", action="store_true")
     options = parser.parse_args()
     if options.peer and options.store == "local":
         parser.error("--peer needs --store s3")
@@ -215,6 +294,10 @@ def main():
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("METAFLOW_", "AWS_", "PYTHON"))}
         env = {**keep, **stored, "HOME": base, "METAFLOW_USER": "bench"}
         every = list(variants(options, env))
+        if options.ends:
+            print("until no sandbox is left, minimum/median/maximum")
+            show_ends(options, base, every[1])
+            return
         for variant in every:  # caches
             run(argparse.Namespace(**{**vars(options), "tasks": 1}), base, variant)
         results = {variant.name: [] for variant in every}

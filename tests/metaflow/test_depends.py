@@ -57,22 +57,22 @@ class Depends(flowcase.FlowCase):
         cls.server.server_close()
         super().tearDownClass()
 
-    def check(self, flow, kind, origin):
+    def check(self, kind, origin):
         made = os.path.join(self.root, "made")
         if os.path.exists(made):
             os.remove(made)
-        self.flow(f"{flow.lower()}.py", "--environment", kind, "run")
-        found = self.client(f'out = Flow("{flow}").latest_run.data.all')
+        self.flow("depends.py", "--environment", kind, "run")
+        found = self.client('out = Flow("Depends").latest_run.data.all')
         with open(made, encoding="utf-8") as file:
             made = file.read().split()
         self.assertEqual([[origin, made[0], "OSError"]] * 2, found)
         self.assertEqual(1, len(made), made)
 
     def test_an_environment_is_made_once_and_shared_read_only(self):
-        self.check("Depends", "pypi", "from the index")
+        self.check("pypi", "from the index")
 
     def test_one_of_conda_too(self):
-        self.check("Channel", "conda", "from the channel")
+        self.check("conda", "from the channel")
 
     def test_elsewhere_micromamba_is_staged_and_any_platform_is_fine(self):
         """A launcher that tells how it was started shows what would go there."""
@@ -91,7 +91,7 @@ class Depends(flowcase.FlowCase):
             file.write('#!/bin/sh\nfor word; do case $word in */.bin/micromamba) echo "TO $word"; cmp "$last" "$CACHED" && '
                        'echo SAME; esac; last=$before; before=$word; done; exit 202\n')
         os.chmod(launcher, 0o755)
-        output = self.flow("channel.py", "--environment", "conda", "run", status=None, env={
+        output = self.flow("depends.py", "--environment", "conda", "run", status=None, env={
             "METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/mf",
             "METAFLOW_S3_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "k",
             "AWS_DEFAULT_REGION": "us-east-1", "METAFLOW_SANDBOX_BACKEND": "e2b", "E2B_API_KEY": "x", "CACHED": cached,

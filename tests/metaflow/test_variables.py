@@ -75,12 +75,14 @@ class Variables(flowcase.FlowCase):
             server.bind(("127.0.0.1", 0))
             port = server.getsockname()[1]
         for store, env, own, name in (
-                ("azure", {"METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT": f"http://127.0.0.1:{port}/account"}, {},
+                ("azure", {"METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT": f"http://127.0.0.1:{port}/account",
+                           "METAFLOW_DATASTORE_SYSROOT_AZURE": "bucket/mf"}, {},
                  "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT"),
                 ("gs", {}, {"STORAGE_EMULATOR_HOST": f"http://localhost:{port}"}, "STORAGE_EMULATOR_HOST")):
             values, rules, _ = self.found(store, own, **env)
             self.assertEqual([f"10.0.2.2:{port}"], rules)
             self.assertTrue(values[name].startswith(f"http://10.0.2.2:{port}"), values[name])
+            self.assertEqual("bucket/mf" if store == "azure" else None, values.get("METAFLOW_DATASTORE_SYSROOT_AZURE"))
 
     def test_variables_that_no_one_named_stay_here(self):
         for store in ("s3", "gs", "azure"):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A package of @pypi, in an environment that all sandboxes of this machine share; either order of decorators."""
+"""A package of @pypi, or of @conda with --environment conda, in an environment that all sandboxes of this machine share;
+either order of decorators."""
 import sys
 
-from metaflow import FlowSpec, pypi, sandbox, step
+from metaflow import FlowSpec, conda, pypi, sandbox, step
 
 PACKAGES = {"standinpackage": "1.0"}
+decorator, packages = (conda, {"libraries": PACKAGES}) if "conda" in sys.argv else (pypi, {"packages": PACKAGES})
 
 
 def attempt(path):
@@ -16,20 +18,20 @@ def attempt(path):
 
 
 class Depends(FlowSpec):
-    @pypi(disabled=True)
+    @decorator(disabled=True)
     @step
     def start(self):
         self.next(self.above, self.below)
 
     @sandbox
-    @pypi(packages=PACKAGES)
+    @decorator(**packages)
     @step
     def above(self):
         import standinpackage
         self.found = [standinpackage.NAME, sys.prefix, attempt(standinpackage.__file__)]
         self.next(self.joined)
 
-    @pypi(packages=PACKAGES)
+    @decorator(**packages)
     @sandbox
     @step
     def below(self):
@@ -37,13 +39,13 @@ class Depends(FlowSpec):
         self.found = [standinpackage.NAME, sys.prefix, attempt(standinpackage.__file__)]
         self.next(self.joined)
 
-    @pypi(disabled=True)
+    @decorator(disabled=True)
     @step
     def joined(self, inputs):
         self.all = [one.found for one in inputs]
         self.next(self.end)
 
-    @pypi(disabled=True)
+    @decorator(disabled=True)
     @step
     def end(self):
         print(self.all)

@@ -4,7 +4,7 @@ from metaflow import FlowSpec, boxlite, step
 
 
 class Guest(FlowSpec):
-    @boxlite(memory=512)
+    @boxlite
     @step
     def start(self):
         self.kernel = os.uname().release

@@ -121,7 +121,14 @@ class Commands(ServiceCase):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self.assertEqual(port, self.start(METAFLOW_LOCAL_SERVICE_PORT=str(port)))
+        self.assertEqual(port, self.start(METAFLOW_LOCAL_SERVICE_PORT=str(port), METAFLOW_LOCAL_SERVICE_DEBUG="1"))
+        with self.client(port) as client:
+            client.get("/flows")
+        folder = os.path.join(self.home, ".metaflow-local-service")
+        log = os.path.join(folder, next(name for name in os.listdir(folder) if name.endswith(".log")))
+        with open(log, encoding="utf-8") as file:
+            self.wait(lambda: '"/flows"' in file.read())
+        os.unlink(log)
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
