@@ -141,6 +141,7 @@ static const char *const modules[] = {
     "drivers/virtio/virtio_pci",
     "drivers/virtio/virtio_mmio",
     "drivers/char/virtio_console",
+    "drivers/virtio/virtio_balloon",
     "fs/netfs/netfs",
     "fs/fscache/fscache",
     "net/9p/9pnet",

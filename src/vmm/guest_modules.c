@@ -16,6 +16,7 @@ static const char *const modules[] = {
     "virtio_pci",
     "virtio_mmio",
     "virtio_console",
+    "virtio_balloon",
     "netfs",
     "fscache",
     "9pnet",

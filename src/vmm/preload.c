@@ -1,23 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Loaded into QEMU when it runs from a saved guest. Linked with nothing: the C library is the one
- * that QEMU brings. It does three things:
+ * that QEMU brings. It does four things:
  *  - The file of the guest's memory is opened read-only, since it is everybody's. QEMU asks for
  *    writing, even though it maps it privately; newer versions (8.2) don't by themselves.
+ *  - What the guest gives back is taken from its own copies of pages alone: QEMU would punch holes
+ *    into that file first, and give up.
  *  - Tables of a megabyte each that QEMU fills with zeroes for its 9p devices, and hardly ever uses
  *    (hw/9pfs/9p.c: qpp_table, qpf_table), are given back to the kernel before the guest runs.
  *  - It has the name of QEMU's disassembler, which is not loaded then. Nobody asks for it here, and
  *    its tables, relocated for each process, take more memory than any other library's.
  * Layer: vmm.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -29,7 +34,6 @@
 #define SIGSET_BYTES 8 // the kernel's
 
 long syscall(long number, ...);
-void *memalign(size_t alignment, size_t size);
 
 static int open_at(const char *path, int flags, int mode)
 {
@@ -65,6 +69,14 @@ EXPORTED int open_checked(const char *path, int flags)
 EXPORTED __attribute__((alias("open"))) int open64(const char *path, int flags, ...);
 EXPORTED __attribute__((alias("__open_2"))) int open64_checked(const char *path,
                                                                int flags) __asm__("__open64_2");
+
+EXPORTED int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    return mode & FALLOC_FL_PUNCH_HOLE ? 0 : (int)syscall(SYS_fallocate, fd, mode, offset, size);
+}
+
+EXPORTED __attribute__((alias("fallocate"))) int fallocate64(int fd, int mode, off_t offset,
+                                                             off_t size);
 
 // Used by the first thread alone, while it is alone.
 static struct {

@@ -176,6 +176,9 @@ static void add_devices(struct arguments *a, const struct machine *machine)
         add_share(a, bus, "read", MACHINE_MOUNTS_READ, false);
     if (machine->mounts & MACHINE_MOUNTS_ARE_WRITTEN)
         add_share(a, bus, "write", MACHINE_MOUNTS_WRITABLE, true);
+    // It tells which memory it has free, and that is given back.
+    add(a, "-device");
+    add(a, "virtio-balloon-%s,free-page-reporting=on", bus);
     if (!machine->network)
         return;
     add(a, "-netdev");

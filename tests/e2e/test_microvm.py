@@ -70,6 +70,26 @@ class Microvm(sandboxcase.SandboxCase):
         self.assertLess(3, pid, "it has not been warmed")
         self.assertLess(processes, 5)
 
+    def test_memory_comes_back(self):
+        """What a command has used, this machine has again soon after, and the guest goes on."""
+        box = self.create("-p", "microvm", "--network", "none")
+        pid, = sandboxcase.descendants("qemu")
+
+        def megabytes():
+            return int(sandboxcase.status_of(pid)["RssAnon"].split()[0]) // 1024
+        self.sandboxes("exec", box, "--", "dd", "if=/dev/zero", "of=/dev/null", "bs=150M", "count=1")
+        self.wait_for(lambda: megabytes() < 100, "memory that was given back", patience=20)
+        self.assertEqual("well\n", self.sandboxes("exec", box, "--", "echo", "well")[1])
+
+    def test_without_kernel(self):
+        """A guest lives and ends without what new ones need."""
+        box = self.create("-p", "microvm", "--network", "none")
+        self.env.update(SANDBOXES_MICROVM_KERNEL="/nowhere")
+        self.assertIn(box, self.sandboxes("list")[1])
+        self.assertEqual("well\n", self.sandboxes("exec", box, "--", "echo", "well")[1])
+        self.sandboxes("destroy", box)
+        self.assertEqual(125, self.sandboxes("destroy", box, check=False)[0])
+
     def test_damaged(self):
         self.own()
         state = os.path.join(self.saved()[0], "files/state")

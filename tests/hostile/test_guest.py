@@ -18,33 +18,6 @@ CANARY = "canary-6f11"
 EMULATED = "guests are emulated"
 
 
-def read(path):
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
-
-
-def status_of(pid):
-    return dict(line.split(":\t", 1) for line in read(f"/proc/{pid}/status").splitlines() if ":\t" in line)
-
-
-def processes(program):
-    """Those of the program that descend from us: monitors of sandboxes are adopted by this process."""
-    parents, found = {}, []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            parents[int(pid)] = int(status_of(pid)["PPid"])
-            if os.path.basename(read(f"/proc/{pid}/cmdline").split("\0")[0]) == program:
-                found.append(int(pid))
-        except (OSError, KeyError):
-            pass  # it has ended
-
-    def ours(pid):
-        while pid > 1 and pid != os.getpid():
-            pid = parents.get(pid, 0)
-        return pid == os.getpid()
-    return [pid for pid in found if ours(pid)]
-
-
 class Guest(sandboxcase.SandboxCase):
     def setUp(self):
         if not os.access(KERNEL, os.R_OK):
@@ -70,9 +43,9 @@ class Guest(sandboxcase.SandboxCase):
 
     def test_qemu_has_nothing(self):
         self.guest()
-        pids = processes("qemu")
+        pids = sandboxcase.descendants("qemu")
         self.assertEqual(1, len(pids))
-        status = status_of(pids[0])
+        status = sandboxcase.status_of(pids[0])
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             self.assertEqual(0, int(status[name], 16) & ~DAC_OVERRIDE, name)
         self.assertEqual("1", status["NoNewPrivs"])
@@ -84,7 +57,7 @@ class Guest(sandboxcase.SandboxCase):
 
     def test_qemu_sees_its_own_files(self):
         self.guest()
-        root = f"/proc/{processes('qemu')[0]}/root"
+        root = f"/proc/{sandboxcase.descendants('qemu')[0]}/root"
         self.assertLessEqual(set(os.listdir(root)), ROOT)
         self.assertLessEqual(set(os.listdir(root + "/etc")), {"hostname", "hosts", "resolv.conf"})
         self.assertEqual(["qemu-system-x86_64"], os.listdir(root + "/usr/bin"))
@@ -92,7 +65,7 @@ class Guest(sandboxcase.SandboxCase):
 
     def test_qemu_holds_nothing_open(self):
         self.guest()
-        folder = f"/proc/{processes('qemu')[0]}/fd"
+        folder = f"/proc/{sandboxcase.descendants('qemu')[0]}/fd"
         held = {os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
         files = {path for path in held if path.startswith("/") and not path.startswith("/memfd:")}
         self.assertLessEqual(files, {"/dev/null", "/image", "/vm/saved/memory"})
@@ -126,17 +99,17 @@ class Guest(sandboxcase.SandboxCase):
     def test_mounts_hold_in_qemu(self):
         """What a guest that has taken QEMU over could do with them."""
         self.guest("--network", "none", *self.shared())
-        pid = processes("qemu")[0]
-        self.assertNotIn("0", status_of(pid)["Uid"].split())
+        pid = sandboxcase.descendants("qemu")[0]
+        self.assertNotIn("0", sandboxcase.status_of(pid)["Uid"].split())
         found = {}
-        for line in read(f"/proc/{pid}/mountinfo").splitlines():
+        for line in sandboxcase.read_text(f"/proc/{pid}/mountinfo").splitlines():
             target, options = line.split()[4:6]
             if target.startswith("/mounts/"):
                 found[target] = set(options.split(","))
         self.assertEqual({"/mounts/read/0", "/mounts/write/1"}, set(found))
         self.assertLessEqual({"ro", "nosuid", "nodev"}, found["/mounts/read/0"])
         self.assertLessEqual({"rw", "nosuid", "nodev"}, found["/mounts/write/1"])
-        shares = [word for word in read(f"/proc/{pid}/cmdline").split("\0") if word.startswith("local,")]
+        shares = [word for word in sandboxcase.read_text(f"/proc/{pid}/cmdline").split("\0") if word.startswith("local,")]
         self.assertEqual(["readonly=on", "readonly=on", "readonly=off"], [share.split(",")[4] for share in shares])
         with self.assertRaises(OSError) as refused:
             os.mkdir(f"/proc/{pid}/root/mounts/read/0/made")

@@ -31,6 +31,33 @@ def require_command():
         sys.exit(SKIP)
 
 
+def read_text(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def status_of(pid):
+    return dict(line.split(":\t", 1) for line in read_text(f"/proc/{pid}/status").splitlines() if ":\t" in line)
+
+
+def descendants(program):
+    """Those of the program that descend from us: monitors of sandboxes are adopted by this process."""
+    parents, found = {}, []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            parents[int(pid)] = int(status_of(pid)["PPid"])
+            if os.path.basename(read_text(f"/proc/{pid}/cmdline").split("\0")[0]) == program:
+                found.append(int(pid))
+        except (OSError, KeyError):
+            pass  # it has ended
+
+    def ours(pid):
+        while pid > 1 and pid != os.getpid():
+            pid = parents.get(pid, 0)
+        return pid == os.getpid()
+    return [pid for pid in found if ours(pid)]
+
+
 class SandboxCase(unittest.TestCase):
     """Each test has its own state, cache (shared by its class) and temporary directory."""
 

@@ -91,13 +91,6 @@ int local_find_programs(struct local *local, struct sbx_error *err)
     return code;
 }
 
-// Cheap, since every call that asks all providers begins with it; `sandboxes doctor` tries
-// everything.
-static int local_probe(void *provider, struct sbx_provider_info *ret_info, struct sbx_error *err)
-{
-    return local_find_programs(provider, err);
-}
-
 static struct local_box *new_handle(struct local *local, struct box *box)
 {
     struct local_box *handle = calloc(1, sizeof(*handle));
@@ -294,6 +287,26 @@ static void local_list_free(struct sbx_list *list)
     if (owner)
         store_list_free(owner->records, owner->count);
     free(owner);
+}
+
+static bool has_any(struct local *local)
+{
+    struct sbx_list list;
+    struct sbx_error ignored;
+    if (local_list(local, NULL, 0, NULL, &list, &ignored) < 0)
+        return false;
+    size_t count = list.count;
+    local_list_free(&list);
+    return count > 0;
+}
+
+// Cheap, since every call that asks all providers begins with it; `sandboxes doctor` tries
+// everything. Guests that live are used and ended, whatever a new one lacks by now.
+static int local_probe(void *provider, struct sbx_provider_info *ret_info, struct sbx_error *err)
+{
+    struct local *local = provider;
+    int code = local_find_programs(local, err);
+    return code < 0 && local->guests && has_any(local) ? 0 : code;
 }
 
 static int local_lock(void *provider, const struct sbx_pair *labels, size_t label_count,
