@@ -29,13 +29,13 @@ static const struct command_example examples[] = {
     {NULL, NULL},
 };
 
-static const char *const forms[] = {"key create", "key list", "key revoke", NULL};
+static const char *const forms[] = {"key create", "key list", "key revoke", "routes", NULL};
 
 const struct command command_serve = {
     .name = "serve",
     .aliases = "",
     .summary = "serve the E2B and Daytona APIs on this machine",
-    .operands = "[OPTIONS] [key create [NAME] | key list | key revoke ID]",
+    .operands = "[OPTIONS] [key create [NAME] | key list | key revoke ID | routes]",
     .details =
         "Serves what the official E2B and Daytona clients need to make and use sandboxes, on the "
         "local engine: point them here with E2B_API_URL and E2B_SANDBOX_URL, or DAYTONA_API_URL. "

@@ -45,6 +45,7 @@ struct httpd_site {
     size_t route_count;
     bool (*authorize)(struct httpd_request *request); // before the body is read; NULL: all may
     void (*fail)(struct httpd_request *request, unsigned status, const char *message);
+    bool foreign; // pages of other sites may ask: who may is not for this server to say
 };
 
 struct httpd_options {

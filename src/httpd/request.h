@@ -11,7 +11,7 @@
 #define REQUEST_ID_SIZE 20
 #define REQUEST_PARAMS_MAX 6
 #define REQUEST_PATH_MAX 8192
-#define REQUEST_HEADERS_MAX 16
+#define REQUEST_HEADERS_MAX 64
 
 struct httpd {
     struct httpd_options options; // strings borrowed

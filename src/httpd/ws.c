@@ -36,6 +36,7 @@ struct ws {
     int fd;                     // libmicrohttpd's
     struct MHD_UpgradeResponseHandle *handle;
     pthread_t thread; // ours, when started
+    bool raw;         // no frames of ours
     bool started;
     void (*run)(struct ws *ws, void *payload);
     void (*release)(void *payload); // when it never runs
@@ -344,7 +345,8 @@ static void *thread(void *argument)
     struct ws *ws = argument;
     ws->release = NULL;
     ws->run(ws, ws->payload);
-    ws_close(ws, WS_NORMAL, NULL);
+    if (!ws->raw)
+        ws_close(ws, WS_NORMAL, NULL);
     ws_shutdown(ws); // with TLS, libmicrohttpd's thread carries on until then
     return NULL;
 }
@@ -419,30 +421,66 @@ static void queue_upgrade(struct httpd_request *request, struct MHD_Response *re
     request->response = response;
 }
 
-bool ws_accept(struct httpd_request *request, const char *protocol,
-               void (*run)(struct ws *ws, void *payload), void (*release)(void *payload),
-               void *payload)
+// NULL after a refusal, when release has been called.
+static struct ws *switch_protocol(struct httpd_request *request, bool may,
+                                  void (*run)(struct ws *ws, void *payload),
+                                  void (*release)(void *payload), void *payload)
 {
-    bool handshake = is_handshake(request);
-    struct ws *ws = handshake ? ws_new(request) : NULL;
+    struct ws *ws = may ? ws_new(request) : NULL;
     struct MHD_Response *response = ws ? MHD_create_response_for_upgrade(upgraded, ws) : NULL;
     if (!response) {
         if (ws)
             ws_free(ws);
         if (release)
             release(payload);
+        return NULL;
+    }
+    ws->run = run;
+    ws->release = release;
+    ws->payload = payload;
+    request->response = response;
+    return ws;
+}
+
+bool ws_accept(struct httpd_request *request, const char *protocol,
+               void (*run)(struct ws *ws, void *payload), void (*release)(void *payload),
+               void *payload)
+{
+    bool handshake = is_handshake(request);
+    if (!switch_protocol(request, handshake, run, release, payload)) {
         if (!handshake)
             httpd_add_header(request, "Upgrade", "websocket");
         httpd_fail(request, handshake ? 503 : 426,
                    handshake ? "memory is short" : "this is a WebSocket");
         return false;
     }
-    ws->run = run;
-    ws->release = release;
-    ws->payload = payload;
     add_accept(request);
     if (protocol)
         httpd_add_header(request, "Sec-WebSocket-Protocol", protocol);
-    queue_upgrade(request, response);
+    queue_upgrade(request, request->response);
     return true;
+}
+
+bool ws_tunnel(struct httpd_request *request, void (*run)(struct ws *ws, void *payload),
+               void (*release)(void *payload), void *payload)
+{
+    struct ws *ws = switch_protocol(request, true, run, release, payload);
+    if (!ws) {
+        httpd_fail(request, 503, "memory is short");
+        return false;
+    }
+    ws->raw = true;
+    queue_upgrade(request, request->response);
+    return true;
+}
+
+int ws_tunnel_fd(const struct ws *ws)
+{
+    return ws->fd;
+}
+
+const char *ws_tunnel_pending(const struct ws *ws, size_t *ret_size)
+{
+    *ret_size = ws->end - ws->start;
+    return (const char *)ws->received + ws->start;
 }

@@ -32,6 +32,16 @@ bool ws_accept(struct httpd_request *request, const char *protocol,
                void *payload);
 
 /*
+ * The same for a handshake that somebody else has answered: the reply's headers are the caller's,
+ * and no frame is read or written here. run carries bytes between ws_tunnel_fd() and the other
+ * side, beginning with those that are pending; it ends when the descriptor does.
+ */
+bool ws_tunnel(struct httpd_request *request, void (*run)(struct ws *ws, void *payload),
+               void (*release)(void *payload), void *payload);
+int ws_tunnel_fd(const struct ws *ws);
+const char *ws_tunnel_pending(const struct ws *ws, size_t *ret_size);
+
+/*
  * The next message: its size, 0 and *ret_kind 0 when none came within timeout_ms (-1: for ever).
  * Negative: the other side has closed, or broke the rules. Pings are answered on the way. Data is
  * valid until the next call. One thread reads, any may send.

@@ -80,6 +80,7 @@ static void put_resources(struct json *json, const struct sbx_info *info)
 static void put_intervals(struct json *json, const struct sheet *sheet)
 {
     json_put_int(json, "autoStopInterval", sheet->auto_stop);
+    json_put_int(json, "autoPauseInterval", sheet->idle_pause);
     json_put_int(json, "autoArchiveInterval", sheet->auto_archive);
     json_put_int(json, "autoDeleteInterval", sheet->auto_delete);
 }
@@ -360,38 +361,6 @@ static void show_toolbox(struct httpd_request *request)
     reply_text_member(request, "url", url);
 }
 
-// A port of the sandbox, made reachable on this machine.
-static void preview(struct httpd_request *request)
-{
-    cleanup_place struct place *box = NULL;
-    cleanup_buf struct buf buf = BUF_INIT(4096);
-    struct json json = JSON_INIT(&buf, false);
-    struct sbx_error err;
-    char address[128], url[160], token[SHA256_HEX_SIZE];
-    long number = strtol(httpd_param(request, "port"), NULL, 10);
-    if (!daytona_find(request, &box))
-        return;
-    struct sbx_port port = {(uint16_t)number, 0};
-    if (number < 1 || number > 65535) {
-        httpd_fail(request, 400, "a port is a number from 1 to 65535");
-        return;
-    }
-    if (sbx_sandbox_expose(box->sandbox, &port, NULL, address, sizeof(address), &err) < 0) {
-        place_failed(box, &err);
-        serve_fail(request, &err);
-        return;
-    }
-    snprintf(url, sizeof(url), "%s%s", strstr(address, "://") ? "" : "http://", address);
-    auth_token(serve_of(request), "preview", box->sheet.id, token);
-    json_begin_object(&json);
-    json_put_text(&json, "sandboxId", box->sheet.id);
-    json_put_uint(&json, "port", port.port);
-    json_put_text(&json, "url", url);
-    json_put_text(&json, "token", token);
-    json_end_object(&json);
-    httpd_reply_json(request, 200, &buf);
-}
-
 // --- The rest
 
 static void config(struct httpd_request *request)
@@ -431,6 +400,7 @@ static void health(struct httpd_request *request)
 
 static const size_t stop_at = offsetof(struct sheet, auto_stop);
 static const size_t archive_at = offsetof(struct sheet, auto_archive);
+static const size_t pause_at = offsetof(struct sheet, idle_pause);
 static const size_t delete_at = offsetof(struct sheet, auto_delete);
 static const size_t open_at = offsetof(struct sheet, open);
 
@@ -442,6 +412,12 @@ static const size_t open_at = offsetof(struct sheet, open);
     {                                                                                              \
         .method = "POST", .pattern = path, .handler = set_number, .data = where                    \
     }
+#define REFUSED SERVE_REFUSED
+#define NO_SSH "ssh is not served: open a terminal, or a session"
+#define NO_SECRETS "secrets are not served: give variables to the sandbox or the command"
+#define NO_VOLUMES "volumes are not served: a snapshot keeps files for other sandboxes"
+#define NO_POOLS "pools are the server's own: 'sandboxes serve --warm N'"
+#define NO_BUILDS "images are not built here: start 'sandboxes serve' with --template NAME=IMAGE"
 static const struct httpd_route routes[] = {
     ROW("POST", "/api/sandbox", daytona_create),
     ROW("GET", "/api/sandbox", daytona_list),
@@ -454,17 +430,45 @@ static const struct httpd_route routes[] = {
     NUMBER("/api/sandbox/{id}/autostop/{n}", &stop_at),
     NUMBER("/api/sandbox/{id}/autoarchive/{n}", &archive_at),
     NUMBER("/api/sandbox/{id}/autodelete/{n}", &delete_at),
+    NUMBER("/api/sandbox/{id}/autopause/{n}", &pause_at),
     NUMBER("/api/sandbox/{id}/public/{n}", &open_at),
     ROW("POST", "/api/sandbox/{id}/last-activity", touch),
     ROW("GET", "/api/sandbox/{id}/toolbox-proxy-url", show_toolbox),
-    ROW("GET", "/api/sandbox/{id}/ports/{port}/preview-url", preview),
+    ROW("GET", "/api/sandbox/{id}/ports/{port}/preview-url", daytona_preview),
+    ROW("GET", "/api/sandbox/{id}/ports/{port}/signed-preview-url", daytona_preview_sign),
+    ROW("POST", "/api/sandbox/{id}/ports/{port}/signed-preview-url/{token}/expire",
+        daytona_preview_expire),
     ROW("POST", "/api/sandbox/{id}/pause", pause_one),
     ROW("POST", "/api/sandbox/{id}/fork", daytona_fork),
     ROW("POST", "/api/sandbox/{id}/snapshot", daytona_snapshot),
     ROW("GET", "/api/sandbox/{id}/telemetry/metrics", daytona_metrics),
+    ROW("POST", "/api/sandbox/{id}/ttl/{n}", daytona_set_ttl),
+    ROW("POST", "/api/sandbox/{id}/recover", daytona_recover),
+    ROW("GET", "/api/sandbox/{id}/signing-key", daytona_show_key),
+    ROW("POST", "/api/sandbox/{id}/signing-key/rotate", daytona_rotate_key),
+    REFUSED("POST", "/api/sandbox/{id}/network-settings",
+            "rules of the network are fixed when a sandbox is made"),
+    REFUSED("POST", "/api/sandbox/{id}/resize", "resources are fixed when a sandbox is made"),
+    REFUSED("POST", "/api/sandbox/{id}/backup", "backups are not served: take a snapshot"),
+    REFUSED("*", "/api/sandbox/{id}/ssh-access", NO_SSH),
+    REFUSED("GET", "/api/sandbox/ssh-access/validate", NO_SSH),
+    REFUSED("*", "/api/sandbox/{id}/secrets", NO_SECRETS),
     ROW("GET", "/api/snapshots", daytona_snapshots),
+    ROW("POST", "/api/snapshots", daytona_snapshot_create),
+    ROW("POST", "/api/snapshots/{id}/activate", daytona_snapshot_activate),
     ROW("GET", "/api/snapshots/{id}", daytona_snapshot_show),
     ROW("DELETE", "/api/snapshots/{id}", daytona_snapshot_delete),
+    ROW("GET", "/api/regions", daytona_regions),
+    ROW("GET", "/api/shared-regions", daytona_regions),
+    REFUSED("POST", "/api/regions", "there is this machine alone"),
+    REFUSED("*", "/api/regions/*", "there is this machine alone"),
+    REFUSED("*", "/api/volumes", NO_VOLUMES),
+    REFUSED("*", "/api/volumes/*", NO_VOLUMES),
+    REFUSED("*", "/api/secret", NO_SECRETS),
+    REFUSED("*", "/api/secret/*", NO_SECRETS),
+    REFUSED("*", "/api/warm-pools", NO_POOLS),
+    REFUSED("*", "/api/warm-pools/*", NO_POOLS),
+    REFUSED("*", "/api/object-storage/*", NO_BUILDS),
 };
 const struct httpd_site daytona_api_site = {routes, ARRAY_SIZE(routes), auth_daytona, fail};
 

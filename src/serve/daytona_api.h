@@ -21,6 +21,22 @@ bool daytona_find(struct httpd_request *request, struct place **ret_box);
 // A sandbox that is gone is not found here.
 void daytona_fail(struct httpd_request *request, const struct sbx_error *err);
 
+// The image of a build that is nothing but "FROM x"; NULL when it is more, or none.
+const char *daytona_from(const struct jsonv *build, char ret_name[256]);
+
+// What signs the addresses of its files.
+void daytona_signing_key(const struct place *box, char ret_key[SHA256_HEX_SIZE]);
+
+void daytona_preview(struct httpd_request *request);
+void daytona_preview_sign(struct httpd_request *request);
+void daytona_preview_expire(struct httpd_request *request);
+void daytona_set_ttl(struct httpd_request *request);
+void daytona_recover(struct httpd_request *request);
+void daytona_show_key(struct httpd_request *request);
+void daytona_rotate_key(struct httpd_request *request);
+void daytona_regions(struct httpd_request *request);
+void daytona_snapshot_create(struct httpd_request *request);
+void daytona_snapshot_activate(struct httpd_request *request);
 void daytona_create(struct httpd_request *request);
 void daytona_list(struct httpd_request *request);
 void daytona_fork(struct httpd_request *request);

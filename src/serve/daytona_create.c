@@ -65,15 +65,23 @@ static int read_resources(const struct jsonv *body, struct wish *wish, struct sb
     return 0;
 }
 
-// A build of nothing but "FROM x" is that image.
+const char *daytona_from(const struct jsonv *build, char ret_name[256])
+{
+    const char *file = jsonv_text(build, "dockerfileContent");
+    int used = 0;
+    return file && sscanf(file, "FROM %255s %n", ret_name, &used) == 1 && !file[used] ? ret_name
+                                                                                      : NULL;
+}
+
 static const char *image_name(const struct jsonv *body, struct wish *wish)
 {
     const char *snapshot = jsonv_text(body, "snapshot");
-    const char *file = jsonv_text(jsonv_get(body, "buildInfo"), "dockerfileContent");
-    int used = 0;
-    if (file && sscanf(file, "FROM %255s %n", wish->from, &used) == 1 && !file[used])
-        return wish->from;
-    return file ? "" : snapshot ? snapshot : "base";
+    const struct jsonv *build = jsonv_get(body, "buildInfo");
+    if (build) {
+        const char *from = daytona_from(build, wish->from);
+        return from ? from : "";
+    }
+    return snapshot ? snapshot : "base";
 }
 
 static int read_intervals(const struct jsonv *body, struct wish *wish, struct sbx_error *err)
@@ -81,8 +89,10 @@ static int read_intervals(const struct jsonv *body, struct wish *wish, struct sb
     wish->box.auto_stop = jsonv_int(body, "autoStopInterval", AUTO_STOP_DEFAULT);
     wish->box.auto_archive = jsonv_int(body, "autoArchiveInterval", AUTO_ARCHIVE_DEFAULT);
     wish->box.auto_delete = jsonv_int(body, "autoDeleteInterval", -1);
+    wish->box.idle_pause = jsonv_int(body, "autoPauseInterval", 0);
     int64_t ttl = jsonv_int(body, "ttlMinutes", 0);
-    if (wish->box.auto_stop < 0 || wish->box.auto_archive < 0 || ttl < 0 || ttl > 1000000)
+    if (wish->box.auto_stop < 0 || wish->box.auto_archive < 0 || wish->box.idle_pause < 0 ||
+        ttl < 0 || ttl > 1000000)
         return err_set(err, SBX_ERR_INVALID, "Auto-stop interval must be non-negative");
     wish->box.life_ms = ttl * 60000;
     return 0;

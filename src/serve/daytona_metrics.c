@@ -1,80 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a sandbox uses, in both of Daytona's forms: of the control plane and of the toolbox.
 // Layer: serve.
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "serve/daytona_api.h"
 #include "serve/toolbox.h"
+#include "serve/usage.h"
 
-struct usage {
-    int64_t now_ms;
-    uint64_t cpu_count, cpu_percent;
-    struct sbx_metrics metrics;
-};
-
-static int read_usage(struct place *box, struct usage *ret_usage, struct sbx_error *err)
+// RFC 3339, as clients write it: "2026-11-21T10:00:00.123+00:00", always in UTC. 0 for none.
+static int64_t read_time(const char *text)
 {
-    struct sbx_info info;
-    struct usage usage = {.now_ms = clock_unix_ms(), .metrics = SBX_METRICS_INIT};
-    int code = place_info(box, &info, err);
-    if (code == 0 && sbx_sandbox_metrics(box->sandbox, NULL, &usage.metrics, err) < 0)
-        code = place_failed(box, err);
-    if (code < 0)
-        return code;
-    int64_t age_ms = usage.now_ms - box->sheet.created_ms;
-    usage.cpu_count = info.cpu_millis > 1000 ? info.cpu_millis / 1000 : 1;
-    usage.cpu_percent = age_ms > 0 ? usage.metrics.cpu_usec / 10 / (uint64_t)age_ms : 0;
-    *ret_usage = usage;
-    return 0;
+    struct tm parts = {0};
+    const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &parts) : NULL;
+    double fraction = rest && *rest == '.' ? strtod(rest, NULL) : 0;
+    return rest ? (int64_t)timegm(&parts) * 1000 + (int64_t)(fraction * 1000) : 0;
 }
 
-static void put_series(struct json *json, const char *name, uint64_t value, int64_t now_ms)
+// The names of Daytona's telemetry.
+static const struct {
+    const char *name;
+    size_t offset;
+} series[] = {
+    {"daytona.sandbox.cpu.utilization", offsetof(struct usage, cpu_percent)},
+    {"daytona.sandbox.cpu.limit", offsetof(struct usage, cpu_count)},
+    {"daytona.sandbox.memory.usage", offsetof(struct usage, memory_bytes)},
+    {"daytona.sandbox.memory.limit", offsetof(struct usage, memory_limit_bytes)},
+    {"daytona.sandbox.memory.cache", offsetof(struct usage, cache_bytes)},
+    {"daytona.sandbox.filesystem.usage", offsetof(struct usage, disk_bytes)},
+    {"daytona.sandbox.filesystem.total", offsetof(struct usage, disk_limit_bytes)},
+};
+
+static void put_series(struct json *json, size_t row, const struct usage *items, size_t count)
 {
     json_begin_object(json);
-    json_put_text(json, "metricName", name);
+    json_put_text(json, "metricName", series[row].name);
     json_key(json, "dataPoints");
     json_begin_array(json);
-    json_begin_object(json);
-    daytona_put_time(json, "timestamp", now_ms);
-    json_put_uint(json, "value", value);
-    json_end_object(json);
+    for (size_t i = 0; i < count; i++) {
+        const char *at = (const char *)&items[i] + series[row].offset;
+        json_begin_object(json);
+        daytona_put_time(json, "timestamp", items[i].at_ms);
+        json_put_uint(json, "value", *(const uint64_t *)(const void *)at);
+        json_end_object(json);
+    }
     json_end_array(json);
     json_end_object(json);
 }
 
-// The names of Daytona's telemetry.
 void daytona_metrics(struct httpd_request *request)
 {
     cleanup_place struct place *box = NULL;
-    cleanup_buf struct buf buf = BUF_INIT(64 * 1024);
+    cleanup_buf struct buf buf = BUF_INIT(1024 * 1024);
     struct json json = JSON_INIT(&buf, false);
-    struct usage usage;
+    cleanup_free struct usage *items = NULL;
+    size_t count = 0;
     struct sbx_error err;
     if (!daytona_find(request, &box))
         return;
-    if (read_usage(box, &usage, &err) < 0) {
+    if (usage_span(box, read_time(httpd_query(request, "from")),
+                   read_time(httpd_query(request, "to")), &items, &count, &err) < 0) {
         daytona_fail(request, &err);
         return;
     }
-    const struct sbx_metrics *m = &usage.metrics;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"daytona.sandbox.cpu.utilization", usage.cpu_percent},
-        {"daytona.sandbox.cpu.limit", usage.cpu_count},
-        {"daytona.sandbox.memory.usage", m->memory_bytes},
-        {"daytona.sandbox.memory.limit", m->memory_limit_bytes},
-        {"daytona.sandbox.memory.cache", 0},
-        {"daytona.sandbox.filesystem.usage", m->disk_bytes},
-        {"daytona.sandbox.filesystem.total", m->disk_limit_bytes},
-    };
     json_begin_object(&json);
     json_key(&json, "series");
     json_begin_array(&json);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        put_series(&json, rows[i].name, rows[i].value, usage.now_ms);
+    for (size_t i = 0; i < ARRAY_SIZE(series); i++)
+        put_series(&json, i, items, count);
     json_end_array(&json);
     json_end_object(&json);
     httpd_reply_json(request, 200, &buf);
@@ -86,23 +80,23 @@ void toolbox_metrics(struct httpd_request *request)
     struct json json = JSON_INIT(&buf, false);
     struct usage usage;
     struct sbx_error err;
-    if (read_usage(toolbox_box(request), &usage, &err) < 0) {
+    if (usage_now(toolbox_box(request), &usage, &err) < 0) {
         daytona_fail(request, &err);
         return;
     }
-    const struct sbx_metrics *m = &usage.metrics;
     json_begin_object(&json);
     json_put_uint(&json, "cpuCount", usage.cpu_count);
     json_put_uint(&json, "cpuUsedPct", usage.cpu_percent);
-    json_put_uint(&json, "memTotal", m->memory_limit_bytes);
-    json_put_uint(&json, "memUsed", m->memory_bytes);
+    json_put_uint(&json, "memTotal", usage.memory_limit_bytes);
+    json_put_uint(&json, "memUsed", usage.memory_bytes);
     json_put_uint(&json, "memCache", 0);
-    json_put_uint(&json, "diskTotal", m->disk_limit_bytes);
-    json_put_uint(&json, "diskUsed", m->disk_bytes);
-    json_put_uint(&json, "diskFree",
-                  m->disk_limit_bytes > m->disk_bytes ? m->disk_limit_bytes - m->disk_bytes : 0);
-    daytona_put_time(&json, "timestamp", usage.now_ms);
-    json_put_int(&json, "timestampUnix", usage.now_ms / 1000);
+    json_put_uint(&json, "diskTotal", usage.disk_limit_bytes);
+    json_put_uint(&json, "diskUsed", usage.disk_bytes);
+    json_put_uint(
+        &json, "diskFree",
+        usage.disk_limit_bytes > usage.disk_bytes ? usage.disk_limit_bytes - usage.disk_bytes : 0);
+    daytona_put_time(&json, "timestamp", usage.at_ms);
+    json_put_int(&json, "timestampUnix", usage.at_ms / 1000);
     json_end_object(&json);
     httpd_reply_json(request, 200, &buf);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "serve/daytona_api.h"
 #include "serve/snapshots.h"
 
@@ -28,6 +29,7 @@ static void put_snapshot(struct json *json, const char *name, int64_t taken_ms)
     daytona_put_time(json, "createdAt", taken_ms);
     daytona_put_time(json, "updatedAt", taken_ms);
     json_put_text(json, "lastUsedAt", NULL);
+    json_put_text(json, "sourceSandboxId", NULL);
     json_end_object(json);
 }
 
@@ -116,6 +118,71 @@ void daytona_snapshot(struct httpd_request *request)
     else
         daytona_reply_sandbox(request, 200, box, NULL);
 }
+
+// --- From an image
+
+// A snapshot of an image is that of a sandbox made from it: kept, and gone again.
+static int keep_image(struct httpd_request *request, const char *image_name, const char *name,
+                      struct sbx_error *err)
+{
+    static const struct pairlist none;
+    struct serve *serve = serve_of(request);
+    struct sbx_call call = serve_call(request, SNAPSHOT_MS);
+    cleanup_place struct place *box = NULL;
+    struct sbx_error ignored;
+    char space[SERVE_IMAGE_SIZE], kept[SNAPSHOT_NAME_SIZE];
+    struct place_wish wish = {.api = API_DAYTONA,
+                              .owner = httpd_user(request),
+                              .image_name = image_name,
+                              .labels = &none,
+                              .env = &none,
+                              .auto_delete = -1};
+    if (!serve_image(serve, wish.owner, image_name, space, &wish.image))
+        return err_set(err, SBX_ERR_INVALID,
+                       "image '%.64s' is not known: start 'sandboxes serve' with --template "
+                       "NAME=IMAGE; images are not built here",
+                       image_name);
+    int code = place_create(serve, &wish, &call, &box, err);
+    if (code < 0)
+        return code;
+    code = snapshot_take(box, name, &call, kept, err);
+    place_destroy(box, "it was made for a snapshot", &ignored);
+    return code;
+}
+
+void daytona_snapshot_create(struct httpd_request *request)
+{
+    cleanup_jsonv struct jsonv *body = NULL;
+    cleanup_buf struct buf buf = BUF_INIT(DAYTONA_REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    struct sbx_error err;
+    char from[256], space[SERVE_IMAGE_SIZE];
+    int code = serve_body(request, &body, &err);
+    const char *name = jsonv_text(body, "name"), *image = jsonv_text(body, "imageName"), *other;
+    if (!image)
+        image = daytona_from(jsonv_get(body, "buildInfo"), from);
+    if (code == 0 && (!name || !image))
+        code = err_set(&err, SBX_ERR_INVALID,
+                       "name is required, and an imageName, or a build of nothing but FROM");
+    if (code == 0 && serve_image(serve_of(request), httpd_user(request), name, space, &other))
+        code = err_set(&err, SBX_ERR_CONFLICT, "Snapshot with name %.64s already exists", name);
+    if (code == 0)
+        code = keep_image(request, image, name, &err);
+    if (code < 0) {
+        serve_fail(request, &err);
+        return;
+    }
+    put_snapshot(&json, name, clock_unix_ms());
+    httpd_reply_json(request, 200, &buf);
+}
+
+// All are, always.
+void daytona_snapshot_activate(struct httpd_request *request)
+{
+    daytona_snapshot_show(request);
+}
+
+// --- Forks
 
 void daytona_fork(struct httpd_request *request)
 {

@@ -46,6 +46,8 @@ static void put_access(struct json *json, const struct place *box)
     if (box->sheet.secure) {
         auth_token(box->serve, "envd", box->sheet.id, token);
         json_put_text(json, "envdAccessToken", token);
+        auth_token(box->serve, "traffic", box->sheet.id, token);
+        json_put_text(json, "trafficAccessToken", token);
     }
     json_put_text(json, "domain", box->serve->settings.domain);
 }
@@ -291,6 +293,11 @@ static void health(struct httpd_request *request)
     {                                                                                              \
         .method = verb, .pattern = path, .handler = function                                       \
     }
+#define REFUSED SERVE_REFUSED
+#define NO_BUILDS "templates are not built here: start 'sandboxes serve' with --template NAME=IMAGE"
+#define NO_TAGS "templates have no tags here"
+#define NO_VOLUMES "volumes are not served: a snapshot keeps files for other sandboxes"
+#define NO_SECRETS "secrets are not served: give variables to the sandbox or the command"
 static const struct httpd_route routes[] = {
     ROW("GET", "/sandboxes", e2b_list),
     ROW("GET", "/v2/sandboxes", e2b_list),
@@ -305,6 +312,8 @@ static const struct httpd_route routes[] = {
     ROW("POST", "/sandboxes/{id}/connect", connect_one),
     ROW("POST", "/v2/sandboxes/{id}/connect", connect_one),
     ROW("POST", "/sandboxes/{id}/resume", resume_one),
+    REFUSED("PUT", "/sandboxes/{id}/network",
+            "rules of the network are fixed when a sandbox is made"),
     ROW("GET", "/sandboxes/{id}/metrics", e2b_metrics_one),
     ROW("GET", "/sandboxes/{id}/logs", e2b_logs),
     ROW("GET", "/v2/sandboxes/{id}/logs", e2b_logs),
@@ -314,6 +323,22 @@ static const struct httpd_route routes[] = {
     ROW("DELETE", "/templates/{id}", e2b_snapshot_delete),
     ROW("GET", "/templates", e2b_templates),
     ROW("GET", "/v2/templates", e2b_templates),
+    ROW("GET", "/templates/aliases/{id}", e2b_template_show),
+    ROW("GET", "/templates/{id}", e2b_template_show),
+    REFUSED("*", "/templates/tags", NO_TAGS),
+    REFUSED("*", "/templates/{id}/tags", NO_TAGS),
+    REFUSED("*", "/templates/{id}/tags/*", NO_TAGS),
+    REFUSED("*", "/templates/{id}/builds/*", NO_BUILDS),
+    REFUSED("*", "/templates/{id}/files/*", NO_BUILDS),
+    REFUSED("POST", "/templates", NO_BUILDS),
+    REFUSED("PATCH", "/templates/{id}", NO_BUILDS),
+    REFUSED("POST", "/v2/templates", NO_BUILDS),
+    REFUSED("*", "/v2/templates/*", NO_BUILDS),
+    REFUSED("POST", "/v3/templates", NO_BUILDS),
+    REFUSED("*", "/volumes", NO_VOLUMES),
+    REFUSED("*", "/volumes/*", NO_VOLUMES),
+    REFUSED("*", "/secrets", NO_SECRETS),
+    REFUSED("*", "/secrets/*", NO_SECRETS),
 };
 const struct httpd_site e2b_api_site = {routes, ARRAY_SIZE(routes), auth_e2b, fail};
 

@@ -29,6 +29,7 @@ void e2b_list(struct httpd_request *request);
 void e2b_metrics_one(struct httpd_request *request);
 void e2b_metrics_many(struct httpd_request *request);
 void e2b_logs(struct httpd_request *request);
+void e2b_template_show(struct httpd_request *request);
 void e2b_templates(struct httpd_request *request);
 void e2b_snapshot(struct httpd_request *request);
 void e2b_snapshots(struct httpd_request *request);

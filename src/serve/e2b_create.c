@@ -91,6 +91,10 @@ static int read_wish(struct httpd_request *request, const struct jsonv *body, st
                                     .env = &wish->env,
                                     .more = &wish->more,
                                     .secure = old ? jsonv_bool(body, "secure", false) : true};
+    wish->box.open = jsonv_bool(jsonv_get(body, "network"), "allowPublicTraffic", true);
+    wish->box.mask_host = jsonv_text(jsonv_get(body, "network"), "maskRequestHost");
+    if (wish->box.mask_host && strlen(wish->box.mask_host) >= SHEET_HOST_SIZE)
+        return err_set(err, SBX_ERR_INVALID, "network.maskRequestHost is too long");
     wish->box.auto_pause = jsonv_bool(body, "autoPause", false);
     wish->box.auto_resume = jsonv_bool(jsonv_get(body, "autoResume"), "enabled", false);
     if (!wish->box.image_name)

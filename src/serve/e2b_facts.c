@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // E2B's control plane: metrics, logs, templates. Layer: serve.
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "serve/e2b_api.h"
 
-static void put_metrics(struct json *json, const char *key, struct place *box)
+static void put_usage(struct json *json, const struct usage *usage)
 {
-    struct sbx_metrics metrics = SBX_METRICS_INIT;
-    struct sbx_info info;
-    struct sbx_error err;
-    if (place_info(box, &info, &err) < 0 ||
-        sbx_sandbox_metrics(box->sandbox, NULL, &metrics, &err) < 0)
-        return;
-    int64_t now = clock_unix_ms(), age = now - box->sheet.created_ms;
-    if (key)
-        json_key(json, key);
     json_begin_object(json);
-    e2b_put_time(json, "timestamp", now);
-    json_put_int(json, "timestampUnix", now / 1000);
-    json_put_uint(json, "cpuCount", info.cpu_millis > 1000 ? info.cpu_millis / 1000 : 1);
-    json_put_uint(json, "cpuUsedPct", age > 0 ? metrics.cpu_usec / 10 / (uint64_t)age : 0);
-    json_put_uint(json, "memUsed", metrics.memory_bytes);
-    json_put_uint(json, "memTotal", metrics.memory_limit_bytes);
-    json_put_uint(json, "memCache", 0);
-    json_put_uint(json, "diskUsed", metrics.disk_bytes);
-    json_put_uint(json, "diskTotal", metrics.disk_limit_bytes);
+    e2b_put_time(json, "timestamp", usage->at_ms);
+    json_put_int(json, "timestampUnix", usage->at_ms / 1000);
+    json_put_uint(json, "cpuCount", usage->cpu_count);
+    json_put_uint(json, "cpuUsedPct", usage->cpu_percent);
+    json_put_uint(json, "memUsed", usage->memory_bytes);
+    json_put_uint(json, "memTotal", usage->memory_limit_bytes);
+    json_put_uint(json, "memCache", usage->cache_bytes);
+    json_put_uint(json, "diskUsed", usage->disk_bytes);
+    json_put_uint(json, "diskTotal", usage->disk_limit_bytes);
     json_end_object(json);
+}
+
+// A time of the query in seconds; the whole of the last second counts.
+static int64_t read_bound(struct httpd_request *request, const char *name, int64_t more_ms)
+{
+    const char *text = httpd_query(request, name);
+    int64_t seconds = text ? strtoll(text, NULL, 10) : 0;
+    return seconds > 0 && seconds < INT64_MAX / 1000 - 1 ? seconds * 1000 + more_ms : 0;
 }
 
 void e2b_metrics_one(struct httpd_request *request)
@@ -34,10 +34,19 @@ void e2b_metrics_one(struct httpd_request *request)
     cleanup_place struct place *box = NULL;
     cleanup_buf struct buf buf = BUF_INIT(E2B_REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
+    cleanup_free struct usage *items = NULL;
+    size_t count = 0;
+    struct sbx_error err;
     if (!e2b_find(request, &box))
         return;
+    if (usage_span(box, read_bound(request, "start", 0), read_bound(request, "end", 999), &items,
+                   &count, &err) < 0) {
+        e2b_fail_of(request, box, &err);
+        return;
+    }
     json_begin_array(&json);
-    put_metrics(&json, NULL, box);
+    for (size_t i = 0; i < count; i++)
+        put_usage(&json, &items[i]);
     json_end_array(&json);
     httpd_reply_json(request, 200, &buf);
 }
@@ -54,11 +63,13 @@ void e2b_metrics_many(struct httpd_request *request)
     json_begin_object(&json);
     for (char *id; copy && (id = strsep(&rest, ","));) {
         struct sbx_error err;
+        struct usage usage;
         cleanup_place struct place *box = NULL;
         if (place_get(serve_of(request), id, &box, &err) < 0 ||
-            strcmp(box->sheet.owner, httpd_user(request)) != 0)
+            strcmp(box->sheet.owner, httpd_user(request)) != 0 || usage_now(box, &usage, &err) < 0)
             continue;
-        put_metrics(&json, id, box);
+        json_key(&json, id);
+        put_usage(&json, &usage);
     }
     json_end_object(&json);
     json_end_object(&json);
@@ -136,4 +147,20 @@ void e2b_templates(struct httpd_request *request)
         put_template(&json, settings->templates[i].name);
     json_end_array(&json);
     httpd_reply_json(request, 200, &buf);
+}
+
+// One of them, and the question of clients whether one is there.
+void e2b_template_show(struct httpd_request *request)
+{
+    const char *name = httpd_param(request, "id"), *image;
+    char space[SERVE_IMAGE_SIZE], text[512];
+    cleanup_buf struct buf buf = BUF_INIT(E2B_REPLY_MAX);
+    struct json json = JSON_INIT(&buf, false);
+    if (serve_image(serve_of(request), httpd_user(request), name, space, &image)) {
+        put_template(&json, name);
+        httpd_reply_json(request, 200, &buf);
+        return;
+    }
+    snprintf(text, sizeof(text), "template '%.200s' not found", name);
+    httpd_fail(request, 404, text);
 }

@@ -61,20 +61,32 @@ static bool signature_fits(struct httpd_request *request, const char *signature,
     return !text.failed && wanted && keys_equal(wanted, signature);
 }
 
-static bool may(struct httpd_request *request, const struct place *box)
+// The token of the sandbox's other ports, which clients send to those.
+bool envd_shows_traffic_token(struct httpd_request *request, const struct place *box)
 {
     char token[SHA256_HEX_SIZE];
+    const char *shown = httpd_header(request, "E2b-Traffic-Access-Token");
+    auth_token(box->serve, "traffic", box->sheet.id, token);
+    return shown && keys_equal(token, shown);
+}
+
+static bool may(struct httpd_request *request, const struct place *box)
+{
+    char token[SHA256_HEX_SIZE], id[SHEET_ID_SIZE];
+    unsigned port;
     const char *shown = httpd_header(request, "X-Access-Token"), *path = httpd_path(request);
     if (!box->sheet.secure || strcmp(path, "/health") == 0)
         return true;
     auth_token(box->serve, "envd", box->sheet.id, token);
     if (shown)
         return keys_equal(token, shown);
+    if (sites_target(request, id, &port) && port == E2B_CODE_PORT)
+        return envd_shows_traffic_token(request, box);
     const char *signature = httpd_query(request, "signature");
     return signature && strcmp(path, "/files") == 0 && signature_fits(request, signature, token);
 }
 
-static bool wake(struct httpd_request *request, struct place *box)
+bool envd_wake(struct httpd_request *request, struct place *box)
 {
     struct sbx_error err;
     pthread_mutex_lock(&box->lock);
@@ -96,7 +108,7 @@ static int get_box(struct httpd_request *request, const char *id, struct place *
     return place_get(serve, id, ret_box, err);
 }
 
-static bool authorize(struct httpd_request *request)
+bool envd_authorize(struct httpd_request *request)
 {
     char id[SHEET_ID_SIZE], text[256];
     unsigned port;
@@ -117,7 +129,7 @@ static bool authorize(struct httpd_request *request)
                    "supported");
         return false;
     }
-    return wake(request, box);
+    return envd_wake(request, box);
 }
 
 struct place *envd_box(const struct httpd_request *request)
@@ -142,7 +154,7 @@ const char *envd_user(struct httpd_request *request, char ret_name[64])
     return ret_name[0] ? ret_name : NULL;
 }
 
-static void fail(struct httpd_request *request, unsigned status, const char *message)
+void envd_fail(struct httpd_request *request, unsigned status, const char *message)
 {
     cleanup_buf struct buf buf = BUF_INIT(64 * 1024);
     struct json json = JSON_INIT(&buf, false);
@@ -174,25 +186,25 @@ static void health(struct httpd_request *request)
 
 static void metrics(struct httpd_request *request)
 {
-    struct sbx_metrics metrics = SBX_METRICS_INIT;
+    struct usage usage;
     struct sbx_error err;
     cleanup_buf struct buf buf = BUF_INIT(4096);
     struct json json = JSON_INIT(&buf, false);
-    if (sbx_sandbox_metrics(envd_box(request)->sandbox, NULL, &metrics, &err) < 0) {
+    if (usage_now(envd_box(request), &usage, &err) < 0) {
         serve_fail(request, &err);
         return;
     }
     json_begin_object(&json);
-    json_put_int(&json, "ts", clock_unix_ms() / 1000);
-    json_put_uint(&json, "cpu_count", 1);
-    json_put_uint(&json, "cpu_used_pct", 0);
-    json_put_uint(&json, "mem_total", metrics.memory_limit_bytes);
-    json_put_uint(&json, "mem_used", metrics.memory_bytes);
-    json_put_uint(&json, "mem_cache", 0);
-    json_put_uint(&json, "mem_total_mib", metrics.memory_limit_bytes / MIB);
-    json_put_uint(&json, "mem_used_mib", metrics.memory_bytes / MIB);
-    json_put_uint(&json, "disk_used", metrics.disk_bytes);
-    json_put_uint(&json, "disk_total", metrics.disk_limit_bytes);
+    json_put_int(&json, "ts", usage.at_ms / 1000);
+    json_put_uint(&json, "cpu_count", usage.cpu_count);
+    json_put_uint(&json, "cpu_used_pct", usage.cpu_percent);
+    json_put_uint(&json, "mem_total", usage.memory_limit_bytes);
+    json_put_uint(&json, "mem_used", usage.memory_bytes);
+    json_put_uint(&json, "mem_cache", usage.cache_bytes);
+    json_put_uint(&json, "mem_total_mib", usage.memory_limit_bytes / MIB);
+    json_put_uint(&json, "mem_used_mib", usage.memory_bytes / MIB);
+    json_put_uint(&json, "disk_used", usage.disk_bytes);
+    json_put_uint(&json, "disk_total", usage.disk_limit_bytes);
     json_end_object(&json);
     httpd_reply_json(request, 200, &buf);
 }
@@ -463,4 +475,4 @@ static const struct httpd_route routes[] = {
     FILES("GetWatcherEvents", envd_fs_watcher_events),
     FILES("RemoveWatcher", envd_fs_remove_watcher),
 };
-const struct httpd_site e2b_envd_site = {routes, ARRAY_SIZE(routes), authorize, fail};
+const struct httpd_site e2b_envd_site = {routes, ARRAY_SIZE(routes), envd_authorize, envd_fail};

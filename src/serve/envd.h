@@ -8,6 +8,16 @@
 // The sandbox of the request, borrowed from it; found by the site's authorize.
 struct place *envd_box(const struct httpd_request *request);
 
+// What the sites of a sandbox's ports share.
+bool envd_authorize(struct httpd_request *request);
+void envd_fail(struct httpd_request *request, unsigned status, const char *message);
+
+// Whether the request has the token of the sandbox's other ports.
+bool envd_shows_traffic_token(struct httpd_request *request, const struct place *box);
+
+// Lets a paused one go on where it was made for that; false when it has replied.
+bool envd_wake(struct httpd_request *request, struct place *box);
+
 // The user that the client names, or NULL for the sandbox's default.
 const char *envd_user(struct httpd_request *request, char ret_name[64]);
 

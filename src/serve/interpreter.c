@@ -52,7 +52,7 @@ int interpreter_new(struct place *box, const char *cwd, struct session **ret_con
 // Under the lock.
 static int start(struct session *context, struct sbx_error *err)
 {
-    const char *const argv[] = {"python3", "-u", "-c", inside_interpreter};
+    const char *const argv[] = {"python3", "-c", inside_interpreter};
     struct sbx_exec exec = SBX_EXEC_INIT;
     struct job_about about = {.cmd = strdup("python3"), .tag = strdup(context->name)};
     exec.argv = argv;
@@ -99,19 +99,22 @@ void interpreter_restart(struct session *context)
 
 // --- One piece of code
 
-struct run {
+struct interpreter_turn {
     struct session *context;
-    const struct interpreter_ask *ask;
+    struct interpreter_ask ask; // code and envs: only for the beginning
     struct job *job;
     struct listener *listener;
     int64_t deadline, kill_at; // 0: none
     enum interpreter_end end;
-    bool done;
+    bool done;              // nothing more is told
+    bool ended;             // its Python has
+    struct buf line;        // what was told last
+    struct jsonv *told;     // the same, read
+    struct sbx_error error; // of its beginning
 };
 
-static void take_turn(struct run *run)
+static void take_turn(struct session *context)
 {
-    struct session *context = run->context;
     pthread_mutex_lock(&context->lock);
     while (context->busy && !context->closed) {
         struct timespec until;
@@ -123,112 +126,7 @@ static void take_turn(struct run *run)
     pthread_mutex_unlock(&context->lock);
 }
 
-static void leave(struct run *run, bool ended)
-{
-    struct session *context = run->context;
-    pthread_mutex_lock(&context->lock);
-    context->busy = false;
-    if (ended)
-        drop(context);
-    pthread_cond_broadcast(&context->changed);
-    pthread_mutex_unlock(&context->lock);
-}
-
-static void say(struct run *run, const char *type, const char *line, size_t size)
-{
-    if (run->end != INTERPRETER_GONE && run->ask->take(run->ask->payload, type, line, size) != 0)
-        run->end = INTERPRETER_GONE;
-}
-
-static void say_ended(struct run *run, const struct job_event *event)
-{
-    cleanup_buf struct buf buf = BUF_INIT(4096);
-    struct json json = JSON_INIT(&buf, false);
-    char text[160];
-    snprintf(text, sizeof(text), "the interpreter has ended: %s %d%s",
-             event->outcome.signal ? "signal" : "exit status",
-             event->outcome.signal ? event->outcome.signal : event->outcome.exit_code,
-             event->outcome.flags & SBX_OUTCOME_OOM ? ", out of memory" : "");
-    json_begin_object(&json);
-    json_put_text(&json, "type", "error");
-    json_put_text(&json, "name", "InterpreterEnded");
-    json_put_text(&json, "value", event->failure.code ? event->failure.message : text);
-    json_put_text(&json, "traceback", "");
-    json_end_object(&json);
-    say(run, "error", buf.data, buf.size);
-}
-
-static void take_line(struct run *run, const char *line, size_t size)
-{
-    struct sbx_error ignored;
-    cleanup_jsonv struct jsonv *root = NULL;
-    if (jsonv_parse(line, size, &root, &ignored) < 0)
-        return;
-    const char *type = jsonv_text(root, "type");
-    if (!type)
-        return;
-    run->done = strcmp(type, "end_of_execution") == 0;
-    say(run, type, line, size);
-}
-
-static void take_output(struct run *run, const struct job_event *event)
-{
-    struct buf *carry = &run->context->carry[0];
-    struct sbx_error ignored;
-    size_t at = 0;
-    buf_add(carry, event->data, event->size);
-    if (carry->failed) {
-        buf_deinit(carry);
-        *carry = (struct buf)BUF_INIT(LINE_MAX_SIZE);
-        job_signal(run->job, SIGKILL, &ignored);
-        return;
-    }
-    for (char *end; !run->done && (end = memchr(carry->data + at, '\n', carry->size - at));) {
-        take_line(run, carry->data + at, (size_t)(end - carry->data) - at);
-        at = (size_t)(end - carry->data) + 1;
-    }
-    buf_consume(carry, at);
-}
-
-// Interrupts what takes too long or is for nobody any more, and kills it if that does not help.
-static void watch(struct run *run)
-{
-    struct sbx_error ignored;
-    int64_t now = clock_boot_ms();
-    if (run->end == INTERPRETED && run->ask->gone(run->ask->payload))
-        run->end = INTERPRETER_GONE;
-    if (run->end == INTERPRETED && run->deadline && now >= run->deadline)
-        run->end = INTERPRETER_TIMED_OUT;
-    if (run->end == INTERPRETED)
-        return;
-    if (!run->kill_at) {
-        run->kill_at = now + PATIENCE_MS;
-        job_signal(run->job, SIGINT, &ignored);
-    } else if (now >= run->kill_at) {
-        job_signal(run->job, SIGKILL, &ignored);
-    }
-}
-
-static bool follow(struct run *run)
-{
-    while (!run->done) {
-        struct job_event event;
-        listener_read(run->listener, SLICE_MS, &event);
-        if (event.kind == JOB_OUTPUT && event.stream != SBX_STDERR)
-            take_output(run, &event);
-        free(event.data);
-        if (event.kind == JOB_END) {
-            say_ended(run, &event);
-            return true;
-        }
-        if (!run->done)
-            watch(run);
-        place_touch(run->context->box);
-    }
-    return false;
-}
-
-static int write_ask(struct run *run, struct sbx_error *err)
+static int write_ask(struct interpreter_turn *turn, struct sbx_error *err)
 {
     cleanup_buf struct buf buf = BUF_INIT(LINE_MAX_SIZE);
     struct json json = JSON_INIT(&buf, false);
@@ -236,44 +134,171 @@ static int write_ask(struct run *run, struct sbx_error *err)
     struct sbx_call call = SBX_CALL_INIT;
     call.timeout_ms = WRITE_MS;
     json_begin_object(&json);
-    json_put_text(&json, "code", run->ask->code);
-    json_put_bool(&json, "results", run->ask->results);
+    json_put_text(&json, "code", turn->ask.code);
+    json_put_bool(&json, "results", turn->ask.results);
     json_key(&json, "envs");
     json_begin_object(&json);
-    while (jsonv_next(run->ask->envs, &member))
+    while (jsonv_next(turn->ask.envs, &member))
         if (jsonv_as_text(member.value))
             json_put_text(&json, member.key, jsonv_as_text(member.value));
     json_end_object(&json);
     json_end_object(&json);
     buf_puts(&buf, "\n");
-    return buf.failed ? err_nomem(err) : job_write(run->job, buf.data, buf.size, &call, err);
+    return buf.failed ? err_nomem(err) : job_write(turn->job, buf.data, buf.size, &call, err);
 }
 
-enum interpreter_end interpreter_run(struct session *context, const struct interpreter_ask *ask)
+int interpreter_begin(struct session *context, const struct interpreter_ask *ask,
+                      struct interpreter_turn **ret_turn, struct sbx_error *err)
 {
-    struct run run = {.context = context, .ask = ask, .end = INTERPRETED};
-    struct sbx_error err = {0};
-    bool ended = false;
-    take_turn(&run);
-    int code = interpreter_open(context, &err); // one before may have ended it
-    run.job = code == 0 ? session_job(context) : NULL;
-    if (!run.job) {
-        struct job_event event = {.failure = err};
-        say_ended(&run, &event);
-        leave(&run, false);
-        return run.end;
+    struct interpreter_turn *turn = calloc(1, sizeof(*turn));
+    if (!turn)
+        return err_nomem(err);
+    turn->context = context;
+    turn->ask = *ask;
+    turn->line = (struct buf)BUF_INIT(LINE_MAX_SIZE);
+    take_turn(context);
+    int code = interpreter_open(context, &turn->error); // one before may have ended it
+    turn->job = code == 0 ? session_job(context) : NULL;
+    turn->listener = context->listener;
+    turn->deadline = ask->timeout_ms ? clock_boot_ms() + ask->timeout_ms : 0;
+    if (turn->job && write_ask(turn, &turn->error) < 0) {
+        job_signal(turn->job, SIGKILL, err);
+        turn->ended = true;
     }
-    run.listener = context->listener;
-    run.deadline = ask->timeout_ms ? clock_boot_ms() + ask->timeout_ms : 0;
-    if (write_ask(&run, &err) < 0) {
-        struct job_event event = {.failure = err};
-        say_ended(&run, &event);
-        job_signal(run.job, SIGKILL, &err);
-        ended = true;
-    } else {
-        ended = follow(&run);
+    *ret_turn = turn;
+    return 0;
+}
+
+static void tell_ended(struct interpreter_turn *turn, const struct job_event *event)
+{
+    struct json json = JSON_INIT(&turn->line, false);
+    const struct sbx_outcome *outcome = &event->outcome;
+    char text[160];
+    snprintf(text, sizeof(text), "the interpreter has ended: %s %d%s",
+             outcome->signal ? "signal" : "exit status",
+             outcome->signal ? outcome->signal : outcome->exit_code,
+             outcome->flags & SBX_OUTCOME_OOM ? ", out of memory" : "");
+    turn->line.size = 0;
+    json_begin_object(&json);
+    json_put_text(&json, "type", "error");
+    json_put_text(&json, "name", "InterpreterEnded");
+    json_put_text(&json, "value", event->failure.code ? event->failure.message : text);
+    json_put_text(&json, "traceback", "");
+    json_end_object(&json);
+    turn->done = true;
+}
+
+// One line out of what has come, if a whole one is there that makes sense.
+static bool take_line(struct interpreter_turn *turn)
+{
+    struct buf *carry = &turn->context->carry[0];
+    char *end = carry->size ? memchr(carry->data, '\n', carry->size) : NULL;
+    if (!end)
+        return false;
+    turn->line.size = 0;
+    buf_add(&turn->line, carry->data, (size_t)(end - carry->data));
+    buf_consume(carry, turn->line.size + 1);
+    jsonv_free(steal_ptr(turn->told));
+    return true;
+}
+
+static bool read_line(struct interpreter_turn *turn, const char **ret_type)
+{
+    struct sbx_error ignored;
+    if (jsonv_parse(turn->line.data, turn->line.size, &turn->told, &ignored) < 0)
+        return false;
+    *ret_type = jsonv_text(turn->told, "type");
+    turn->done |= *ret_type && strcmp(*ret_type, "end_of_execution") == 0;
+    return *ret_type != NULL;
+}
+
+static void take_output(struct interpreter_turn *turn, const struct job_event *event)
+{
+    struct buf *carry = &turn->context->carry[0];
+    struct sbx_error ignored;
+    buf_add(carry, event->data, event->size);
+    if (!carry->failed)
+        return;
+    buf_deinit(carry);
+    *carry = (struct buf)BUF_INIT(LINE_MAX_SIZE);
+    job_signal(turn->job, SIGKILL, &ignored);
+}
+
+static void watch(struct interpreter_turn *turn)
+{
+    struct sbx_error ignored;
+    int64_t now = clock_boot_ms();
+    if (turn->end == INTERPRETED && turn->ask.gone(turn->ask.payload))
+        turn->end = INTERPRETER_GONE;
+    if (turn->end == INTERPRETED && turn->deadline && now >= turn->deadline)
+        turn->end = INTERPRETER_TIMED_OUT;
+    if (turn->end == INTERPRETED)
+        return;
+    if (!turn->kill_at) {
+        turn->kill_at = now + PATIENCE_MS;
+        job_signal(turn->job, SIGINT, &ignored);
+    } else if (now >= turn->kill_at) {
+        job_signal(turn->job, SIGKILL, &ignored);
     }
-    leave(&run, ended);
-    job_unref(run.job);
-    return run.end;
+}
+
+// Waits a while for more; true when the end is told.
+static bool wait_more(struct interpreter_turn *turn)
+{
+    struct job_event event;
+    listener_read(turn->listener, SLICE_MS, &event);
+    if (event.kind == JOB_OUTPUT && event.stream != SBX_STDERR)
+        take_output(turn, &event);
+    free(event.data);
+    if (event.kind == JOB_END) {
+        turn->ended = true;
+        tell_ended(turn, &event);
+        return true;
+    }
+    watch(turn);
+    place_touch(turn->context->box);
+    return false;
+}
+
+bool interpreter_next(struct interpreter_turn *turn, const char **ret_type, const char **ret_line,
+                      size_t *ret_size)
+{
+    bool told = false;
+    *ret_type = "error";
+    if (turn->done)
+        return false;
+    if (!turn->job || turn->error.code) {
+        struct job_event event = {.failure = turn->error};
+        tell_ended(turn, &event);
+        told = true;
+    }
+    while (!told)
+        told = take_line(turn) ? read_line(turn, ret_type) : wait_more(turn);
+    *ret_line = turn->line.data;
+    *ret_size = turn->line.size;
+    return true;
+}
+
+enum interpreter_end interpreter_finish(struct interpreter_turn *turn)
+{
+    struct session *context = turn->context;
+    const char *type, *line;
+    size_t size;
+    if (!turn->done)
+        turn->end = INTERPRETER_GONE;
+    while (interpreter_next(turn, &type, &line, &size))
+        ;
+    pthread_mutex_lock(&context->lock);
+    context->busy = false;
+    if (turn->ended)
+        drop(context);
+    pthread_cond_broadcast(&context->changed);
+    pthread_mutex_unlock(&context->lock);
+    if (turn->job)
+        job_unref(turn->job);
+    enum interpreter_end end = turn->end;
+    jsonv_free(turn->told);
+    buf_deinit(&turn->line);
+    free(turn);
+    return end;
 }

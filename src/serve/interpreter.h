@@ -14,12 +14,10 @@
 
 struct interpreter_ask {
     const char *code;
-    const struct jsonv *envs; // NULL: none
-    bool results;             // the last expression's value and figures are told too
-    int64_t timeout_ms;       // 0: none
-    // A line without its end. Another value than 0: the client is gone.
-    int (*take)(void *payload, const char *type, const char *line, size_t size);
-    bool (*gone)(void *payload); // asked now and then
+    const struct jsonv *envs;    // NULL: none
+    bool results;                // the last expression's value and figures are told too
+    int64_t timeout_ms;          // 0: none
+    bool (*gone)(void *payload); // asked now and then whether the client has left
     void *payload;
 };
 
@@ -34,8 +32,20 @@ int interpreter_new(struct place *box, const char *cwd, struct session **ret_con
 // Starts its Python unless it runs. EXEC: the sandbox has none.
 int interpreter_open(struct session *context, struct sbx_error *err);
 
-// Runs a piece of code to its end. What takes too long is interrupted, and killed if it does not
-// mind.
-enum interpreter_end interpreter_run(struct session *context, const struct interpreter_ask *ask);
+// A piece of code that runs. What takes too long, or is for nobody any more, is interrupted, and
+// killed if it does not mind.
+struct interpreter_turn;
+
+// Waits for those before. NOMEM.
+int interpreter_begin(struct session *context, const struct interpreter_ask *ask,
+                      struct interpreter_turn **ret_turn, struct sbx_error *err);
+
+// The next line, without its end, and what its "type" is; both valid until the next call. False at
+// the end.
+bool interpreter_next(struct interpreter_turn *turn, const char **ret_type, const char **ret_line,
+                      size_t *ret_size);
+
+// How it has ended; interrupts what still runs.
+enum interpreter_end interpreter_finish(struct interpreter_turn *turn);
 
 void interpreter_restart(struct session *context);

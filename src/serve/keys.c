@@ -220,24 +220,32 @@ bool keys_check(struct keys *keys, const char *text, char ret_id[KEY_ID_SIZE])
     return found;
 }
 
-void keys_sign(const uint8_t secret[SHA256_SIZE], const char *purpose, const char *text,
-               char ret_hex[SHA256_HEX_SIZE])
+void keys_hmac(const void *key, size_t key_size, const void *text, size_t size,
+               uint8_t ret_digest[SHA256_SIZE])
 {
-    uint8_t pad[64], digest[SHA256_SIZE];
+    uint8_t pad[64] = {0};
     struct sha256 hash;
+    memcpy(pad, key, key_size < sizeof(pad) ? key_size : sizeof(pad));
     for (size_t i = 0; i < sizeof(pad); i++)
-        pad[i] = (uint8_t)((i < SHA256_SIZE ? secret[i] : 0) ^ 0x36);
+        pad[i] ^= 0x36;
     sha256_init(&hash);
     sha256_update(&hash, pad, sizeof(pad));
-    sha256_update(&hash, purpose, strlen(purpose));
-    sha256_update(&hash, ":", 1);
-    sha256_update(&hash, text, strlen(text));
-    sha256_final(&hash, digest);
+    sha256_update(&hash, text, size);
+    sha256_final(&hash, ret_digest);
     for (size_t i = 0; i < sizeof(pad); i++)
         pad[i] ^= 0x36 ^ 0x5c;
     sha256_init(&hash);
     sha256_update(&hash, pad, sizeof(pad));
-    sha256_update(&hash, digest, sizeof(digest));
-    sha256_final(&hash, digest);
+    sha256_update(&hash, ret_digest, SHA256_SIZE);
+    sha256_final(&hash, ret_digest);
+}
+
+void keys_sign(const uint8_t secret[SHA256_SIZE], const char *purpose, const char *text,
+               char ret_hex[SHA256_HEX_SIZE])
+{
+    uint8_t digest[SHA256_SIZE];
+    char whole[KEYS_SIGNED_MAX];
+    snprintf(whole, sizeof(whole), "%s:%s", purpose, text);
+    keys_hmac(secret, SHA256_SIZE, whole, strlen(whole), digest);
     sha256_hex(digest, ret_hex);
 }

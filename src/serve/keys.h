@@ -43,7 +43,10 @@ int keys_revoke(struct keys *keys, const char *id, struct sbx_error *err);
 // The id of the key, or false. Takes as long whichever key it is.
 bool keys_check(struct keys *keys, const char *text, char ret_id[KEY_ID_SIZE]);
 
-// HMAC-SHA256 (RFC 2104) of the parts' concatenation, as hex.
+// HMAC-SHA256 (RFC 2104), keys of up to 64 bytes. keys_sign: of "PURPOSE:TEXT", as hex.
+#define KEYS_SIGNED_MAX 512
+void keys_hmac(const void *key, size_t key_size, const void *text, size_t size,
+               uint8_t ret_digest[SHA256_SIZE]);
 void keys_sign(const uint8_t secret[SHA256_SIZE], const char *purpose, const char *text,
                char ret_hex[SHA256_HEX_SIZE]);
 bool keys_equal(const char *a, const char *b); // in constant time

@@ -206,8 +206,8 @@ static void take_settings(struct serve *serve, const struct serve_values *values
     size_t count = 0;
     static char images[TEMPLATES_MAX][256];
     templates[count++] = (struct sbx_pair){"base", ""};
-    // What e2b-code-interpreter asks for unless told otherwise; its sandboxes work, its kernels
-    // don't.
+    // What e2b-code-interpreter asks for unless told otherwise; its sandboxes work, and Python in
+    // them; no other kernels are there.
     templates[count++] = (struct sbx_pair){"code-interpreter-v1", ""};
     for (size_t i = 0; i < values->templates.count && count < TEMPLATES_MAX; i++) {
         const char *pair = values->templates.items[i], *image = strchr(pair, '=');
@@ -377,7 +377,9 @@ int main(int argc, char **argv)
     if (opt_parse(&grammar, argc - 1, (const char *const *)argv + 1, &words, &err) < 0)
         return complain(&err, EXIT_USAGE);
     take_settings(&serve, &values, templates);
-    if (open_state(&serve, &values, &err) < 0 || !limits_init(&serve.limits))
+    if (words.count == 1 && strcmp(words.items[0], "routes") == 0)
+        status = sites_print();
+    else if (open_state(&serve, &values, &err) < 0 || !limits_init(&serve.limits))
         status = complain(&err, EXIT_OURS);
     else if (words.count > 0 && strcmp(words.items[0], "key") == 0)
         status = key_command(&serve, &words);

@@ -56,6 +56,19 @@ void pairlist_write(const struct pairlist *list, struct json *json)
     json_end_object(json);
 }
 
+void pairlist_remove(struct pairlist *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i].name, name) == 0) {
+            struct sbx_pair pair = list->items[i];
+            list->count--;
+            memmove(&list->items[i], &list->items[i + 1], (list->count - i) * sizeof(*list->items));
+            free((char *)(uintptr_t)pair.name);
+            free((char *)(uintptr_t)pair.value);
+            return;
+        }
+}
+
 const char *pairlist_get(const struct pairlist *list, const char *name)
 {
     for (size_t i = 0; i < list->count; i++)

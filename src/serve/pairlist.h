@@ -24,5 +24,6 @@ int pairlist_add(struct pairlist *list, const char *name, const char *value, str
 int pairlist_read(struct pairlist *list, const struct jsonv *object, const char *field,
                   struct sbx_error *err);
 void pairlist_write(const struct pairlist *list, struct json *json);
+void pairlist_remove(struct pairlist *list, const char *name);
 const char *pairlist_get(const struct pairlist *list, const char *name);
 bool pairlist_has_all(const struct pairlist *list, const struct pairlist *wanted);

@@ -25,6 +25,7 @@ static void place_free(struct place *box)
     watchers_end(box);
     sbx_sandbox_free(box->sandbox);
     sheet_deinit(&box->sheet);
+    usage_log_deinit(&box->usage);
     logbook_deinit(&box->log);
     pthread_mutex_destroy(&box->lock);
     free(box);
@@ -275,6 +276,8 @@ int place_info(struct place *box, struct sbx_info *ret_info, struct sbx_error *e
     return code < 0 ? place_failed(box, err) : 0;
 }
 
+// --- Variables
+
 static bool has_name(const struct sbx_pair *pairs, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
@@ -283,27 +286,86 @@ static bool has_name(const struct sbx_pair *pairs, size_t count, const char *nam
     return false;
 }
 
+// Room for the pairs and for the texts of the sandbox's own behind them.
+static struct sbx_pair *room_for(const struct pairlist *own, size_t more)
+{
+    size_t size = (own->count + more + 1) * sizeof(struct sbx_pair);
+    for (size_t i = 0; i < own->count; i++)
+        size += strlen(own->items[i].name) + strlen(own->items[i].value) + 2;
+    return malloc(size);
+}
+
+static const char *put_text(char **at, const char *text)
+{
+    const char *put = *at;
+    *at = stpcpy(*at, text) + 1;
+    return put;
+}
+
 int place_exec(struct place *box, const struct sbx_exec *exec, struct sbx_exec *ret_exec,
                struct sbx_pair **ret_env, struct sbx_error *err)
 {
-    const struct pairlist *own = &box->sheet.env; // never changes
+    const struct pairlist *own = &box->sheet.env;
+    size_t count = 0;
     *ret_exec = *exec;
     *ret_env = NULL;
-    if (!box->sheet.env_apart || own->count == 0)
+    pthread_mutex_lock(&box->lock);
+    bool apart = box->sheet.env_apart && own->count > 0;
+    struct sbx_pair *env = apart ? room_for(own, exec->env_count) : NULL;
+    char *texts = env ? (char *)(env + own->count + exec->env_count + 1) : NULL;
+    for (size_t i = 0; env && i < own->count; i++)
+        if (!has_name(exec->env, exec->env_count, own->items[i].name)) {
+            const char *name = put_text(&texts, own->items[i].name);
+            env[count++] = (struct sbx_pair){name, put_text(&texts, own->items[i].value)};
+        }
+    pthread_mutex_unlock(&box->lock);
+    if (!apart)
         return 0;
-    struct sbx_pair *env = calloc(own->count + exec->env_count, sizeof(*env));
     if (!env)
         return err_nomem(err);
-    size_t count = 0;
-    for (size_t i = 0; i < own->count; i++)
-        if (!has_name(exec->env, exec->env_count, own->items[i].name))
-            env[count++] = own->items[i];
     for (size_t i = 0; i < exec->env_count; i++)
         env[count++] = exec->env[i];
     ret_exec->env = env;
     ret_exec->env_count = count;
     *ret_env = env;
     return 0;
+}
+
+// What the variables become. The sandbox itself would give a command what it knows and is not told
+// better: such a one can only be empty.
+static int change_env(const struct sheet *sheet, const struct pairlist *set, place_drops *drops,
+                      void *payload, struct pairlist *next, struct sbx_error *err)
+{
+    const struct pairlist *inside = sheet->env_apart ? &sheet->inside : &sheet->env;
+    int code = 0;
+    for (size_t i = 0; i < sheet->env.count && code == 0; i++) {
+        const struct sbx_pair *pair = &sheet->env.items[i];
+        bool drop = drops(payload, pair), known = pairlist_get(inside, pair->name) != NULL;
+        if (!pairlist_get(set, pair->name) && (!drop || known))
+            code = pairlist_add(next, pair->name, drop ? "" : pair->value, err);
+    }
+    for (size_t i = 0; i < set->count && code == 0; i++)
+        code = pairlist_add(next, set->items[i].name, set->items[i].value, err);
+    return code;
+}
+
+int place_set_env(struct place *box, const struct pairlist *set, place_drops *drops, void *payload,
+                  struct sbx_error *err)
+{
+    cleanup_pairlist struct pairlist next = {0};
+    struct sheet *sheet = &box->sheet;
+    pthread_mutex_lock(&box->lock);
+    int code = change_env(sheet, set, drops, payload, &next, err);
+    if (code == 0) {
+        struct pairlist old = sheet->env;
+        sheet->env = next;
+        next = sheet->env_apart ? old : (struct pairlist){0};
+        if (!sheet->env_apart)
+            sheet->inside = old;
+        sheet->env_apart = 1;
+    }
+    pthread_mutex_unlock(&box->lock);
+    return code < 0 ? code : place_save(box, err);
 }
 
 // --- The keeper
@@ -313,15 +375,25 @@ static int64_t minutes(int64_t count)
     return count * 60 * 1000;
 }
 
-// Daytona's intervals: stop when idle, archive when stopped, delete when stopped.
+static bool is_idle(struct place *box, int64_t now, int64_t interval)
+{
+    return interval > 0 && now - box->sheet.used_ms > minutes(interval) &&
+           atomic_load(&box->active) == 0;
+}
+
+// Daytona's intervals: stop or pause when idle, archive when stopped, delete when stopped. What
+// runs inside by itself does not keep a sandbox from being idle; what a client waits for does.
 static void keep_daytona(struct place *box, int64_t now)
 {
     struct sheet *sheet = &box->sheet;
     struct sbx_error err;
     if (sheet->state == SHEET_AS_IS) {
-        if (sheet->auto_stop > 0 && now - sheet->used_ms > minutes(sheet->auto_stop) &&
-            atomic_load(&box->serve->jobs) == 0)
+        if (sheet->paused_ms)
+            return;
+        if (is_idle(box, now, sheet->auto_stop))
             session_stop_box(box, &err);
+        else if (is_idle(box, now, sheet->idle_pause))
+            place_pause(box, &err);
         return;
     }
     if (sheet->auto_delete >= 0 && now - sheet->paused_ms > minutes(sheet->auto_delete))
@@ -342,6 +414,7 @@ static void keep(struct place *box, int64_t now)
         place_destroy(box, "it reached its timeout", &err);
     else if (place_info(box, &info, &err) == 0 && box->sheet.api == API_DAYTONA)
         keep_daytona(box, now);
+    usage_tick(box, now);
     jobs_forget(box, now);
 }
 

@@ -13,6 +13,7 @@
 
 #include "serve/logbook.h"
 #include "serve/sheet.h"
+#include "serve/usage.h"
 
 struct serve;
 struct job;
@@ -30,8 +31,10 @@ struct place {
     struct job *jobs;
     struct session *sessions; // Daytona's shells and terminals
     struct watcher *watchers;
+    struct usage_log usage;
     unsigned next_number;
     struct logbook log;        // has its own lock
+    atomic_uint active;        // requests for it that run, also those that have become sockets
     atomic_bool out_of_memory; // the last command that ended found it so
 };
 
@@ -62,10 +65,12 @@ void places_stop(struct serve *serve);
 struct place_wish {
     enum sheet_api api;
     const char *owner, *image_name, *image, *name;
+    const char *mask_host; // NULL: none
     const struct pairlist *labels, *env;
     const struct sbx_spec *more; // resources and network; env, labels and life come from above
     int64_t life_ms;             // 0: none
-    int64_t secure, auto_pause, auto_resume, internet, open, auto_stop, auto_archive, auto_delete;
+    int64_t secure, auto_pause, auto_resume, internet, open, auto_stop, auto_archive, auto_delete,
+        idle_pause;
 };
 
 int place_create(struct serve *serve, const struct place_wish *wish, const struct sbx_call *call,
@@ -111,9 +116,15 @@ int place_save(struct place *box, struct sbx_error *err); // its sheet; takes th
 void place_touch(struct place *box);
 
 // The command with the sandbox's own variables, where the sandbox itself does not know them.
-// Borrows from both; *ret_env is to be freed after use.
+// Borrows from the command; *ret_env is to be freed after use.
 int place_exec(struct place *box, const struct sbx_exec *exec, struct sbx_exec *ret_exec,
                struct sbx_pair **ret_env, struct sbx_error *err);
+
+// Changes what later commands get: those that `drops` says go, then those of `set` come. One that
+// the sandbox was created with can't go, and is empty then. QUOTA, NOMEM, IO.
+typedef bool place_drops(void *payload, const struct sbx_pair *pair);
+int place_set_env(struct place *box, const struct pairlist *set, place_drops *drops, void *payload,
+                  struct sbx_error *err);
 
 // Facts as of now; NOT_FOUND (it is buried then) when it is gone. Strings of info live until the
 // next call for this box, so take the lock if they are used.

@@ -45,9 +45,12 @@ static int fill_record(struct sheet *sheet, const struct place_wish *wish, struc
     sheet->auto_resume = wish->auto_resume;
     sheet->internet = wish->internet;
     sheet->open = wish->open;
+    snprintf(sheet->mask_host, sizeof(sheet->mask_host), "%s",
+             wish->mask_host ? wish->mask_host : "");
     sheet->auto_stop = wish->auto_stop;
     sheet->auto_archive = wish->auto_archive;
     sheet->auto_delete = wish->auto_delete;
+    sheet->idle_pause = wish->idle_pause;
     int code = copy_pairs(&sheet->labels, wish->labels, err);
     return code < 0 ? code : copy_pairs(&sheet->env, wish->env, err);
 }
@@ -147,14 +150,16 @@ static int copy_record(struct place *from, struct sheet *sheet, int64_t life_ms,
 {
     pthread_mutex_lock(&from->lock);
     *sheet = from->sheet;
-    sheet->labels = sheet->env = (struct pairlist){0};
+    sheet->labels = sheet->env = sheet->inside = sheet->tokens = (struct pairlist){0};
     int code = copy_pairs(&sheet->labels, &from->sheet.labels, err);
     pthread_mutex_unlock(&from->lock);
     sheet->created_ms = sheet->used_ms = clock_unix_ms();
     sheet->end_ms = life_ms ? sheet->created_ms + life_ms : 0;
     sheet->paused_ms = sheet->state = 0;
     sheet->name[0] = '\0';
-    return code < 0 ? code : copy_pairs(&sheet->env, &from->sheet.env, err);
+    if (code == 0)
+        code = copy_pairs(&sheet->env, &from->sheet.env, err);
+    return code < 0 ? code : copy_pairs(&sheet->inside, &from->sheet.inside, err);
 }
 
 int place_fork(struct place *from, int64_t life_ms, const char *name, const struct sbx_call *call,

@@ -20,9 +20,11 @@ struct number {
 #member, offsetof(struct sheet, member)                                                    \
     }
 static const struct number numbers[] = {
-    NUMBER(api),    NUMBER(state),     NUMBER(created_ms),   NUMBER(used_ms),     NUMBER(paused_ms),
-    NUMBER(end_ms), NUMBER(secure),    NUMBER(auto_pause),   NUMBER(auto_resume), NUMBER(internet),
-    NUMBER(open),   NUMBER(auto_stop), NUMBER(auto_archive), NUMBER(auto_delete), NUMBER(env_apart),
+    NUMBER(api),          NUMBER(state),       NUMBER(created_ms), NUMBER(used_ms),
+    NUMBER(paused_ms),    NUMBER(end_ms),      NUMBER(secure),     NUMBER(auto_pause),
+    NUMBER(auto_resume),  NUMBER(internet),    NUMBER(open),       NUMBER(auto_stop),
+    NUMBER(auto_archive), NUMBER(auto_delete), NUMBER(env_apart),  NUMBER(idle_pause),
+    NUMBER(key_turn),
 };
 
 struct text {
@@ -33,12 +35,16 @@ struct text {
     {                                                                                              \
 #member, offsetof(struct sheet, member), sizeof(((struct sheet *)0)->member)               \
     }
-static const struct text texts[] = {TEXT(id), TEXT(owner), TEXT(image), TEXT(name)};
+static const struct text texts[] = {TEXT(id), TEXT(owner), TEXT(image), TEXT(name),
+                                    TEXT(mask_host)};
+
+#define LIST(member) NUMBER(member)
+static const struct number lists[] = {LIST(labels), LIST(env), LIST(inside), LIST(tokens)};
 
 void sheet_deinit(struct sheet *sheet)
 {
-    pairlist_deinit(&sheet->labels);
-    pairlist_deinit(&sheet->env);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        pairlist_deinit((struct pairlist *)(void *)((char *)sheet + lists[i].offset));
 }
 
 static void file_name(const char *id, const char *end, char ret_name[SHEET_ID_SIZE + 16])
@@ -55,10 +61,10 @@ static void write_json(const struct sheet *sheet, struct buf *buf)
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         json_put_int(&json, numbers[i].key,
                      *(const int64_t *)(const void *)((const char *)sheet + numbers[i].offset));
-    json_key(&json, "labels");
-    pairlist_write(&sheet->labels, &json);
-    json_key(&json, "env");
-    pairlist_write(&sheet->env, &json);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        json_key(&json, lists[i].key);
+        pairlist_write((const void *)((const char *)sheet + lists[i].offset), &json);
+    }
     json_end_object(&json);
 }
 
@@ -88,8 +94,11 @@ static int read_json(const struct jsonv *root, struct sheet *sheet, struct sbx_e
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         *(int64_t *)(void *)((char *)sheet + numbers[i].offset) =
             jsonv_int(root, numbers[i].key, 0);
-    int code = pairlist_read(&sheet->labels, jsonv_get(root, "labels"), "labels", err);
-    return code < 0 ? code : pairlist_read(&sheet->env, jsonv_get(root, "env"), "env", err);
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(lists) && code == 0; i++)
+        code = pairlist_read((void *)((char *)sheet + lists[i].offset),
+                             jsonv_get(root, lists[i].key), lists[i].key, err);
+    return code;
 }
 
 int sheet_load(int dir_fd, const char *id, struct sheet *ret_record, struct sbx_error *err)

@@ -9,6 +9,7 @@
 
 #define SHEET_ID_SIZE 64
 #define SHEET_NAME_SIZE 256
+#define SHEET_HOST_SIZE 128
 
 enum sheet_api { API_E2B = 1, API_DAYTONA = 2 };
 
@@ -23,10 +24,16 @@ struct sheet {
     int64_t api;   // enum sheet_api
     int64_t state; // enum sheet_state
     struct pairlist labels, env;
+    char
+        mask_host[SHEET_HOST_SIZE]; // what servers inside are told instead of the address asked for
+    struct pairlist tokens;         // of signed addresses: proxy.h
+    struct pairlist inside;         // once env was changed: what the sandbox itself knows instead
     int64_t created_ms, used_ms, paused_ms;
     int64_t end_ms;                                          // 0: none
     int64_t secure, auto_pause, auto_resume, internet, open; // booleans
     int64_t auto_stop, auto_archive, auto_delete;            // minutes
+    int64_t idle_pause;                                      // minutes; 0: never
+    int64_t key_turn;  // how often the key for addresses of files was changed
     int64_t env_apart; // the sandbox does not know env: each command is given it
 };
 

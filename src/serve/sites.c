@@ -14,7 +14,9 @@ static bool parse_label(const char *host, const char *domain, char *ret_id, unsi
 {
     size_t size = strcspn(host, ".");
     char *end;
-    if (!domain || host[size] != '.' || strcasecmp(host + size + 1, domain) != 0)
+    if (!domain)
+        domain = "localhost"; // which browsers take for loopback, with all below it
+    if (host[size] != '.' || strcasecmp(host + size + 1, domain) != 0)
         return false;
     unsigned long port = isdigit((unsigned char)host[0]) ? strtoul(host, &end, 10) : 0;
     if (port < 1 || port > 65535 || *end != '-')
@@ -54,7 +56,11 @@ const struct httpd_site *sites_select(struct httpd_request *request)
     unsigned port;
     const char *path = httpd_path(request);
     if (sites_target(request, id, &port))
-        return &e2b_envd_site;
+        return port == E2B_ENVD_PORT   ? &e2b_envd_site
+               : port == E2B_CODE_PORT ? &e2b_code_site
+                                       : &proxy_site;
+    if (begins(path, "/preview"))
+        return &proxy_site;
     if (begins(path, "/api/config") || begins(path, "/api/health"))
         return &daytona_open_site;
     if (begins(path, "/api"))
@@ -70,4 +76,27 @@ const struct httpd_site *sites_select(struct httpd_request *request)
     if (begins(path, "/health"))
         return &e2b_open_site;
     return &e2b_api_site;
+}
+
+int sites_print(void)
+{
+    static const struct {
+        const char *name;
+        const struct httpd_site *site;
+    } sites[] = {
+        {"e2b", &e2b_open_site},         {"e2b", &e2b_api_site},
+        {"envd", &e2b_envd_site},        {"code", &e2b_code_site},
+        {"daytona", &daytona_open_site}, {"daytona", &daytona_api_site},
+        {"toolbox", &toolbox_site},      {"server", &admin_site},
+        {"ports", &proxy_site},          {"server", &dashboard_site},
+        {"server", &dashboard_api_site},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(sites); i++)
+        for (size_t k = 0; k < sites[i].site->route_count; k++) {
+            const struct httpd_route *route = &sites[i].site->routes[k];
+            bool refused = route->handler == serve_refuse;
+            printf("%s %s %s %s\n", sites[i].name, route->method, route->pattern,
+                   refused ? (const char *)route->data : "served");
+        }
+    return 0;
 }

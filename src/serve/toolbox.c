@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "serve/auth.h"
+#include "serve/daytona_api.h"
 #include "serve/sites.h"
 #include "serve/toolbox_git.h"
 
@@ -51,7 +53,40 @@ static void fail(struct httpd_request *request, unsigned status, const char *mes
 
 static void release_box(void *state)
 {
-    place_unref(state);
+    struct place *box = state;
+    atomic_fetch_sub(&box->active, 1);
+    place_touch(box);
+    place_unref(box);
+}
+
+// An address that a client has signed with the sandbox's key, for one file and some time:
+// "v1_", and base64url of HMAC-SHA256 over "v1:files:METHOD:PATH:EXPIRES".
+static bool is_signed(struct httpd_request *request, const struct place *box)
+{
+    const char *signature = httpd_query(request, "signature");
+    const char *path = httpd_query(request, "path"), *expires = httpd_query(request, "expires");
+    char key[SHA256_HEX_SIZE], *end;
+    uint8_t digest[SHA256_SIZE];
+    cleanup_buf struct buf text = BUF_INIT(64 * 1024), wanted = BUF_INIT(128);
+    int64_t until = expires ? strtoll(expires, &end, 10) : 0;
+    if (!signature || !path || !expires || *end || (until && until * 1000 < clock_unix_ms()))
+        return false;
+    daytona_signing_key(box, key);
+    buf_printf(&text, "v1:files:%s:%s:%s", httpd_method(request), path, expires);
+    keys_hmac(key, strlen(key), text.data, text.size, digest);
+    buf_puts(&wanted, "v1_");
+    base64_encode(&wanted, digest, sizeof(digest));
+    wanted.size -= 1; // 32 bytes end in one '='
+    const char *made = buf_text(&wanted);
+    for (char *at = wanted.data; made && *at; at++)
+        *at = (char)(*at == '+' ? '-' : *at == '/' ? '_' : *at);
+    return made && !text.failed && keys_equal(made, signature);
+}
+
+static bool takes_signatures(const char *rest)
+{
+    const char *path = strchr(rest, '/');
+    return path && (strcmp(path, "/files/download") == 0 || strcmp(path, "/files/upload-v2") == 0);
 }
 
 static bool authorize(struct httpd_request *request)
@@ -60,14 +95,23 @@ static bool authorize(struct httpd_request *request)
     struct sbx_error err;
     struct place *box;
     const char *rest = httpd_path(request) + strlen("/toolbox/");
-    if (!auth_daytona(request))
+    bool by_signature = takes_signatures(rest) && httpd_query(request, "signature") &&
+                        !httpd_header(request, "Authorization");
+    if (!by_signature && !auth_daytona(request))
         return false;
     snprintf(id, sizeof(id), "%.*s", (int)strcspn(rest, "/"), rest);
     if (place_get(serve_of(request), id, &box, &err) < 0) {
         httpd_fail(request, 404, err.message);
         return false;
     }
+    atomic_fetch_add(&box->active, 1);
     httpd_set_state(request, box, release_box);
+    if (by_signature && is_signed(request, box))
+        httpd_set_user(request, box->sheet.owner);
+    else if (by_signature) {
+        httpd_fail(request, 401, "the signature does not fit, or has expired");
+        return false;
+    }
     if (strcmp(box->sheet.owner, httpd_user(request)) != 0) {
         httpd_fail(request, 404, "the sandbox was not found");
         return false;
@@ -327,6 +371,7 @@ static const struct httpd_route routes[] = {
     ROW("POST", "/process/interpreter/context", toolbox_context_create),
     ROW("DELETE", "/process/interpreter/context/{id}", toolbox_context_delete),
     ROW("GET", "/process/interpreter/execute", toolbox_context_execute),
+    ROW("POST", "/env", toolbox_env),
     ROW("GET", "/port", toolbox_ports),
     ROW("GET", "/port/{port}/in-use", toolbox_port_in_use),
     GIT("POST", "/add", git_add),

@@ -38,6 +38,7 @@ void toolbox_context_list(struct httpd_request *request);
 void toolbox_context_delete(struct httpd_request *request);
 void toolbox_context_execute(struct httpd_request *request);
 
+void toolbox_env(struct httpd_request *request);
 void toolbox_ports(struct httpd_request *request);
 void toolbox_port_in_use(struct httpd_request *request);
 

@@ -102,22 +102,36 @@ static void wire_free(void *payload)
     free(wire);
 }
 
-static int send_line(void *payload, const char *type, const char *line, size_t size)
-{
-    static const char *const known[] = {"stdout", "stderr", "error"};
-    struct wire *wire = payload;
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (strcmp(type, known[i]) == 0)
-            return ws_send(wire->ws, WS_TEXT, line, size);
-    return 0;
-}
-
 static bool has_left(void *payload)
 {
     struct wire *wire = payload;
     const char *ignored;
     int kind;
     return ws_read(wire->ws, 0, &kind, &ignored) < 0;
+}
+
+static bool is_known(const char *type)
+{
+    return strcmp(type, "stdout") == 0 || strcmp(type, "stderr") == 0 || strcmp(type, "error") == 0;
+}
+
+static void run(struct wire *wire, struct session *context, const struct interpreter_ask *ask)
+{
+    struct interpreter_turn *turn;
+    struct sbx_error err;
+    const char *type, *line;
+    size_t size;
+    if (interpreter_begin(context, ask, &turn, &err) < 0) {
+        ws_close(wire->ws, WS_FAILED, err.message);
+        return;
+    }
+    while (interpreter_next(turn, &type, &line, &size))
+        if (is_known(type) && ws_send(wire->ws, WS_TEXT, line, size) < 0)
+            break;
+    if (interpreter_finish(turn) == INTERPRETER_TIMED_OUT)
+        ws_close(wire->ws, WS_TIMED_OUT, "Execution timed out");
+    else
+        ws_close(wire->ws, WS_NORMAL, NULL);
 }
 
 static void execute(struct wire *wire, const struct jsonv *body)
@@ -128,7 +142,6 @@ static void execute(struct wire *wire, const struct jsonv *body)
     struct interpreter_ask ask = {.code = jsonv_text(body, "code"),
                                   .envs = jsonv_get(body, "envs"),
                                   .timeout_ms = seconds * 1000,
-                                  .take = send_line,
                                   .gone = has_left,
                                   .payload = wire};
     if (!ask.code || seconds < 0 || seconds > 86400 * 30) {
@@ -139,10 +152,7 @@ static void execute(struct wire *wire, const struct jsonv *body)
         ws_close(wire->ws, WS_REFUSED, err.message);
         return;
     }
-    if (interpreter_run(context, &ask) == INTERPRETER_TIMED_OUT)
-        ws_close(wire->ws, WS_TIMED_OUT, "Execution timed out");
-    else
-        ws_close(wire->ws, WS_NORMAL, NULL);
+    run(wire, context, &ask);
 }
 
 static void run_wire(struct ws *ws, void *payload)

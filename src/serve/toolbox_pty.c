@@ -214,9 +214,11 @@ static void read_input(struct wire *wire)
     struct sbx_error err;
     struct sbx_call call = SBX_CALL_INIT;
     call.timeout_ms = 30000;
-    while ((size = ws_read(wire->ws, -1, &kind, &data)) >= 0)
+    while ((size = ws_read(wire->ws, -1, &kind, &data)) >= 0) {
+        place_touch(wire->session->box);
         if (size > 0 && job_write(wire->job, data, (size_t)size, &call, &err) < 0)
             break;
+    }
 }
 
 static void run_wire(struct ws *ws, void *payload)

@@ -333,6 +333,7 @@ static void follow_log(struct ws *ws, void *payload)
         if (piece && ws_send(ws, WS_BINARY, piece, size) < 0)
             break;
         at += size;
+        place_touch(follower->session->box);
         if (ws_read(ws, 0, &kind, &ignored) < 0)
             break;
     }

@@ -130,7 +130,7 @@ class Life(DaytonaCase):
 
         def reached():
             try:
-                with urllib.request.urlopen(link.url + "/f", timeout=5) as answer:
+                with urllib.request.urlopen(f"{link.url}/f?DAYTONA_SANDBOX_AUTH_KEY={link.token}", timeout=5) as answer:
                     return answer.read() == b"seen\n"
             except OSError:
                 return False

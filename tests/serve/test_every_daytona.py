@@ -25,13 +25,9 @@ OUT = {
         "ObjectStorage", "Sandbox.computer_use", "Sandbox.create_lsp_server")},
     **{"Sandbox." + name: "nobody logs in by ssh" for name in (
         "create_ssh_access", "revoke_ssh_access", "validate_ssh_access")},
-    **{"Sandbox." + name: "needs routes that servers of before did not have either" for name in (
-        "create_signed_preview_url", "expire_signed_preview_url", "rotate_signing_key", "download_url",
-        "upload_url", "resize", "wait_for_resize_complete", "recover", "set_auto_pause_interval", "set_ttl",
-        "update_env", "update_network_settings", "update_secrets", "get_metrics_latest", "set_public")},
-    "SnapshotService.create": "images are not built",
-    "SnapshotService.activate": "snapshots are always ready",
-    "SnapshotService.process_image_context": "as create",
+    **{"Sandbox." + name: "its route is not served" for name in (
+        "resize", "wait_for_resize_complete", "recover", "update_network_settings", "update_secrets")},
+    "SnapshotService.process_image_context": "images are not built",
     "Process.get_entrypoint_logs_async": "a sandbox has no command of its own",
 }
 
@@ -87,6 +83,27 @@ class EveryMethod(EveryCase, servecase.ServeCase):
                 await do(box.get_user_root_dir())
             other = await do(client.create())
             await do(other.delete())
+        self.both(story)
+
+    def test_what_servers_of_before_lack(self):
+        async def story(form, box):
+            do, snapshots = form.do, form.client.snapshot
+            if not hasattr(box, "update_env"):
+                return
+            await do(box.update_env({"A": "b"}))
+            await do(box.set_ttl(0))
+            await do(box.set_auto_pause_interval(0))
+            await do(box.set_public(False))
+            self.assertLessEqual(0, (await do(box.get_metrics_latest())).mem_used)
+            signed = await do(box.create_signed_preview_url(8080))
+            await do(box.expire_signed_preview_url(8080, signed.token))
+            for address in (box.download_url, box.upload_url):
+                self.assertIn("signature=", await do(address("a")))
+            await do(box.rotate_signing_key())
+            params = daytona.CreateSnapshotParams(name="every-image", image=daytona.Image.base("base"))
+            kept = await do(snapshots.create(params))
+            await do(snapshots.activate(kept))
+            await do(snapshots.delete(kept))
         self.both(story)
 
     def test_stop(self):

@@ -143,6 +143,48 @@ class Code(ToolboxCase):
 
 
 class Rest(ToolboxCase):
+    def fetch(self, url, method="GET", body=None):
+        status, _, data = self.server.ask(method, url.removeprefix(self.server.url), body, raw=True)
+        return status, data
+
+    def test_signed_addresses_of_files(self):
+        self.box.fs.upload_file(b"data", "signed file")
+        url = self.box.download_url("signed file")
+        self.assertEqual(self.fetch(url), (200, b"data"))
+        self.assertEqual(self.fetch(url.replace("signed", "another"))[0], 401)
+        self.assertEqual(self.fetch(url, "POST")[0], 401)
+        self.assertEqual(self.fetch(url.replace("/files/download", "/files/info"))[0], 401)
+        self.assertEqual(self.fetch(self.box.download_url("signed file", ttl_seconds=1)
+                                    .replace("expires=1", "expires=0"))[0], 401)
+        self.box.rotate_signing_key()
+        self.assertEqual(self.fetch(url)[0], 401)
+        self.assertEqual(self.fetch(self.box.download_url("signed file"))[0], 200)
+
+    def test_variables_of_later_commands(self):
+        self.box.update_env({"NEW": "it's new", "KEPT": "changed"})
+        self.assertEqual(self.box.process.exec("echo $NEW $KEPT").result, "it's new changed\n")
+        self.box.update_env({}, unset=["NEW"])
+        self.assertEqual(self.box.process.exec("echo ${NEW-gone} $KEPT").result, "gone changed\n")
+        self.box.update_env({"KEPT": "yes"})
+
+    def test_life_and_intervals(self):
+        self.box.set_ttl(5)
+        self.box.set_ttl(0)
+        self.box.set_auto_pause_interval(7)
+        self.assertEqual(Daytona(self.config).get(self.box.id).auto_pause_interval, 7)
+        self.box.set_auto_pause_interval(0)
+        self.assertEqual(self.status_of(self.box.recover), 400)
+
+    def test_snapshot_of_an_image(self):
+        snapshots = Daytona(self.config).snapshot
+        from daytona import CreateSnapshotParams, Image
+        kept = snapshots.create(CreateSnapshotParams(name="from-base", image=Image.base("base")))
+        self.addCleanup(snapshots.delete, kept)
+        self.assertEqual((kept.name, kept.state.value), ("from-base", "active"))
+        self.assertEqual(snapshots.activate(kept).name, "from-base")
+        with self.assertRaises(DaytonaError):
+            snapshots.create(CreateSnapshotParams(name="other", image="no/such:image"))
+
     def ask(self, path):
         return self.server.ask("GET", f"/toolbox/{self.box.id}{path}",
                                headers={"Authorization": "Bearer " + self.key})
@@ -163,6 +205,8 @@ class Rest(ToolboxCase):
         server = self.box.create_lsp_server("python", "work")
         self.assertEqual(self.status_of(server.start), 501)
         self.assertEqual(self.status_of(self.box.computer_use.start), 501)
+        self.assertEqual(self.status_of(self.box.create_ssh_access), 501)
+        self.assertEqual(self.status_of(Daytona(self.config).volume.list), 501)
 
 
 if __name__ == "__main__":
