@@ -17,7 +17,7 @@ MODULE = os.path.join(BUILD, "src/sandboxes-cloud.so")
 
 def run_contract(program, provider, cases, url, key, env):
     names = {"daytona": {"DAYTONA_API_KEY": key, "DAYTONA_API_URL": url + "/api"},
-             "e2b": {"E2B_API_KEY": key, "E2B_API_URL": url, "E2B_SANDBOX_URL": url}}
+             "e2b": {"E2B_API_KEY": key, "E2B_API_URL": url, "E2B_SANDBOX_URL": url, "SANDBOXES_E2B_TIED_LIFE": "3"}}
     return subprocess.run([program, provider, *cases], env={**env, **names[provider]}, check=False).returncode
 
 

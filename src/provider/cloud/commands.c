@@ -5,6 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+void cloud_put_words(struct json *json, const struct sbx_exec *exec)
+{
+    if (exec->shell) {
+        json_text(json, "/bin/sh");
+        json_text(json, "-c");
+        json_text(json, exec->shell);
+    }
+    for (size_t i = 0; i < exec->argc; i++)
+        json_text(json, exec->argv[i]);
+}
+
 #define TEXT_MAX (64u << 20)
 
 struct cloud_commands {

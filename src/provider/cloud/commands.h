@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of a sandbox's commands, put together from a service's answer. Layer: provider.
+// What to run as a service is told it, and the list of a sandbox's commands, put together from its
+// answer. Layer: provider.
 #pragma once
 
 #include <sandboxes/provider.h>
 
 #include "base/buf.h"
+#include "base/json.h"
+
+// The program and its arguments, as elements of the array that json is in.
+void cloud_put_words(struct json *json, const struct sbx_exec *exec);
 
 struct cloud_commands;
 // For at most so many; NULL without memory.

@@ -172,6 +172,7 @@ const struct sbx_provider_ops daytona_ops = {
     .box_id = daytona_box_id,
     .info = daytona_control_info,
     .destroy = daytona_control_destroy,
+    .metrics = daytona_metrics,
     .expose = daytona_control_expose,
     .pause = daytona_control_pause,
     .resume = daytona_control_resume,

@@ -109,6 +109,10 @@ int daytona_toolbox_run(void *box, const char *user, const char *const *argv, si
                         struct deadline deadline, int *ret_exit_code, struct buf *out,
                         struct sbx_error *err);
 
+// metrics.c
+int daytona_metrics(void *box, const struct sbx_call *call, struct sbx_metrics *ret_metrics,
+                    struct sbx_error *err);
+
 // process.c
 int daytona_process_start(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                           void **ret_process, struct sbx_error *err);

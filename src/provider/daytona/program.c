@@ -9,6 +9,7 @@
 #include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "provider/cloud/commands.h"
 #include "provider/daytona/process.h"
 
 #define OUTPUT_DEFAULT (64u << 20)
@@ -16,20 +17,6 @@
 #define SIGNAL_MAX 64
 
 // --- The question
-
-static void put_words(struct json *json, const struct sbx_exec *exec)
-{
-    json_key(json, "program");
-    json_begin_array(json);
-    if (exec->shell) {
-        json_text(json, "/bin/sh");
-        json_text(json, "-c");
-        json_text(json, exec->shell);
-    }
-    for (size_t i = 0; i < exec->argc; i++)
-        json_text(json, exec->argv[i]);
-    json_end_array(json);
-}
 
 static void put_variables(struct json *json, const struct sbx_exec *exec)
 {
@@ -48,7 +35,10 @@ void program_body(struct buf *body, const struct daytona_process *process,
     struct json json = JSON_INIT(body, false);
     const char *workdir = process->box->workdir;
     json_begin_object(&json);
-    put_words(&json, exec);
+    json_key(&json, "program");
+    json_begin_array(&json);
+    cloud_put_words(&json, exec);
+    json_end_array(&json);
     put_variables(&json, exec);
     if (exec->cwd || workdir)
         json_put_text(&json, "cwd", exec->cwd ? exec->cwd : workdir);

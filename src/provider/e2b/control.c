@@ -87,7 +87,7 @@ static int create_call(struct e2b *e2b, const struct sbx_spec *spec, const char 
                        struct deadline deadline, struct jsonv **ret_object, struct sbx_error *err)
 {
     cleanup_buf struct buf body = BUF_INIT(BODY_MAX);
-    int code = e2b_create_body(spec, token, &body, err);
+    int code = e2b_create_body(e2b, spec, token, &body, err);
     if (code < 0)
         return code;
     code = e2b_control_call(e2b, "POST", "/sandboxes", &body, "cannot create a sandbox", deadline,
@@ -113,9 +113,9 @@ static int finish(struct e2b_box *box, const struct sbx_spec *spec, struct sbx_e
         return err_nomem(err);
     if (spec->lifetime != SBX_LIFETIME_TIED || box->e2b->debug)
         return 0;
-    // The last renewal reaches LEASH_S further: it must not pass the asked time to live.
-    int64_t until =
-        spec->ttl_ms > 0 ? clock_boot_ms() + spec->ttl_ms - LEASH_S * 1000LL : DEADLINE_NEVER;
+    // The last renewal reaches leash_s further: it must not pass the asked time to live.
+    int64_t until = spec->ttl_ms > 0 ? clock_boot_ms() + spec->ttl_ms - box->e2b->leash_s * 1000
+                                     : DEADLINE_NEVER;
     return leashbook_add(&box->e2b->leashes, box->id, until, err);
 }
 
@@ -220,16 +220,17 @@ int e2b_control_info(void *self, const struct sbx_call *call, struct sbx_info *r
 
 int e2b_control_renew(void *payload, const char *id, struct sbx_error *err)
 {
+    const struct e2b *e2b = payload;
     cleanup_buf struct buf body = BUF_INIT(100);
-    seconds_body("timeout", LEASH_S, &body);
-    return call_box(payload, id, "POST", "/timeout", &body, "keep alive", deadline_in(LEASH_MS),
-                    NULL, err);
+    seconds_body("timeout", e2b->leash_s, &body);
+    return call_box(payload, id, "POST", "/timeout", &body, "keep alive",
+                    deadline_in(e2b->leashes.every_ms), NULL, err);
 }
 
 void e2b_control_end(void *payload, const char *id)
 {
     struct sbx_error ignored;
-    e2b_control_delete(payload, id, deadline_in(LEASH_MS), &ignored);
+    e2b_control_delete(payload, id, deadline_in(LEASH_S * 1000), &ignored);
 }
 
 int e2b_control_destroy(void *self, const struct sbx_call *call, struct sbx_error *err)

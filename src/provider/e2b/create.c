@@ -56,16 +56,16 @@ static void put_metadata(struct json *json, const struct sbx_spec *spec, const c
     json_end_object(json);
 }
 
-int e2b_create_body(const struct sbx_spec *spec, const char *token, struct buf *body,
-                    struct sbx_error *err)
+int e2b_create_body(const struct e2b *e2b, const struct sbx_spec *spec, const char *token,
+                    struct buf *body, struct sbx_error *err)
 {
     int code = check(spec, err);
     if (code < 0)
         return code;
     struct json json = JSON_INIT(body, false);
     int64_t ttl = spec->ttl_ms > 0 ? (spec->ttl_ms + 999) / 1000 : DEFAULT_TTL_S;
-    if (spec->lifetime == SBX_LIFETIME_TIED && ttl > LEASH_S)
-        ttl = LEASH_S;
+    if (spec->lifetime == SBX_LIFETIME_TIED && ttl > e2b->leash_s)
+        ttl = e2b->leash_s;
     json_begin_object(&json);
     json_put_text(&json, "templateID", spec->image ? spec->image : "base");
     json_put_int(&json, "timeout", ttl);

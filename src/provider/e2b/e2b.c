@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The provider `e2b`: its table and settings. Layer: provider.
 #include "provider/e2b/e2b.h"
-#include "provider/cloud/commands.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "core/settings.h"
@@ -12,6 +12,9 @@
 #include "provider/e2b/row.h"
 
 #define DEBUG_API "http://localhost:3000"
+#define LEASH_LEAST_S 2
+#define LEASH_MOST_S 3600
+#define LEASH_RENEWALS 4 // within a tied sandbox's life: two may be lost
 
 static void e2b_close(void *provider)
 {
@@ -50,10 +53,23 @@ static int read_addresses(const struct sbx_settings *settings, struct e2b *e2b,
     return !e2b->api || (url && !e2b->sandbox_url) ? err_nomem(err) : 0;
 }
 
+static int read_leash(const struct sbx_settings *settings, struct e2b *e2b, struct sbx_error *err)
+{
+    const char *text = keys_get(settings, "SANDBOXES_E2B_TIED_LIFE", "tied_life");
+    char *end = NULL;
+    e2b->leash_s = text ? strtoll(text, &end, 10) : LEASH_S;
+    return (end && *end) || e2b->leash_s < LEASH_LEAST_S || e2b->leash_s > LEASH_MOST_S
+               ? err_set(err, SBX_ERR_INVALID,
+                         "[provider.e2b] tied_life is %d to %d seconds, not '%s'", LEASH_LEAST_S,
+                         LEASH_MOST_S, text)
+               : 0;
+}
+
 static int e2b_open(const struct sbx_settings *settings, void **ret_provider, struct sbx_error *err)
 {
-    static const char *const keys[] = {"api_key",     "api_key_file", "api_url", "domain",
-                                       "sandbox_url", "debug",        "ca_file", "proxy"};
+    static const char *const keys[] = {"api_key", "api_key_file", "api_url",
+                                       "domain",  "sandbox_url",  "debug",
+                                       "ca_file", "proxy",        "tied_life"};
     int code = settings_only(settings, keys, ARRAY_SIZE(keys), err);
     if (code < 0)
         return code;
@@ -63,9 +79,12 @@ static int e2b_open(const struct sbx_settings *settings, void **ret_provider, st
     e2b->reapers = (struct cloud_reapers){
         .name = E2B_NAME, .provider = e2b, .list = e2b_list_boxes, .remove = e2b_control_delete};
     cloud_reapers_init(&e2b->reapers);
-    leashbook_init(&e2b->leashes, e2b_control_renew, e2b_control_end, e2b, LEASH_MS);
     e2b->debug = keys_true(keys_get(settings, "E2B_DEBUG", "debug"));
-    code = read_key(settings, e2b, err);
+    code = read_leash(settings, e2b, err);
+    leashbook_init(&e2b->leashes, e2b_control_renew, e2b_control_end, e2b,
+                   e2b->leash_s * 1000 / LEASH_RENEWALS);
+    if (code == 0)
+        code = read_key(settings, e2b, err);
     if (code == 0)
         code = read_addresses(settings, e2b, err);
     struct http_options options = {.user_agent = "sandboxes/" SBX_VERSION,

@@ -15,8 +15,7 @@
 #include "provider/cloud/list.h"
 
 #define ENVD_PORT 49983
-#define LEASH_S 30    // life of a tied sandbox without its maker
-#define LEASH_MS 8000 // how often that begins anew
+#define LEASH_S 30 // life of a tied sandbox without its maker, unless set
 
 struct e2b {
     struct http *http;
@@ -25,6 +24,7 @@ struct e2b {
     char *domain;
     char *sandbox_url; // for every sandbox, or NULL
     bool debug;
+    int64_t leash_s;          // life of a tied sandbox without its maker
     struct leashbook leashes; // of tied sandboxes
     struct cloud_reapers reapers;
 };
@@ -65,8 +65,8 @@ leash_end_fn e2b_control_end;
 cloud_remove_fn e2b_control_delete;
 
 // create.c
-int e2b_create_body(const struct sbx_spec *spec, const char *token, struct buf *body,
-                    struct sbx_error *err);
+int e2b_create_body(const struct e2b *e2b, const struct sbx_spec *spec, const char *token,
+                    struct buf *body, struct sbx_error *err);
 
 // list.c
 int e2b_list_boxes(void *provider, const struct sbx_pair *labels, size_t label_count,

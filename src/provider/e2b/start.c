@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "provider/cloud/commands.h"
 #include "provider/e2b/process.h"
 
 #define MARK "\036sandboxes:" // no program begins with the character "record separator"
@@ -56,13 +57,7 @@ static void put_args(struct json *json, const struct sbx_exec *exec)
             json_text(json, pair);
         }
     }
-    if (exec->shell) {
-        json_text(json, "/bin/sh");
-        json_text(json, "-c");
-        json_text(json, exec->shell);
-    }
-    for (size_t i = 0; i < exec->argc; i++)
-        json_text(json, exec->argv[i]);
+    cloud_put_words(json, exec);
     json_end_array(json);
 }
 
