@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What `sandboxes serve` costs, measured by a client that does nothing besides: python3 bench/serve.py BUILD"""
+import base64
+import collections
 import http.client
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -99,7 +102,7 @@ def by_library(server, rounds=30):
 
 def tell(name, times):
     if times:
-        print(f"{name:<27} median {statistics.median(times):.2f} ms, least {min(times):.2f} ms", flush=True)
+        print(f"{name:<40} median {statistics.median(times):.2f} ms, least {min(times):.2f} ms", flush=True)
 
 
 def load(server, key, rate=200):
@@ -132,19 +135,33 @@ def stream(server, key):
 
 
 def stalled(server, key):
-    """Bytes that a command wrote in two seconds to a client that reads nothing."""
-    client = Client(server, key)
+    """Megabytes that a command has written to a client that reads nothing, and the server's memory, after two
+    seconds and after four; whether others are served."""
+    client, other = Client(server, key), Client(server, key)
     box = client.create()
-    answer = client.run(box, "yes > /dev/stdout & p=$!; while sleep 0.1; do :; done")
-    time.sleep(2)
-    first = resident(server.process.pid)
-    time.sleep(2)
-    second = resident(server.process.pid)
-    other = Client(server, key)
+    answer = client.run(box, "echo $$ > /tmp/pid; exec yes")
+
+    def look():
+        time.sleep(2)
+        told = re.search(rb'"stdout":"([^"]*)"', other.run(box, "grep wchar /proc/$(cat /tmp/pid)/io").read())
+        return int(base64.b64decode(told[1]).split()[1]) / 1e6, resident(server.process.pid)
+
+    first, second = look(), look()
     alive = isinstance(other.ask("GET", "/sandboxes/" + box["sandboxID"]), dict)
     other.kill(box)
     answer.close()
     return first, second, alive
+
+
+def servers_part(server):
+    """Milliseconds that the server's own log tells, by kind of request."""
+    kinds = collections.defaultdict(list)
+    with open(server.log, encoding="utf-8") as log:
+        for line in log:
+            told = json.loads(line)
+            kind = told["method"] + " " + re.sub(r"sb-[a-z0-9]+", "ID", told["path"])
+            kinds[kind].append(told["us"] / 1e3)
+    return kinds
 
 
 def main():
@@ -155,6 +172,8 @@ def main():
         client = Client(server, key)
         try:
             tell("create + first command", first_command(client))
+            for kind, times in servers_part(server).items():
+                tell("  server: " + kind, times)
             tell("  by the official client", by_client(server, key))
             tell("  by the library alone", by_library(server))
             times, before, after = load(server, key)
@@ -165,8 +184,8 @@ def main():
             rate, peak = stream(server, key)
             print(f"stream of {MIB} MiB           {rate:.0f} MiB/s, server's peak {peak:.1f} MiB")
             first, second, alive = stalled(server, key)
-            print(f"client that does not read   memory {first:.1f} -> {second:.1f} MiB in 2 s, "
-                  f"others are {'served' if alive else 'NOT served'}")
+            print(f"client that does not read   command wrote {first[0]:.2f} MB, 2 s later {second[0]:.2f} MB; memory "
+                  f"{first[1]:.1f} -> {second[1]:.1f} MiB, others are {'served' if alive else 'NOT served'}")
             start = time.perf_counter()
             boxes = [client.create() for _ in range(ALIVE)]
             took = time.perf_counter() - start
