@@ -392,6 +392,34 @@ static void a_hundred_thousand_entries(void **state)
     expect_refused(f, "100,000 directories", SBX_ERR_INVALID, "comes twice");
 }
 
+// More than two million, in a file of two megabytes.
+static void too_many_entries(void **state)
+{
+    struct fixture *f = *state;
+    enum { PART = 2000, PARTS = 1001 };
+    static char plain[PART * 512], packed[sizeof(plain) / 8];
+    size_t used = 0;
+    struct tar_writer tar = {open(f->file, O_RDWR | O_CREAT | O_TRUNC, 0644)};
+    struct archive *out = archive_write_new();
+    struct archive_entry *entry = archive_entry_new();
+    for (int i = 0; i < PART; i++) // which are left out: nothing is made of them
+        tar_put(&tar, &(struct tar_entry){.name = "dev/x", .type = '3'});
+    assert_int_equal(pread(tar.fd, plain, sizeof(plain), 0), sizeof(plain));
+    assert_int_equal(ftruncate(tar.fd, 0) < 0 ? -1 : lseek(tar.fd, 0, SEEK_SET), 0);
+    archive_write_set_format_raw(out);
+    archive_write_add_filter_gzip(out);
+    assert_int_equal(archive_write_open_memory(out, packed, sizeof(packed), &used), ARCHIVE_OK);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    assert_int_equal(archive_write_header(out, entry), ARCHIVE_OK);
+    assert_true(archive_write_data(out, plain, sizeof(plain)) == (la_ssize_t)sizeof(plain));
+    archive_entry_free(entry);
+    assert_int_equal(archive_write_free(out), ARCHIVE_OK);
+    for (int i = 0; i < PARTS; i++)
+        assert_int_equal(fd_write_full(tar.fd, packed, used), 0);
+    close(tar.fd);
+    expect_refused(f, "two million entries", SBX_ERR_QUOTA, "more than 2000000 entries");
+}
+
 static void what_is_no_archive(void **state)
 {
     struct fixture *f = *state;
@@ -710,6 +738,7 @@ int main(void)
         TEST(nul_in_a_pax_name),
         TEST(names_too_deep_or_long),
         TEST(a_hundred_thousand_entries),
+        TEST(too_many_entries),
         TEST(what_is_no_archive),
         TEST(no_root_file_system),
         TEST(compressions_are_understood),

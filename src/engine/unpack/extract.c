@@ -60,6 +60,12 @@ static int too_large(struct extract *x)
                             "free may be used, up to 16 GiB");
 }
 
+static int too_many(struct extract *x, unsigned most, const char *what)
+{
+    err_set(x->err, SBX_ERR_QUOTA, "the archive has more than %u %s", most, what);
+    return err_hint(x->err, "leave out of it what no program in there needs");
+}
+
 int extract_unreadable(struct archive *archive, struct sbx_error *err)
 {
     const char *text = archive_error_string(archive);
@@ -182,7 +188,7 @@ static int remember_dir(struct extract *x, struct archive_entry *entry, const ch
     }
     x->dir_bytes += length + sizeof(*x->dirs);
     if (x->dir_bytes > EXTRACT_DIRS_BYTES_MAX)
-        return err_set(x->err, SBX_ERR_QUOTA, "the archive has too many directories");
+        return too_many(x, EXTRACT_DIRS_BYTES_MAX >> 20, "MB of names of directories");
     char *copy = strdup(path);
     if (!copy)
         return err_nomem(x->err);
@@ -333,8 +339,7 @@ static int handle_entry(struct extract *x, struct archive_entry *entry)
     char path[PATH_MAX];
     const char *name = archive_entry_pathname(entry);
     if (++x->entries > EXTRACT_ENTRIES_MAX)
-        return err_set(x->err, SBX_ERR_QUOTA, "the archive has more than %d entries",
-                       EXTRACT_ENTRIES_MAX);
+        return too_many(x, EXTRACT_ENTRIES_MAX, "entries");
     if (!name || !name[0])
         return err_set(x->err, SBX_ERR_INVALID, "an entry of the archive has no name");
     int rc = path_clean(name, path, x->err);
