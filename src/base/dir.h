@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -25,6 +26,16 @@ static inline DIR *dir_adopt(int fd)
 static inline DIR *dir_open(int dir_fd, const char *path)
 {
     return dir_adopt(openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+// As scandirat(3) of that directory, which not every C library has.
+static inline int dir_scan(int dir_fd, struct dirent ***ret_entries,
+                           int (*filter)(const struct dirent *),
+                           int (*compare)(const struct dirent **, const struct dirent **))
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fd);
+    return scandir(path, ret_entries, filter, compare);
 }
 
 static inline void dir_close(DIR *const *dir)

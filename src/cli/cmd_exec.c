@@ -255,6 +255,7 @@ const struct command command_exec = {
     .most = SIZE_MAX,
     .free_operands = 2,
     .complete = COMPLETE_SANDBOX,
+    .alone = true,
     .run = run_exec_command,
 };
 
@@ -269,5 +270,6 @@ const struct command command_shell = {
     .least = 1,
     .most = 1,
     .complete = COMPLETE_SANDBOX,
+    .alone = true,
     .run = run_shell,
 };

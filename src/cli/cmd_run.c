@@ -19,6 +19,7 @@
 #include "cli/run_pool.h"
 #include "cli/settings.h"
 #include "cli/signals.h"
+#include "engine/module.h"
 
 #define TIMEOUT_MS (120 * 1000)
 
@@ -307,6 +308,13 @@ static int run_program_or_line(struct run *run, struct invocation *use)
     return finish(run, code, &err);
 }
 
+// Modules are opened when the sandbox is made, when that has been read already, or more than one.
+static bool needs_modules(const struct run_values *values, const struct opt_operands *operands)
+{
+    bool from_stdin = values->file ? strcmp(values->file, "-") == 0 : !operands->count;
+    return from_stdin || values->pool > 0 || values->fallback || values->retries > 0;
+}
+
 static int run_all(struct run *run, struct invocation *use)
 {
     struct sbx_error err;
@@ -315,12 +323,14 @@ static int run_all(struct run *run, struct invocation *use)
     int code = settings_apply(run->cli, use, "run", &config, &err);
     if (code == 0)
         code = build_spec(run, &err);
+    if (code == 0 && needs_modules(run->values, &use->operands))
+        code = module_become_full(&err);
     if (code == 0 && run->values->pool <= 0)
         code = program_read(run->values->file, run->values->language, &use->operands,
                             run->values->tty > 0, &run->program, &err);
     int status;
     if (code < 0) {
-        status = cli_usage(run->cli, &err);
+        status = err.code == SBX_ERR_SETUP ? cli_fail(run->cli, &err) : cli_usage(run->cli, &err);
     } else {
         status = run->values->pool > 0 ? run_batch(run, use) : run_program_or_line(run, use);
     }
@@ -380,5 +390,6 @@ const struct command command_run = {
     .most = SIZE_MAX,
     .free_operands = 1,
     .complete = COMPLETE_FILES,
+    .alone = true,
     .run = run_run,
 };

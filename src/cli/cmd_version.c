@@ -35,5 +35,6 @@ const struct command command_version = {
     .details = "Shows the version of the command and the library in it.",
     .parts = {{"Options", rows, ARRAY_SIZE(rows), 0}},
     .values_size = sizeof(struct version_values),
+    .alone = true,
     .run = run_version,
 };

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/help.h"
 #include "cli/message.h"
+#include "engine/module.h"
 
 // A descriptor 0, 1 or 2 that is closed would be given to the next file that is opened.
 static void keep_standard_fds(void)
@@ -79,6 +80,9 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
     cleanup_free void *values = calloc(1, command->values_size + 1);
     if (!values)
         return EXIT_OURS;
+    struct sbx_error err;
+    if (!command->alone && module_become_full(&err) < 0)
+        return cli_fail(cli, &err);
     struct common_values common = {0};
     struct invocation use = {.command = command, .values = values, .argc = argc, .argv = argv};
     prepare(&use, values, &common);

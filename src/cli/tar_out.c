@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/names.h"
 #include "cli/signals.h"
 #include "wire/files_msg.h"
@@ -208,7 +209,7 @@ static int put_all(struct tar *tar, int dir_fd, struct sbx_error *err)
 {
     struct dirent **names;
     size_t base = tar->path_size;
-    int count = scandirat(dir_fd, ".", &names, NULL, alphasort), code = 0;
+    int count = dir_scan(dir_fd, &names, NULL, alphasort), code = 0;
     if (count < 0)
         return failed(tar, err);
     if (++tar->depth > FILES_DEPTH_MAX + 1)

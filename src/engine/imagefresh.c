@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/fd.h"
 
 #define FOLDER "fresh"
@@ -104,7 +105,7 @@ static bool same(const struct stat *a, const struct stat *b)
 
 static void read_marks(int dir_fd, struct marks *ret_marks)
 {
-    int count = scandirat(dir_fd, ".", &ret_marks->names, is_mark, NULL);
+    int count = dir_scan(dir_fd, &ret_marks->names, is_mark, NULL);
     ret_marks->count = count < 0 ? 0 : count;
     ret_marks->infos = calloc((size_t)ret_marks->count + 1, sizeof(*ret_marks->infos));
     for (int i = 0; ret_marks->infos && i < ret_marks->count; i++)

@@ -20,7 +20,7 @@
 
 #define LIBRARIES_TEXT_MAX 65536
 #define DISK_MAX (64 * 1024 * 1024)
-#define MODULES "/usr/lib*/{qemu,*/qemu}/accel-tcg-x86_64.so"
+#define MODULE "accel-tcg-x86_64.so"
 
 static int make_parents(int tree_fd, const char *path)
 {
@@ -107,11 +107,14 @@ static int copy_libraries(int tree_fd, const char *program, struct sbx_error *er
 // A QEMU built in parts has its translator in a module.
 static int copy_translator(int tree_fd, struct sbx_error *err)
 {
-    glob_t found;
+    static const char *const patterns[] = {"/usr/lib*/qemu/" MODULE, "/usr/lib*/*/qemu/" MODULE};
     int code = 0;
-    if (glob(MODULES, GLOB_BRACE, NULL, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc && code == 0; i++)
-            code = copy_same(tree_fd, found.gl_pathv[i], err);
+    for (size_t i = 0; i < ARRAY_SIZE(patterns); i++) {
+        glob_t found;
+        if (glob(patterns[i], 0, NULL, &found) != 0)
+            continue;
+        for (size_t at = 0; at < found.gl_pathc && code == 0; at++)
+            code = copy_same(tree_fd, found.gl_pathv[at], err);
         globfree(&found);
     }
     return code;

@@ -39,3 +39,9 @@ int module_provider(const char *name, const struct sbx_provider_ops **ret_ops,
     err_set(err, SBX_ERR_SETUP, "'%s' is of another version of sandboxes", path);
     return err_hint(err, "install all of sandboxes again, from one build");
 }
+
+int module_become_full(struct sbx_error *err)
+{
+    (void)err;
+    return 0;
+}

@@ -20,3 +20,12 @@ typedef const struct sbx_provider_ops *module_entry_fn(const char *version, cons
 // Opens the module, once for the process, which it then stays in. Errors: SETUP.
 int module_provider(const char *name, const struct sbx_provider_ops **ret_ops,
                     struct sbx_error *err);
+
+/*
+ * A program that is linked statically starts in a third of the time, and can open no modules
+ * (module_static.c). Where one may be needed it becomes the same program as linked for that,
+ * MODULE_FULL, from its beginning: so nothing may have been read, written or made yet. Returns 0
+ * where modules can be opened.
+ */
+#define MODULE_FULL "sandboxes-full"
+int module_become_full(struct sbx_error *err);
