@@ -255,6 +255,22 @@ static int run(struct jail *jail, int link_fd, struct sbx_error *err)
     return code < 0 ? code : run_agent(agent_fd, err);
 }
 
+// Its mount namespace is a copy of the one it is made in.
+static pid_t clone_from_bare(struct jail *jail, struct clone_args *args)
+{
+    bool bare = jail->bare.mounts_fd >= 0;
+    if (bare && bare_enter(&jail->bare) < 0)
+        return -1;
+    pid_t pid = (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+    int saved = errno;
+    if (pid != 0 && bare && bare_leave(&jail->bare, jail->dir_fd) < 0)
+        return -1; // init ends with us
+    if (pid > 0)
+        bare_close(&jail->bare);
+    errno = saved;
+    return pid;
+}
+
 pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error *err)
 {
     struct clone_args args = {
@@ -264,7 +280,7 @@ pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error
         .pidfd = (uint64_t)(uintptr_t)&jail->init_pidfd,
         .exit_signal = SIGCHLD,
     };
-    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    pid_t pid = clone_from_bare(jail, &args);
     if (pid < 0)
         return jail_fail(err, "user namespace", "cannot make the sandbox's namespaces");
     if (pid > 0)

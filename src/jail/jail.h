@@ -27,6 +27,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "jail/bare.h"
 #include "wire/box_msg.h"
 
 #define JAIL_LAYERS_MAX 32 // layers and mounts together, each one descriptor
@@ -82,6 +83,8 @@ struct jail {
     int init_pidfd;
     pid_t init_pid;
     pid_t net_pid; // the network process, 0 if there is none any more
+
+    struct bare bare; // init is born in a copy of it, if there is one
 };
 
 // Fills err with the failed stage as origin, from which the library finds the remedy for this

@@ -413,7 +413,8 @@ static int run_monitor(void *payload)
 {
     const struct arguments *arguments = payload;
     struct sbx_error err = {0};
-    struct jail jail = {.dir_fd = -1,
+    struct jail jail = {.bare = BARE_INIT,
+                        .dir_fd = -1,
                         .boot_fd = -1,
                         .first_fd = -1,
                         .link_fd = -1,

@@ -64,9 +64,23 @@ static int change_root(struct sbx_error *err)
     return 0;
 }
 
+// Where there is nothing else: no old root has to go.
+static int open_disk_bare(struct jail *jail, struct sbx_error *err)
+{
+    char options[128];
+    disk_options(jail, options, sizeof(options));
+    bare_close(&jail->bare);
+    int code = do_mount("tmpfs", "tmpfs", BARE_DISK, "tmpfs", MS_NOSUID, options, err);
+    if (code == 0 && (chdir(BARE_DISK) < 0 || chroot(".") < 0))
+        return jail_fail(err, "tmpfs", "cannot enter the sandbox's disk");
+    return code;
+}
+
 // The sandbox's own memory-backed disk: every writable place is on it, so its size is the quota.
 int mounts_open_disk(struct jail *jail, struct sbx_error *err)
 {
+    if (jail->bare.mounts_fd >= 0)
+        return open_disk_bare(jail, err);
     char options[128];
     // With real root any directory will do: it is gone from here at once.
     const char *target = jail->privileged ? "/proc" : jail->dir;

@@ -137,6 +137,7 @@ bool spare_fork(struct jail *jail)
     enum turn turn = TURN_AGAIN;
     prctl(PR_SET_NAME, "sandboxes-spare");
     signal(SIGCHLD, SIG_IGN); // nobody waits for them
+    bare_make(&jail->bare);
     while (turn == TURN_AGAIN)
         turn = take_turn(jail, &helper);
     return turn == TURN_CHILD;
