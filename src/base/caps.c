@@ -69,6 +69,20 @@ static int drop_bounding(uint64_t surplus)
     return 0;
 }
 
+// All but mask. Dropping what is not there costs no more than asking, and changes nothing; only who
+// may not drop has to ask.
+static int limit_bounding(uint64_t mask)
+{
+    for (int cap = 0; cap < CAPS_END; cap++) {
+        if (mask & CAPS_BIT(cap) || prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+            continue;
+        if (errno == EPERM && !(caps_bounding() & ~mask))
+            return 0;
+        return errno == EINVAL && cap > 0 ? 0 : -1; // the kernel's last one was before
+    }
+    return 0;
+}
+
 static int clear_ambient(void)
 {
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
@@ -79,7 +93,7 @@ static int clear_ambient(void)
 int caps_keep(uint64_t mask)
 {
     struct caps_sets sets;
-    if (drop_bounding(caps_bounding() & ~mask) < 0 || clear_ambient() < 0 || get_all(&sets) < 0)
+    if (limit_bounding(mask) < 0 || clear_ambient() < 0 || get_all(&sets) < 0)
         return -1;
     sets.permitted &= mask;
     sets.effective = sets.permitted;
@@ -99,10 +113,8 @@ bool caps_are_gone(void)
            (sets.effective | sets.permitted | sets.inheritable) == 0;
 }
 
-int caps_lock(uint64_t bounding)
+static int lock_securebits(void)
 {
-    if (drop_bounding(bounding) < 0)
-        return -1;
     if (prctl(PR_SET_SECUREBITS, LOCKED_BITS, 0, 0, 0) == 0)
         return 0;
     // Without CAP_SETPCAP it fails; that is fine when an ancestor has locked them already.
@@ -113,6 +125,11 @@ int caps_lock(uint64_t bounding)
     return -1;
 }
 
+int caps_lock(uint64_t bounding)
+{
+    return drop_bounding(bounding) < 0 ? -1 : lock_securebits();
+}
+
 // The ambient set goes along: it never exceeds the others, capabilities(7).
 int caps_clear(void)
 {
@@ -121,5 +138,5 @@ int caps_clear(void)
 
 int caps_drop_all(void)
 {
-    return caps_lock(caps_bounding()) < 0 ? -1 : caps_clear();
+    return limit_bounding(0) < 0 || lock_securebits() < 0 ? -1 : caps_clear();
 }

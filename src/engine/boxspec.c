@@ -70,7 +70,8 @@ static int fill_memory(const struct sbx_spec *asked, struct box_spec *box, struc
 
 static int fill_cpu(const struct sbx_spec *asked, struct box_spec *box, struct sbx_error *err)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    // Not asked for nothing: it reads a file of /sys.
+    long cores = asked->cpu_millis ? sysconf(_SC_NPROCESSORS_ONLN) : 0;
     if (asked->cpu_millis && asked->cpu_millis < SPEC_CPU_LEAST)
         return err_set(err, SBX_ERR_INVALID, "cpu of %u thousandths is too little; %d is the least",
                        asked->cpu_millis, SPEC_CPU_LEAST);

@@ -30,9 +30,15 @@ static const struct {
     [CGROUP_FREEZER] = {"freezer", MOUNT "/freezer"},
 };
 
+static bool is_unified(void)
+{
+    struct statfs info;
+    return statfs(MOUNT, &info) == 0 && (unsigned long)info.f_type == CGROUP2_MAGIC;
+}
+
 void cgroup_init(struct cgroup *cgroup)
 {
-    *cgroup = (struct cgroup){0};
+    *cgroup = (struct cgroup){.unified = is_unified()};
     for (int i = 0; i < CGROUP_PARTS; i++)
         cgroup->fds[i] = -1;
 }
@@ -69,12 +75,6 @@ static int own_path(const char *text, const char *controller, char *out, size_t 
         line = end + 1;
     }
     return -1;
-}
-
-bool cgroup_is_v2(void)
-{
-    struct statfs info;
-    return statfs(MOUNT, &info) == 0 && (unsigned long)info.f_type == CGROUP2_MAGIC;
 }
 
 static int note(const struct cgroup *cgroup, const char *path)
@@ -197,7 +197,7 @@ static int set_limit(const struct cgroup *cgroup, const struct limit *limit, boo
                      struct sbx_error *err)
 {
     int fd = cgroup->fds[limit->part];
-    const char *file = cgroup_is_v2() ? limit->v2 : limit->v1;
+    const char *file = cgroup->unified ? limit->v2 : limit->v1;
     const char *value = cgroup->v2 && limit->v2_value[0] ? limit->v2_value : limit->value;
     if (fd >= 0 && fd_write_file(fd, file, value) == 0)
         return 0;
@@ -271,7 +271,7 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
     char self[4096];
     read_self(self, sizeof(self));
     cgroup->dir_fd = jail->dir_fd;
-    if (cgroup_is_v2())
+    if (cgroup->unified)
         (void)open_v2(cgroup, self, jail->spec.id);
     for (int i = 0; i < CGROUP_LIMITS && !cgroup->v2; i++)
         (void)open_v1_part(cgroup, i, self, jail->spec.id);

@@ -22,16 +22,14 @@ enum cgroup_part {
 };
 
 struct cgroup {
-    bool v2;               // all parts are one directory
-    int dir_fd;            // the sandbox's directory, borrowed
+    bool unified; // this machine has version 2 only; a hybrid one has its controllers in version 1
+    bool v2;      // all parts are one directory
+    int dir_fd;   // the sandbox's directory, borrowed
     int fds[CGROUP_PARTS]; // directories of this sandbox, -1 where there is none
     char paths[CGROUP_PARTS][256];
 };
 
 void cgroup_init(struct cgroup *cgroup);
-
-// Does this machine have version 2 only? (A hybrid machine has its controllers in version 1.)
-bool cgroup_is_v2(void);
 
 /*
  * Makes the groups and sets the limits. A limit that was asked for and can't be held is an error;

@@ -314,7 +314,7 @@ static int build_ahead(struct monitor *monitor, struct sbx_error *err)
     code = ids_choose(jail, err);
     if (code == 0)
         code = start_namespace(jail, err);
-    if (code == 0 && !cgroup_is_v2())
+    if (code == 0 && !monitor->cgroup.unified)
         code = start_init(jail, &monitor->cgroup, err);
     return code == 0 && jail->spare ? settle(jail, err) : code;
 }
@@ -323,7 +323,7 @@ static int build_ahead(struct monitor *monitor, struct sbx_error *err)
 static int start_root(struct monitor *monitor, struct sbx_error *err)
 {
     struct jail *jail = monitor->jail;
-    bool v2 = cgroup_is_v2();
+    bool v2 = monitor->cgroup.unified;
     int code = jail->privileged ? 0 : ids_choose(jail, err);
     if (code == 0 && v2)
         code = cgroup_create(&monitor->cgroup, jail, err);

@@ -27,17 +27,23 @@
 #define STAGE "network namespace"
 #define AWAIT_STEP_MS 20
 
-// Brings up a device; mtu 0 leaves its sizes alone.
+static int raise_loopback(int fd, struct sbx_error *err)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        return jail_fail(err, STAGE, "cannot bring up the interface lo");
+    return 0;
+}
+
+// Brings up a device with its sizes.
 static int set_up(const char *name, uint32_t mtu, uint32_t queue, struct sbx_error *err)
 {
     struct rtnl_request request;
     rtnl_begin(&request, 0);
     request.info.ifi_flags = request.info.ifi_change = IFF_UP;
     rtnl_add(&request, IFLA_IFNAME, name, strlen(name) + 1);
-    if (mtu) {
-        rtnl_add(&request, IFLA_MTU, &mtu, sizeof(mtu));
-        rtnl_add(&request, IFLA_TXQLEN, &queue, sizeof(queue));
-    }
+    rtnl_add(&request, IFLA_MTU, &mtu, sizeof(mtu));
+    rtnl_add(&request, IFLA_TXQLEN, &queue, sizeof(queue));
     if (rtnl_talk(&request) < 0)
         return jail_fail(err, STAGE, "cannot bring up the interface %s", name);
     return 0;
@@ -134,7 +140,7 @@ static int build(struct jail *jail, struct sbx_error *err)
     cleanup_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return jail_fail(err, STAGE, "cannot make a socket");
-    int code = set_up("lo", 0, 0, err);
+    int code = raise_loopback(fd, err);
     if (code == 0 && jail->spec.network != SBX_NETWORK_NONE)
         code = add_device(jail->shared, fd, err);
     return code;
