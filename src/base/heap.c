@@ -114,9 +114,24 @@ static void *resize_outside(struct block *block, size_t size)
     return moved->data;
 }
 
+// What nobody came after can end earlier.
+static void shrink_last(struct block *block, size_t size)
+{
+    size_t whole;
+    uint32_t class = find_class(size + HEADER, &whole);
+    if (block->class == OUTSIDE || class >= block->class ||
+        (char *)block + block->size != heap_room + heap.used)
+        return;
+    heap.used -= block->size - whole;
+    block->size = whole;
+    block->class = class;
+}
+
 void *heap_resize(void *data, size_t size)
 {
     struct block *block = data ? block_of(data) : NULL;
+    if (block && size < block->size / 2)
+        shrink_last(block, size);
     if (block && size <= block->size - HEADER)
         return data;
     if (block && block->class == OUTSIDE && size < SIZE_MAX / 2)

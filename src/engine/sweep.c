@@ -30,7 +30,7 @@
 // done.
 static const char *const box_files[] = {
     BOX_FILE_SPEC,  BOX_FILE_SPEC ".new", BOX_FILE_STATE, BOX_FILE_STATE ".new",
-    BOX_FILE_AGENT, BOX_FILE_CONTROL,     "uids",         CGROUPS_FILE,
+    BOX_FILE_AGENT, BOX_FILE_CONTROL,     CGROUPS_FILE,
 };
 
 // A path that can only be the cgroup of this sandbox: the record might be damaged.

@@ -153,12 +153,18 @@ static int open_namespace(const char *process, struct sbx_error *err)
     return fd >= 0 ? fd : jail_fail(err, "user namespace", "cannot open %s", path);
 }
 
-int ids_open_namespace(const struct jail *jail, pid_t pid, struct sbx_error *err)
+int ids_open_namespace(pid_t pid, struct sbx_error *err)
 {
     char process[16];
     snprintf(process, sizeof(process), "%d", pid);
-    int code = write_maps(&jail->ids, process, err);
-    return code < 0 ? code : open_namespace(process, err);
+    return open_namespace(process, err);
+}
+
+int ids_map(const struct jail *jail, pid_t pid, struct sbx_error *err)
+{
+    char process[16];
+    snprintf(process, sizeof(process), "%d", pid);
+    return write_maps(&jail->ids, process, err);
 }
 
 int ids_map_self(const struct jail *jail, struct sbx_error *err)

@@ -7,9 +7,11 @@
 // Chooses the ids for this sandbox: a range picked by chance, or the only one we own.
 int ids_choose(struct jail *jail, struct sbx_error *err);
 
-// Maps the ids of a process that is in a new user namespace, and opens that. A descriptor or a
-// code. Needs real root.
-int ids_open_namespace(const struct jail *jail, pid_t pid, struct sbx_error *err);
+// Opens the new user namespace that a process is in. A descriptor or a code.
+int ids_open_namespace(pid_t pid, struct sbx_error *err);
+
+// Maps the ids of a process that is in a new user namespace. Needs real root.
+int ids_map(const struct jail *jail, pid_t pid, struct sbx_error *err);
 
 // Maps the ids of the caller's own new user namespace.
 int ids_map_self(const struct jail *jail, struct sbx_error *err);

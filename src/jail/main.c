@@ -68,6 +68,7 @@ static bool same_kind(uint32_t network, uint32_t other)
 static int receive_request(struct jail *jail, struct frame_in *in, struct sbx_error *err)
 {
     struct frame frame;
+    char *fitting;
     uint32_t network = jail->spec.network;
     struct pollfd boot = {.fd = jail->boot_fd, .events = POLLIN};
     // To find out what to ask for may take the library minutes, of a registry.
@@ -76,7 +77,9 @@ static int receive_request(struct jail *jail, struct frame_in *in, struct sbx_er
     int code = frame_receive(jail->boot_fd, in, deadline_in(10000), &frame, err);
     if (code < 0)
         return code;
-    if (frame.type != BOX_REQUEST || frame.fd_count != 2 ||
+    // It stays for good, in a buffer for much more.
+    fitting = realloc(in->buffer.data, in->buffer.size);
+    if (frame.type != BOX_REQUEST || frame.fd_count != 2 || fitting != in->buffer.data ||
         box_spec_get(frame.payload, frame.size, &jail->spec) < 0 ||
         !same_kind(network, jail->spec.network))
         return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
@@ -145,15 +148,11 @@ static int write_record(const char *name, const void *data, size_t size, struct 
 // Records of the sandbox's directory. `spec` comes last: who sees it sees a complete sandbox.
 static int write_records(struct jail *jail, struct sbx_error *err)
 {
-    char uids[32];
-    int length = snprintf(uids, sizeof(uids), "%u %u\n", jail->ids.base, jail->ids.count);
-    int code = write_record("uids", uids, (size_t)length, err);
     cleanup_buf struct buf spec = BUF_INIT(BOX_SPEC_MAX);
     box_spec_put(&spec, &jail->spec);
     if (spec.failed)
         return err_nomem(err);
-    if (code == 0)
-        code = write_record(BOX_FILE_SPEC ".new", spec.data, spec.size, err);
+    int code = write_record(BOX_FILE_SPEC ".new", spec.data, spec.size, err);
     if (code == 0 && rename(BOX_FILE_SPEC ".new", BOX_FILE_SPEC) < 0)
         code = jail_fail(err, "directory", "cannot write the record '%s'", BOX_FILE_SPEC);
     return code;
@@ -289,7 +288,9 @@ static int start_namespace(struct jail *jail, struct sbx_error *err)
     pid_t pid = network ? network_start(jail, err) : ids_fork_holder();
     if (pid < 0)
         return network ? pid : jail_fail(err, "user namespace", "cannot make a user namespace");
-    int code = jail->userns_fd = ids_open_namespace(jail, pid, err);
+    int code = jail->userns_fd = ids_open_namespace(pid, err);
+    if (code >= 0 && !(network && jail->spare))
+        code = ids_map(jail, pid, err);
     if (network)
         jail->net_pid = pid;
     else
@@ -297,9 +298,23 @@ static int start_namespace(struct jail *jail, struct sbx_error *err)
     return code < 0 ? code : 0;
 }
 
+/*
+ * As long as the user namespace has no ids, the kernel's objects of the network belong to the
+ * machine's root. Else each of their hundred files in sysfs would have memory for its owner.
+ */
+static int map_spare(struct jail *jail, struct sbx_error *err)
+{
+    if (!jail->net_pid)
+        return 0;
+    network_await_end(jail->net_pid);
+    return ids_map(jail, jail->net_pid, err);
+}
+
 static int settle(struct jail *jail, struct sbx_error *err)
 {
-    int code = join_network(jail, err);
+    int code = map_spare(jail, err);
+    if (code == 0)
+        code = join_network(jail, err);
     return code == 0 && jail->init_pid ? init_settle(jail, err) : code;
 }
 

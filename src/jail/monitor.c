@@ -248,8 +248,8 @@ static void await_end(struct jail *jail)
 
 static void remove_directory(const struct jail *jail)
 {
-    static const char *const names[] = {BOX_FILE_STATE, BOX_FILE_STATE ".new", "uids",
-                                        "cgroups",      BOX_FILE_SPEC ".new",  BOX_FILE_SPEC};
+    static const char *const names[] = {BOX_FILE_STATE, BOX_FILE_STATE ".new", "cgroups",
+                                        BOX_FILE_SPEC ".new", BOX_FILE_SPEC};
     unlink_all(jail, names, ARRAY_SIZE(names));
     if (jail->dir_fd >= 0)
         rmdir(jail->dir); // stays if it holds files that are not ours: those are never deleted

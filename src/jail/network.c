@@ -183,6 +183,13 @@ void network_await_namespace(const struct jail *jail, pid_t pid)
         ;
 }
 
+void network_await_end(pid_t pid)
+{
+    siginfo_t info;
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        ;
+}
+
 int network_join(struct jail *jail, pid_t pid, struct sbx_error *err)
 {
     int status;

@@ -31,7 +31,6 @@ static bool become(struct jail *jail, const struct helper *helper, int fd, const
 {
     prctl(PR_SET_NAME, name);
     signal(SIGCHLD, SIG_DFL);
-    setsid();
     if (helper->made_fd >= 0)
         close(helper->made_fd);
     close(jail->boot_fd);

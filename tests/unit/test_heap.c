@@ -50,6 +50,26 @@ static void contents_move_along(void **state)
     assert_true(heap_is_inside());
 }
 
+static void last_block_shrinks(void **state)
+{
+    (void)state;
+    char *large = heap_get(200000);
+    memset(large, 'x', 200000);
+    assert_ptr_equal(heap_resize(large, 100), large);
+    char *next = heap_get(3900);
+    assert_true(next > large && next < large + 8000);
+    memset(next, 'y', 3900);
+    for (size_t i = 0; i < 100; i++)
+        assert_int_equal(large[i], 'x');
+    assert_ptr_equal(heap_resize(large, 50), large); // it is not the last any more
+    heap_put(large);
+    heap_put(next);
+    assert_ptr_equal(heap_get(3900), next);
+    assert_ptr_equal(heap_get(100), large);
+    heap_put(large);
+    heap_put(next);
+}
+
 static void full_room_is_no_failure(void **state)
 {
     (void)state;
@@ -81,9 +101,9 @@ static void too_much_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_apart),    cmocka_unit_test(blocks_are_used_again),
-        cmocka_unit_test(contents_move_along), cmocka_unit_test(full_room_is_no_failure),
-        cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(blocks_are_apart),        cmocka_unit_test(blocks_are_used_again),
+        cmocka_unit_test(contents_move_along),     cmocka_unit_test(last_block_shrinks),
+        cmocka_unit_test(full_room_is_no_failure), cmocka_unit_test(too_much_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
