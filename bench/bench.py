@@ -46,7 +46,10 @@ BOUNDS = [
     (("exec", "ours"), 0.15, False),
     (("at once", "500 at once none"), 800, True),
     (("at once", "500 at once internet"), 400, True),
-    (("living", "memory each, all of it (MemAvailable)"), 512, False),
+    (("living", "memory each, network none: sum"), 512, False),
+    (("living", "memory each, network none: by MemAvailable"), 512, False),
+    (("living", "memory each, network internet: sum"), 512, False),
+    (("living", "memory each, network internet: by MemAvailable"), 512, False),
     (("row", "more descriptors"), 2, False),  # of the helper that makes spares, and its like
     (("row", "more mounts"), 0, False),
     (("row", "more cgroups"), 3, False),  # the parent of all, in each hierarchy
@@ -154,10 +157,13 @@ def measure(sizes, groups, env):
             for network in ("none", "internet"):
                 print(f"==> {count} at once, network {network}", flush=True)
                 rows += run_program("scale", ["at-once", count, network], env)
-    for group in ("living", "row"):
-        if group in groups:
-            print(f"==> {group}: {sizes[group]}", flush=True)
-            rows += run_program("scale", [group, sizes[group]], env)
+    if "living" in groups:
+        for network in ("none", "internet"):
+            print(f"==> {sizes['living']} living, network {network}", flush=True)
+            rows += run_program("scale", ["living", sizes["living"], network], env)
+    if "row" in groups:
+        print(f"==> row: {sizes['row']}", flush=True)
+        rows += run_program("scale", ["row", sizes["row"]], env)
     if "throughput" in groups:
         print("==> throughput: %d MiB, %d rounds" % sizes["throughput"], flush=True)
         rows += run_program("throughput", sizes["throughput"], env)

@@ -5,7 +5,10 @@
 #include <elf.h>
 #include <link.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,11 +45,22 @@ static void forget_vdso(char **argv)
     (void)clock_gettime(CLOCK_BOOTTIME, &now);
 }
 
+static char title[32];
+
+// What ps(1) shows. Needs CAP_SYS_RESOURCE; without, it shows the name in brackets.
+static void move_title(void)
+{
+    unsigned long begin = (unsigned long)(uintptr_t)title, end = begin + strlen(title) + 1;
+    if (prctl(PR_SET_MM, PR_SET_MM_ARG_START, begin, 0, 0) == 0)
+        (void)prctl(PR_SET_MM, PR_SET_MM_ARG_END, end, 0, 0);
+}
+
 void lean_begin(char **argv)
 {
     static char *none[] = {NULL};
     if (!LEAN)
         return;
+    snprintf(title, sizeof(title), "%s", argv[0] ? argv[0] : "");
     forget_vdso(argv);
     environ = none;
 }
@@ -81,8 +95,10 @@ void lean_shed(void)
 {
     extern char _end[]; // ld(1)
     uintptr_t first = ((uintptr_t)_end + PAGE - 1) / PAGE * PAGE;
-    if (LEAN && heap_is_inside())
-        (void)munmap((void *)first, SPACE_END - first);
+    if (!LEAN || !heap_is_inside())
+        return;
+    move_title();
+    (void)munmap((void *)first, SPACE_END - first);
 }
 
 void lean_trim(void)
