@@ -47,12 +47,24 @@ static void forget_vdso(char **argv)
 
 static char title[32];
 
-// What ps(1) shows. Needs CAP_SYS_RESOURCE; without, it shows the name in brackets.
+// What ps(1) shows. The rest is for debuggers. Where it is refused ps shows the name in brackets.
 static void move_title(void)
 {
-    unsigned long begin = (unsigned long)(uintptr_t)title, end = begin + strlen(title) + 1;
-    if (prctl(PR_SET_MM, PR_SET_MM_ARG_START, begin, 0, 0) == 0)
-        (void)prctl(PR_SET_MM, PR_SET_MM_ARG_END, end, 0, 0);
+    extern char _end[]; // ld(1)
+    uint64_t begin = (uintptr_t)title, end = begin + strlen(title) + 1, image = (uintptr_t)_end;
+    struct prctl_mm_map map = {.start_code = begin,
+                               .end_code = end,
+                               .start_data = begin,
+                               .end_data = end,
+                               .start_brk = image,
+                               .brk = image,
+                               .start_stack = begin,
+                               .arg_start = begin,
+                               .arg_end = end,
+                               .env_start = end,
+                               .env_end = end,
+                               .exe_fd = UINT32_MAX};
+    (void)prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof(map), 0);
 }
 
 void lean_begin(char **argv)
