@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Artifacts of sandboxes with Google's storage, for which the test's server stands; it tells who asks, too."""
+"""Artifacts of sandboxes with the storage of a cloud, for which the test's server stands. INSIDE: what they need for it."""
+import json
 import os
 
 from metaflow import FlowSpec, sandbox, step
 
-SERVER = os.environ["STORAGE_EMULATOR_HOST"]
-PORT = SERVER.rsplit(":", 1)[1]
+if os.environ["METAFLOW_DEFAULT_DATASTORE"] == "azure":
+    import azure_login
+
+    azure_login.install()
 
 
 class Bucket(FlowSpec):
@@ -14,8 +17,7 @@ class Bucket(FlowSpec):
         self.items = [1, 2]
         self.next(self.each, foreach="items")
 
-    @sandbox(env={"STORAGE_EMULATOR_HOST": SERVER, "GCE_METADATA_HOST": f"10.0.2.2:{PORT}",
-              "GCE_METADATA_IP": f"10.0.2.2:{PORT}"})
+    @sandbox(env=json.loads(os.environ.get("INSIDE", "{}")))
     @step
     def each(self):
         self.double = 2 * self.input
