@@ -81,13 +81,13 @@ class Resumed(Metaflow):
         with open(os.path.join(self.project, "slow.py"), "w", encoding="ascii") as file:
             file.write("from metaflow import FlowSpec, step\nimport time\n"
                        "class Slow(FlowSpec):\n"
-                       "    @step\n    def start(self):\n        time.sleep(6)\n        self.next(self.end)\n"
+                       "    @step\n    def start(self):\n        time.sleep(3)\n        self.next(self.end)\n"
                        "    @step\n    def end(self):\n        pass\n"
                        "Slow()\n")
         began = time.monotonic()
-        done = self.command("run", "--idle-timeout", "2", PYTHON, "slow.py", "--no-pylint", "run")
+        done = self.command("run", "--idle-timeout", "1", PYTHON, "slow.py", "--no-pylint", "run")
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
-        self.assertGreater(time.monotonic() - began, 6)
+        self.assertGreater(time.monotonic() - began, 3)
 
 
 def main():
