@@ -217,7 +217,7 @@ static void heartbeat(struct httpd_request *request)
     }
 }
 
-typedef int add_fn(struct mfstore *store, const struct mfpath *task, const json_t *list,
+typedef int add_fn(struct mfstore *store, const struct mfpath *task, json_t *list,
                    size_t *ret_count, struct sbx_error *err);
 
 static void add_records(struct httpd_request *request, add_fn *add, const char *counted)

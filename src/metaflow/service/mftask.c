@@ -85,15 +85,13 @@ static json_t *place_of(const struct mfpath *task)
                      "step_name", task->step, "task_id", task->task);
 }
 
-static int write_one(struct mfstore *store, json_t *place, int meta_fd, const json_t *given,
+static int write_one(struct mfstore *store, json_t *place, int meta_fd, json_t *record,
                      writer_fn *write, struct sbx_error *err)
 {
-    if (!json_is_object(given))
+    if (!json_is_object(record))
         return err_set(err, SBX_ERR_INVALID, "the body is no list of objects");
-    cleanup_json json_t *record = json_copy((json_t *)given);
-    if (!record || json_object_update(record, place) < 0)
-        return err_nomem(err);
-    return write(store, meta_fd, record, err);
+    return json_object_update(record, place) < 0 ? err_nomem(err)
+                                                 : write(store, meta_fd, record, err);
 }
 
 // The directory of the records of a task that exists.
@@ -112,8 +110,8 @@ static int open_meta(struct mfstore *store, const struct mfpath *task, int *ret_
     return 0;
 }
 
-static int add(struct mfstore *store, const struct mfpath *task, const json_t *list,
-               writer_fn *write, size_t *ret_count, struct sbx_error *err)
+static int add(struct mfstore *store, const struct mfpath *task, json_t *list, writer_fn *write,
+               size_t *ret_count, struct sbx_error *err)
 {
     cleanup_fd int meta_fd = -1;
     cleanup_json json_t *place = place_of(task);
@@ -129,13 +127,13 @@ static int add(struct mfstore *store, const struct mfpath *task, const json_t *l
     return code;
 }
 
-int mftask_add_metadata(struct mfstore *store, const struct mfpath *task, const json_t *list,
+int mftask_add_metadata(struct mfstore *store, const struct mfpath *task, json_t *list,
                         size_t *ret_count, struct sbx_error *err)
 {
     return add(store, task, list, write_metadata, ret_count, err);
 }
 
-int mftask_add_artifacts(struct mfstore *store, const struct mfpath *task, const json_t *list,
+int mftask_add_artifacts(struct mfstore *store, const struct mfpath *task, json_t *list,
                          size_t *ret_count, struct sbx_error *err)
 {
     return add(store, task, list, write_artifact, ret_count, err);

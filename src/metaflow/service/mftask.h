@@ -8,11 +8,11 @@
 
 #include "metaflow/service/mfstore.h"
 
-// `list` is an array of records, or one. *ret_count: how many it held. INVALID, NOT_FOUND (no such
-// task).
-int mftask_add_metadata(struct mfstore *store, const struct mfpath *task, const json_t *list,
+// `list` is an array of records, or one; they become what is written. *ret_count: how many it held.
+// INVALID, NOT_FOUND (no such task).
+int mftask_add_metadata(struct mfstore *store, const struct mfpath *task, json_t *list,
                         size_t *ret_count, struct sbx_error *err);
-int mftask_add_artifacts(struct mfstore *store, const struct mfpath *task, const json_t *list,
+int mftask_add_artifacts(struct mfstore *store, const struct mfpath *task, json_t *list,
                          size_t *ret_count, struct sbx_error *err);
 
 // All metadata in the order of their times. `field` chooses; NULL: all.
