@@ -146,6 +146,10 @@ struct sbx_provider_ops {
     /* As process_start, for a command whose handle nobody sees before its end; optional. */
     int (*process_follow)(void *box, const struct sbx_exec *exec, const struct sbx_call *call,
                           void **ret_process, struct sbx_error *err);
+
+    /* Other rules for the network, of which network, allow and allow_count are set; optional. */
+    int (*set_network)(void *box, const struct sbx_spec *rules, const struct sbx_call *call,
+                       struct sbx_error *err);
 };
 
 /*

@@ -194,6 +194,15 @@ SBX_API int sbx_sandbox_destroy(struct sbx_sandbox *sandbox, const struct sbx_ca
 SBX_API int sbx_sandbox_set_ttl(struct sbx_sandbox *sandbox, int64_t ttl_ms,
                                 const struct sbx_call *call, struct sbx_error *err);
 
+/*
+ * Other rules for the network of a living sandbox, from now on: as network and allow of its
+ * specification, NONE, INTERNET or ALLOW; DEFAULT is what it is when creating. What is connected
+ * breaks off. UNSUPPORTED for one that was created with no network, or with the host's.
+ */
+SBX_API int sbx_sandbox_set_network(struct sbx_sandbox *sandbox, uint32_t network,
+                                    const char *const *allow, size_t allow_count,
+                                    const struct sbx_call *call, struct sbx_error *err);
+
 SBX_API int sbx_sandbox_metrics(struct sbx_sandbox *sandbox, const struct sbx_call *call,
                                 struct sbx_metrics *ret_metrics, struct sbx_error *err);
 

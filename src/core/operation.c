@@ -16,6 +16,7 @@ static const enum repeat repeats[OPERATION_COUNT] = {
     [OPERATION_INFO] = SAME,
     [OPERATION_DESTROY] = SAME,
     [OPERATION_SET_TTL] = SAME,
+    [OPERATION_SET_NETWORK] = SAME,
     [OPERATION_METRICS] = SAME,
     [OPERATION_EXPOSE] = UNDONE, // a second port of this machine
     [OPERATION_PAUSE] = UNDONE,  // CONFLICT, though it is what was wanted

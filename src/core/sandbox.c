@@ -233,6 +233,28 @@ int sbx_sandbox_set_ttl(struct sbx_sandbox *sandbox, int64_t ttl_ms, const struc
     return client_done(sandbox->provider, code, err);
 }
 
+int sbx_sandbox_set_network(struct sbx_sandbox *sandbox, uint32_t network, const char *const *allow,
+                            size_t allow_count, const struct sbx_call *call, struct sbx_error *err)
+{
+    need_error(err);
+    struct sbx_call full;
+    struct sbx_spec rules = SBX_SPEC_INIT, checked;
+    rules.network = network;
+    rules.allow = allow;
+    rules.allow_count = allow_count;
+    int code = begin(sandbox, call, &full, err);
+    if (code == 0)
+        code = check_spec(&rules, &checked, err);
+    if (code == 0)
+        code = client_need(sandbox->provider, sandbox->provider->ops.set_network, SBX_CAP_NETWORK,
+                           err);
+    if (code < 0)
+        return code;
+    guarded(code, sandbox->guard, OPERATION_SET_NETWORK, &full, err,
+            sandbox->provider->ops.set_network(sandbox->box, &checked, &full, err));
+    return client_done(sandbox->provider, code, err);
+}
+
 int sbx_sandbox_metrics(struct sbx_sandbox *sandbox, const struct sbx_call *call,
                         struct sbx_metrics *ret_metrics, struct sbx_error *err)
 {

@@ -134,17 +134,25 @@ uint32_t boxspec_network(const struct sbx_spec *asked)
     return asked->allow_count ? SBX_NETWORK_ALLOW : SBX_NETWORK_INTERNET;
 }
 
-static int fill_network(const struct sbx_spec *asked, struct box_spec *box, struct sbx_error *err)
+int boxspec_check_network(const struct sbx_spec *asked, struct sbx_error *err)
 {
-    box->network = boxspec_network(asked);
-    if (asked->allow_count && box->network == SBX_NETWORK_INTERNET && !by_number(asked)) {
+    uint32_t network = boxspec_network(asked);
+    if (asked->allow_count && network == SBX_NETWORK_INTERNET && !by_number(asked)) {
         err_set(err, SBX_ERR_INVALID, "what is reached besides the internet is named by number");
         return err_hint(err, "write an address, as in '192.168.1.20:9000'");
     }
-    if (asked->allow_count && box->network != SBX_NETWORK_ALLOW &&
-        box->network != SBX_NETWORK_INTERNET)
+    if (asked->allow_count && network != SBX_NETWORK_ALLOW && network != SBX_NETWORK_INTERNET)
         return err_set(err, SBX_ERR_INVALID, "an allow list has no meaning with network '%s'",
-                       sbx_network_name(box->network));
+                       sbx_network_name(network));
+    return 0;
+}
+
+static int fill_network(const struct sbx_spec *asked, struct box_spec *box, struct sbx_error *err)
+{
+    box->network = boxspec_network(asked);
+    int code = boxspec_check_network(asked, err);
+    if (code < 0)
+        return code;
     if (asked->port_count && box->network == SBX_NETWORK_HOST) {
         err_set(err, SBX_ERR_INVALID, "with network 'host' the sandbox's ports are this machine's");
         return err_hint(err, "ask for no port; connect to it at 127.0.0.1");

@@ -40,6 +40,7 @@ int boxspec_fill_on(const struct sbx_spec *asked, struct image *image, struct bo
 
 // The network of a sandbox that was asked for like this.
 uint32_t boxspec_network(const struct sbx_spec *asked);
+int boxspec_check_network(const struct sbx_spec *asked, struct sbx_error *err); // its allow list
 
 void boxspec_deinit(struct boxspec *spec);
 #define cleanup_boxspec cleanup(boxspec_deinit)

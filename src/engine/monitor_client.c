@@ -107,6 +107,20 @@ int monitor_set_ttl(int dir_fd, int64_t ttl_ms, struct deadline deadline, struct
     return ask(dir_fd, &request, MONITOR_OK, deadline, answer, &fields, err);
 }
 
+int monitor_set_network(int dir_fd, const struct sbx_spec *rules, struct deadline deadline,
+                        struct sbx_error *err)
+{
+    cleanup_buf struct buf request = BUF_INIT(MONITOR_PACKET_MAX);
+    char answer[ANSWER_MAX];
+    struct wire_reader fields;
+    wire_put_u32(&request, MONITOR_SET_NETWORK);
+    wire_put_u32(&request, rules->network);
+    wire_put_texts(&request, rules->allow, rules->allow_count);
+    if (request.failed)
+        return err_set(err, SBX_ERR_INVALID, "the allow list is too long");
+    return ask(dir_fd, &request, MONITOR_OK, deadline, answer, &fields, err);
+}
+
 int monitor_expose(int dir_fd, struct sbx_port port, struct deadline deadline,
                    uint16_t *ret_host_port, struct sbx_error *err)
 {

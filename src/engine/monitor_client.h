@@ -16,6 +16,9 @@
 // Returns when the monitor has ended, which removes the sandbox first.
 int monitor_destroy(int dir_fd, struct deadline deadline, struct sbx_error *err);
 int monitor_set_ttl(int dir_fd, int64_t ttl_ms, struct deadline deadline, struct sbx_error *err);
+// network, allow and allow_count of the specification, which has been checked.
+int monitor_set_network(int dir_fd, const struct sbx_spec *rules, struct deadline deadline,
+                        struct sbx_error *err);
 int monitor_expose(int dir_fd, struct sbx_port port, struct deadline deadline,
                    uint16_t *ret_host_port, struct sbx_error *err);
 int monitor_measure(int dir_fd, struct deadline deadline, struct monitor_metrics *ret_metrics,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "jail/freezer.h"
 #include "jail/link.h"
 #include "jail/mounts.h"
+#include "jail/netprocess.h"
 #include "wire/agent_msg.h"
 
 void control_accept(struct monitor *monitor)
@@ -49,6 +51,15 @@ static int do_set_ttl(struct monitor *monitor, struct wire_reader *in, struct bu
     monitor_save_state(monitor);
     wire_put_u32(out, MONITOR_OK);
     return 0;
+}
+
+static int do_set_network(struct monitor *monitor, struct wire_reader *in, struct buf *out,
+                          struct sbx_error *err)
+{
+    int code = netprocess_change(monitor, in, err);
+    if (code == 0)
+        wire_put_u32(out, MONITOR_OK);
+    return code;
 }
 
 static int do_expose(struct monitor *monitor, struct wire_reader *in, struct buf *out,
@@ -182,9 +193,10 @@ typedef int (*control_fn)(struct monitor *monitor, struct wire_reader *in, struc
                           struct sbx_error *err);
 
 static const control_fn handlers[] = {
-    [MONITOR_DESTROY] = do_destroy, [MONITOR_SET_TTL] = do_set_ttl, [MONITOR_EXPOSE] = do_expose,
-    [MONITOR_METRICS] = do_metrics, [MONITOR_PAUSE] = do_pause,     [MONITOR_RESUME] = do_resume,
-    [MONITOR_LOOK] = do_look,
+    [MONITOR_DESTROY] = do_destroy, [MONITOR_SET_TTL] = do_set_ttl,
+    [MONITOR_EXPOSE] = do_expose,   [MONITOR_METRICS] = do_metrics,
+    [MONITOR_PAUSE] = do_pause,     [MONITOR_RESUME] = do_resume,
+    [MONITOR_LOOK] = do_look,       [MONITOR_SET_NETWORK] = do_set_network,
 };
 
 static int dispatch(struct monitor *monitor, size_t i, struct wire_reader *in, struct buf *out,
@@ -215,10 +227,18 @@ static void answer(struct monitor *monitor, size_t i, const void *request, size_
 
 void control_serve(struct monitor *monitor, size_t i)
 {
-    char request[64];
-    ssize_t size = recv(monitor->clients[i], request, sizeof(request), MSG_DONTWAIT);
+    char small[64];
+    // One request has no bound but the packet's.
+    ssize_t size =
+        recv(monitor->clients[i], small, sizeof(small), MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    cleanup_free char *large = size > (ssize_t)sizeof(small) ? malloc((size_t)size) : NULL;
+    char *request = large ? large : small;
+    if (size > 0 && size <= MONITOR_PACKET_MAX && (large || size <= (ssize_t)sizeof(small)))
+        size = recv(monitor->clients[i], request, (size_t)size, MSG_DONTWAIT);
+    else
+        size = -1;
     if (size > 0) {
         answer(monitor, i, request, (size_t)size);
         return;

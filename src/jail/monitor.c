@@ -70,6 +70,11 @@ static int write_record(int dir_fd, const char *name, const struct buf *data)
     return 0;
 }
 
+int monitor_write_record(const struct monitor *monitor, const char *name, const struct buf *data)
+{
+    return write_record(monitor->jail->dir_fd, name, data);
+}
+
 void monitor_save_state(struct monitor *monitor)
 {
     cleanup_buf struct buf data = BUF_INIT(4096);
@@ -93,7 +98,7 @@ enum watched {
 static void fill_polls(const struct monitor *monitor, struct pollfd *fds)
 {
     const struct jail *jail = monitor->jail;
-    bool network_idle = monitor->netstack_pid == 0;
+    bool network_idle = monitor->netstack_pid == 0 && jail->spec.network != SBX_NETWORK_NONE;
     // While all places are taken, the next clients wait in the socket's queue.
     bool has_place = false;
     for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)

@@ -20,6 +20,7 @@ struct monitor {
     pid_t netstack_pid; // user-space network, 0 while no packet has left the sandbox
     int netstack_fd;    // closing it ends that process
     int netstack_pidfd;
+    void *rules;                     // texts of the network's rules when they were changed; owned
     bool holds[MONITOR_CLIENTS_MAX]; // this connection keeps the sandbox frozen while it is open
     bool heard;                      // what init had to say: the disk
     bool ending; // destroy was asked for, the time is up, or the creator is gone
@@ -35,6 +36,9 @@ void monitor_clean(struct monitor *monitor);
 
 // Sets the end of life, `ttl_ms` from now; -1: none. 0, or -1 and errno.
 int monitor_set_ttl(struct monitor *monitor, int64_t ttl_ms);
+
+// Writes a record of the sandbox's directory, by rename. 0, or -1 and errno.
+int monitor_write_record(const struct monitor *monitor, const char *name, const struct buf *data);
 
 // Writes the record `state`. A failure leaves the old one.
 void monitor_save_state(struct monitor *monitor);

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -71,6 +73,51 @@ void netprocess_stop(struct monitor *monitor)
     close(monitor->netstack_fd);
     close(monitor->netstack_pidfd);
     monitor->netstack_fd = monitor->netstack_pidfd = -1;
+}
+
+// The record of the sandbox, which shows and forks go by, with its rules as they are to be.
+static int keep_rules(struct monitor *monitor, const struct box_spec *next, struct sbx_error *err)
+{
+    cleanup_buf struct buf data = BUF_INIT(BOX_SPEC_MAX);
+    box_spec_put(&data, next);
+    if (data.failed)
+        return err_nomem(err);
+    return monitor_write_record(monitor, BOX_FILE_SPEC, &data) < 0
+               ? err_sys(err, 0, errno, "cannot keep the rules of the network")
+               : 0;
+}
+
+int netprocess_change(struct monitor *monitor, struct wire_reader *fields, struct sbx_error *err)
+{
+    struct jail *jail = monitor->jail;
+    struct box_spec next = jail->spec;
+    if (jail->device_fd < 0) {
+        err_set(err, SBX_ERR_UNSUPPORTED, "it was created without a network of its own");
+        return err_hint(err, "create it with network 'internet' or 'allow'");
+    }
+    // The texts stay with the monitor, the packet does not.
+    cleanup_free void *copy = malloc(fields->left + 1);
+    if (!copy)
+        return err_nomem(err);
+    memcpy(copy, fields->at, fields->left);
+    struct wire_reader in = wire_reader(copy, fields->left);
+    next.network = wire_u32(&in);
+    next.allow = wire_texts(&in, BOX_LISTS_MAX, &next.allow_count);
+    cleanup_free const char **allow = next.allow;
+    bool listed = next.allow_count > 0;
+    if (!wire_end(&in) || next.network < SBX_NETWORK_NONE || next.network > SBX_NETWORK_ALLOW ||
+        (next.network == SBX_NETWORK_ALLOW) > listed)
+        return err_set(err, SBX_ERR_INVALID, "rules of the network that make no sense");
+    int code = keep_rules(monitor, &next, err);
+    if (code < 0)
+        return code;
+    netprocess_stop(monitor);
+    free(jail->spec.allow);
+    free(monitor->rules);
+    jail->spec = next;
+    steal_ptr(allow);
+    monitor->rules = steal_ptr(copy);
+    return 0;
 }
 
 void netprocess_reap(struct monitor *monitor)

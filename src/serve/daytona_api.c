@@ -102,6 +102,8 @@ static void put_members(struct httpd_request *request, struct json *json, const 
     pairlist_write(&sheet->labels, json);
     json_put_bool(json, "public", sheet->open);
     json_put_bool(json, "networkBlockAll", !sheet->internet);
+    for (size_t i = 0; i < sheet->lists.count; i++)
+        json_put_text(json, sheet->lists.items[i].name, sheet->lists.items[i].value);
     json_put_bool(json, "kvm", false);
     json_put_text(json, "target", "local");
     put_resources(json, info);
@@ -446,8 +448,7 @@ static const struct httpd_route routes[] = {
     ROW("POST", "/api/sandbox/{id}/recover", daytona_recover),
     ROW("GET", "/api/sandbox/{id}/signing-key", daytona_show_key),
     ROW("POST", "/api/sandbox/{id}/signing-key/rotate", daytona_rotate_key),
-    REFUSED("POST", "/api/sandbox/{id}/network-settings",
-            "rules of the network are fixed when a sandbox is made"),
+    ROW("POST", "/api/sandbox/{id}/network-settings", daytona_set_network),
     REFUSED("POST", "/api/sandbox/{id}/resize", "resources are fixed when a sandbox is made"),
     REFUSED("POST", "/api/sandbox/{id}/backup", "backups are not served: take a snapshot"),
     REFUSED("*", "/api/sandbox/{id}/ssh-access", NO_SSH),

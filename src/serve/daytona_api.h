@@ -30,6 +30,7 @@ void daytona_signing_key(const struct place *box, char ret_key[SHA256_HEX_SIZE])
 void daytona_preview(struct httpd_request *request);
 void daytona_preview_sign(struct httpd_request *request);
 void daytona_preview_expire(struct httpd_request *request);
+void daytona_set_network(struct httpd_request *request);
 void daytona_set_ttl(struct httpd_request *request);
 void daytona_recover(struct httpd_request *request);
 void daytona_show_key(struct httpd_request *request);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "serve/daytona_api.h"
+#include "serve/rules.h"
 
 #define CREATE_MS 60000
 #define AUTO_STOP_DEFAULT 15
@@ -14,41 +15,25 @@ struct wish {
     struct place_wish box;
     struct sbx_spec more;
     char from[256]; // image of a build that is nothing but FROM
-    char *list;     // the allow list, cut into pieces; owned
-    const char *allow[64];
+    struct rules rules;
 };
 
 static void wish_deinit(struct wish *wish)
 {
     pairlist_deinit(&wish->labels);
     pairlist_deinit(&wish->env);
-    free(wish->list);
+    rules_deinit(&wish->rules);
 }
 
 static int read_network(const struct jsonv *body, struct wish *wish, struct sbx_error *err)
 {
-    const char *ranges = jsonv_text(body, "networkAllowList");
-    const char *names = jsonv_text(body, "domainAllowList");
-    wish->box.internet = !jsonv_bool(body, "networkBlockAll", false);
-    wish->more.network = wish->box.internet ? SBX_NETWORK_DEFAULT : SBX_NETWORK_NONE;
-    if (!ranges && !names)
-        return 0;
-    if (asprintf(&wish->list, "%s,%s", ranges ? ranges : "", names ? names : "") < 0) {
-        wish->list = NULL;
-        return err_nomem(err);
-    }
-    char *rest = wish->list;
-    for (char *item; (item = strsep(&rest, ", "));) {
-        if (!item[0])
-            continue;
-        if (wish->more.allow_count == ARRAY_SIZE(wish->allow))
-            return err_set(err, SBX_ERR_INVALID, "more than %zu names to allow",
-                           ARRAY_SIZE(wish->allow));
-        wish->allow[wish->more.allow_count++] = item;
-    }
-    wish->more.allow = wish->allow;
-    wish->more.network = SBX_NETWORK_ALLOW;
-    return 0;
+    wish->box.ranges = jsonv_text(body, "networkAllowList");
+    wish->box.names = jsonv_text(body, "domainAllowList");
+    int code = rules_read_daytona(jsonv_bool(body, "networkBlockAll", false), wish->box.ranges,
+                                  wish->box.names, &wish->rules, err);
+    rules_put(&wish->rules, &wish->more);
+    wish->box.internet = wish->rules.internet;
+    return code;
 }
 
 static int read_resources(const struct jsonv *body, struct wish *wish, struct sbx_error *err)

@@ -6,9 +6,11 @@
 
 #include "serve/auth.h"
 #include "serve/daytona_api.h"
+#include "serve/rules.h"
 #include "serve/toolbox.h"
 
 #define TTL_MINUTES_MAX 1000000
+#define NETWORK_MS 30000
 
 // Minutes from now on; 0: for ever.
 void daytona_set_ttl(struct httpd_request *request)
@@ -34,6 +36,65 @@ void daytona_recover(struct httpd_request *request)
     cleanup_place struct place *box = NULL;
     if (daytona_find(request, &box))
         httpd_fail(request, 400, "Sandbox is not in an error state");
+}
+
+// --- Rules of the network
+
+// A list that is not named stays as it is.
+static int merge_lists(struct place *box, const struct jsonv *body, struct pairlist *ret_lists,
+                       struct sbx_error *err)
+{
+    static const char *const names[] = {SHEET_RANGES, SHEET_NAMES};
+    int code = 0;
+    pthread_mutex_lock(&box->lock);
+    for (size_t i = 0; i < ARRAY_SIZE(names) && code == 0; i++) {
+        const char *text = jsonv_text(body, names[i]);
+        if (!text)
+            text = pairlist_get(&box->sheet.lists, names[i]);
+        if (text && text[0])
+            code = pairlist_add(ret_lists, names[i], text, err);
+    }
+    pthread_mutex_unlock(&box->lock);
+    return code;
+}
+
+static int set_network(struct place *box, const struct jsonv *body, const struct sbx_call *call,
+                       struct sbx_error *err)
+{
+    cleanup(rules_deinit) struct rules rules = {0};
+    cleanup_pairlist struct pairlist lists = {0};
+    int code = merge_lists(box, body, &lists, err);
+    if (code == 0)
+        code = rules_read_daytona(jsonv_bool(body, "networkBlockAll", !box->sheet.internet),
+                                  pairlist_get(&lists, SHEET_RANGES),
+                                  pairlist_get(&lists, SHEET_NAMES), &rules, err);
+    if (code == 0)
+        code = rules_apply(&rules, box, call, err);
+    if (code < 0)
+        return code;
+    pthread_mutex_lock(&box->lock);
+    struct pairlist old = box->sheet.lists;
+    box->sheet.lists = lists;
+    lists = old;
+    pthread_mutex_unlock(&box->lock);
+    return place_save(box, err);
+}
+
+void daytona_set_network(struct httpd_request *request)
+{
+    cleanup_place struct place *box = NULL;
+    cleanup_jsonv struct jsonv *body = NULL;
+    struct sbx_error err;
+    if (!daytona_find(request, &box))
+        return;
+    struct sbx_call call = serve_call(request, NETWORK_MS);
+    int code = serve_body(request, &body, &err);
+    if (code == 0)
+        code = set_network(box, body, &call, &err);
+    if (code < 0)
+        daytona_fail(request, &err);
+    else
+        daytona_reply_sandbox(request, 200, box, NULL);
 }
 
 // --- Keys that sign addresses of files

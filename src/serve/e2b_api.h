@@ -25,6 +25,7 @@ int e2b_read_life(struct httpd_request *request, const struct jsonv *body, int64
                   int64_t *ret_ms, struct sbx_error *err);
 
 void e2b_create(struct httpd_request *request);
+void e2b_set_network(struct httpd_request *request);
 void e2b_list(struct httpd_request *request);
 void e2b_metrics_one(struct httpd_request *request);
 void e2b_metrics_many(struct httpd_request *request);

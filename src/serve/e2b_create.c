@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "serve/e2b_api.h"
+#include "serve/rules.h"
 
 #define DEFAULT_LIFE_OLD_S 15
 #define CREATE_MS 60000
@@ -13,56 +14,14 @@ struct wish {
     struct pairlist labels, env;
     struct place_wish box;
     struct sbx_spec more;
-    const char *allow[64];
+    struct rules rules;
 };
 
 static void wish_deinit(struct wish *wish)
 {
     pairlist_deinit(&wish->labels);
     pairlist_deinit(&wish->env);
-}
-
-static int read_allow(const struct jsonv *list, struct wish *wish, struct sbx_error *err)
-{
-    for (size_t i = 0; i < jsonv_count(list); i++) {
-        const char *item = jsonv_as_text(jsonv_at(list, i));
-        if (!item || i == ARRAY_SIZE(wish->allow))
-            return err_set(err, SBX_ERR_INVALID, "network.allowOut has up to %zu texts",
-                           ARRAY_SIZE(wish->allow));
-        wish->allow[i] = item;
-        wish->more.allow_count = i + 1;
-    }
-    wish->more.allow = wish->allow;
-    wish->more.network = SBX_NETWORK_ALLOW;
-    return 0;
-}
-
-static bool denies_all(const struct jsonv *list)
-{
-    for (size_t i = 0; i < jsonv_count(list); i++) {
-        const char *item = jsonv_as_text(jsonv_at(list, i));
-        if (item && strcmp(item, "0.0.0.0/0") == 0)
-            return true;
-    }
-    return false;
-}
-
-static int read_network(const struct jsonv *body, struct wish *wish, struct sbx_error *err)
-{
-    const struct jsonv *network = jsonv_get(body, "network");
-    const struct jsonv *allow = jsonv_get(network, "allowOut"),
-                       *deny = jsonv_get(network, "denyOut");
-    wish->box.internet = jsonv_bool(body, "allow_internet_access", true);
-    wish->more.network = wish->box.internet ? SBX_NETWORK_DEFAULT : SBX_NETWORK_NONE;
-    if (jsonv_count(allow) > 0)
-        return read_allow(allow, wish, err);
-    if (denies_all(deny))
-        wish->more.network = SBX_NETWORK_NONE;
-    else if (jsonv_count(deny) > 0)
-        return err_set(err, SBX_ERR_INVALID,
-                       "network.denyOut can only deny all (0.0.0.0/0) here, "
-                       "with exceptions in network.allowOut");
-    return 0;
+    rules_deinit(&wish->rules);
 }
 
 int e2b_read_life(struct httpd_request *request, const struct jsonv *body, int64_t fallback_s,
@@ -105,7 +64,9 @@ static int read_wish(struct httpd_request *request, const struct jsonv *body, st
     if (code == 0)
         code = pairlist_read(&wish->env, jsonv_get(body, "envVars"), "envVars", err);
     if (code == 0)
-        code = read_network(body, wish, err);
+        code = rules_read_e2b(body, jsonv_get(body, "network"), &wish->rules, err);
+    rules_put(&wish->rules, &wish->more);
+    wish->box.internet = wish->rules.internet;
     return code < 0 ? code
                     : e2b_read_life(request, body, old ? DEFAULT_LIFE_OLD_S : E2B_LIFE_S,
                                     &wish->box.life_ms, err);
@@ -134,4 +95,25 @@ void e2b_create(struct httpd_request *request)
         serve_fail(request, &err);
     else
         e2b_reply_sandbox(request, 201, box);
+}
+
+// All rules at once: what is left out is as when a sandbox is made without it.
+void e2b_set_network(struct httpd_request *request)
+{
+    struct sbx_error err;
+    cleanup_jsonv struct jsonv *body = NULL;
+    cleanup_place struct place *box = NULL;
+    cleanup(rules_deinit) struct rules rules = {0};
+    if (!e2b_find(request, &box))
+        return;
+    struct sbx_call call = serve_call(request, CREATE_MS);
+    int code = serve_body(request, &body, &err);
+    if (code == 0)
+        code = rules_read_e2b(body, body, &rules, &err);
+    if (code < 0)
+        serve_fail(request, &err);
+    else if (rules_apply(&rules, box, &call, &err) < 0)
+        e2b_fail_of(request, box, &err);
+    else
+        httpd_reply(request, 204, NULL, NULL, 0);
 }

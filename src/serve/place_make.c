@@ -52,11 +52,14 @@ static int fill_record(struct sheet *sheet, const struct place_wish *wish, struc
     sheet->auto_delete = wish->auto_delete;
     sheet->idle_pause = wish->idle_pause;
     int code = copy_pairs(&sheet->labels, wish->labels, err);
+    if (code == 0 && wish->ranges)
+        code = pairlist_add(&sheet->lists, SHEET_RANGES, wish->ranges, err);
+    if (code == 0 && wish->names)
+        code = pairlist_add(&sheet->lists, SHEET_NAMES, wish->names, err);
     return code < 0 ? code : copy_pairs(&sheet->env, wish->env, err);
 }
 
-// Who may reach the internet may reach what the server's operator allows besides.
-static void open_network(const struct serve_settings *settings, struct sbx_spec *spec)
+void place_open_network(const struct serve_settings *settings, struct sbx_spec *spec)
 {
     if (settings->allow_count == 0 || spec->network != SBX_NETWORK_DEFAULT || spec->allow_count > 0)
         return;
@@ -86,7 +89,7 @@ static int make_sandbox(struct place *box, const struct place_wish *wish,
     spec.env_count = wish->env->count;
     spec.labels = labels;
     spec.label_count = choose_labels(wish, labels);
-    open_network(&box->serve->settings, &spec);
+    place_open_network(&box->serve->settings, &spec);
     // One that is to be paused at its end must not be ended by its monitor.
     spec.ttl_ms = wish->life_ms && !wish->auto_pause ? wish->life_ms : -1;
     int64_t start = clock_boot_ns();
@@ -150,7 +153,8 @@ static int copy_record(struct place *from, struct sheet *sheet, int64_t life_ms,
 {
     pthread_mutex_lock(&from->lock);
     *sheet = from->sheet;
-    sheet->labels = sheet->env = sheet->inside = sheet->tokens = (struct pairlist){0};
+    sheet->labels = sheet->env = sheet->inside = sheet->tokens = sheet->lists =
+        (struct pairlist){0};
     int code = copy_pairs(&sheet->labels, &from->sheet.labels, err);
     pthread_mutex_unlock(&from->lock);
     sheet->created_ms = sheet->used_ms = clock_unix_ms();
@@ -159,6 +163,8 @@ static int copy_record(struct place *from, struct sheet *sheet, int64_t life_ms,
     sheet->name[0] = '\0';
     if (code == 0)
         code = copy_pairs(&sheet->env, &from->sheet.env, err);
+    if (code == 0)
+        code = copy_pairs(&sheet->lists, &from->sheet.lists, err);
     return code < 0 ? code : copy_pairs(&sheet->inside, &from->sheet.inside, err);
 }
 

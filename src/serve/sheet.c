@@ -39,7 +39,8 @@ static const struct text texts[] = {TEXT(id), TEXT(owner), TEXT(image), TEXT(nam
                                     TEXT(mask_host)};
 
 #define LIST(member) NUMBER(member)
-static const struct number lists[] = {LIST(labels), LIST(env), LIST(inside), LIST(tokens)};
+static const struct number lists[] = {LIST(labels), LIST(env), LIST(inside), LIST(tokens),
+                                      LIST(lists)};
 
 void sheet_deinit(struct sheet *sheet)
 {

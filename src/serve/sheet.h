@@ -10,6 +10,8 @@
 #define SHEET_ID_SIZE 64
 #define SHEET_NAME_SIZE 256
 #define SHEET_HOST_SIZE 128
+#define SHEET_RANGES "networkAllowList"
+#define SHEET_NAMES "domainAllowList"
 
 enum sheet_api { API_E2B = 1, API_DAYTONA = 2 };
 
@@ -27,6 +29,7 @@ struct sheet {
     char
         mask_host[SHEET_HOST_SIZE]; // what servers inside are told instead of the address asked for
     struct pairlist tokens;         // of signed addresses: proxy.h
+    struct pairlist lists;          // Daytona's SHEET_RANGES and SHEET_NAMES, as they were given
     struct pairlist inside;         // once env was changed: what the sandbox itself knows instead
     int64_t created_ms, used_ms, paused_ms;
     int64_t end_ms;                                          // 0: none

@@ -32,6 +32,7 @@ enum monitor_msg {
     MONITOR_LOOK = 7,    // nothing: OK, or FAILED when the agent can't answer anybody
 
     MONITOR_HOLD = 8, // nothing: HELD, until the connection is closed
+    MONITOR_SET_NETWORK = 9, // u32 network, texts allow: OK
 
     MONITOR_OK = 32,
     MONITOR_FAILED = 33,   // as AGENT_FAILED

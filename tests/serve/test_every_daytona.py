@@ -26,7 +26,7 @@ OUT = {
     **{"Sandbox." + name: "nobody logs in by ssh" for name in (
         "create_ssh_access", "revoke_ssh_access", "validate_ssh_access")},
     **{"Sandbox." + name: "its route is not served" for name in (
-        "resize", "wait_for_resize_complete", "recover", "update_network_settings", "update_secrets")},
+        "resize", "wait_for_resize_complete", "recover", "update_secrets")},
     "SnapshotService.process_image_context": "images are not built",
     "Process.get_entrypoint_logs_async": "a sandbox has no command of its own",
 }
@@ -92,6 +92,7 @@ class EveryMethod(EveryCase, servecase.ServeCase):
                 return
             await do(box.update_env({"A": "b"}))
             await do(box.set_ttl(0))
+            await do(box.update_network_settings(network_block_all=False))
             await do(box.set_auto_pause_interval(0))
             await do(box.set_public(False))
             self.assertLessEqual(0, (await do(box.get_metrics_latest())).mem_used)

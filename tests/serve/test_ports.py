@@ -155,6 +155,54 @@ class E2B(PortsCase):
         self.assertEqual(self.server.ask("POST", "/execute", {"code": "1"}, headers)[0], 401)
 
 
+class Rules(PortsCase):
+    """Rules of the network of a living sandbox, seen by whether it reaches a server of this machine."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.listener = socket.create_server(("127.0.0.1", 0))
+        port = cls.listener.getsockname()[1]
+        cls.options = (*cls.options, "--allow", f"10.0.2.2:{port}")
+        cls.probe = f"timeout 5 bash -c 'exec 3<>/dev/tcp/10.0.2.2/{port}' 2>/dev/null && echo yes || echo no"
+        cls.silence = cls.probe.replace("timeout 5", "timeout 0.3")  # nothing answers at all
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.listener.close()
+        super().tearDownClass()
+
+    def test_e2b(self):
+        box = self.keep(e2b.Sandbox.create())
+        self.assertEqual(box.commands.run(self.probe).stdout, "yes\n")
+        box.update_network({"deny_out": ["0.0.0.0/0"]})
+        self.assertEqual(box.commands.run(self.silence).stdout, "no\n")
+        box.update_network({"allow_out": ["192.0.2.1"]})
+        self.assertEqual(box.commands.run(self.probe).stdout, "no\n")
+        box.update_network({})
+        self.assertEqual(box.commands.run(self.probe).stdout, "yes\n")
+        with self.assertRaises(Exception):
+            box.update_network({"allow_out": ["not a name!"]})
+        self.assertEqual(box.commands.run(self.probe).stdout, "yes\n")
+        box.update_network({"allow_internet_access": False})
+        self.assertFalse(box.get_info().allow_internet_access)
+        fork = self.keep(box.fork()[0])
+        self.assertEqual(fork.commands.run(self.silence).stdout, "no\n")
+        with self.assertRaises(Exception):  # it never had a network
+            self.keep(e2b.Sandbox.create(allow_internet_access=False)).update_network({})
+
+    def test_daytona(self):
+        box = self.keep(daytona.Daytona(self.config).create())
+        self.assertEqual(box.process.exec(self.probe).result, "yes\n")
+        box.update_network_settings(network_block_all=True)
+        self.assertEqual((box.network_block_all, box.process.exec(self.silence).result), (True, "no\n"))
+        box.update_network_settings(network_block_all=False, network_allow_list="192.0.2.0/24")
+        self.assertEqual((box.network_allow_list, box.process.exec(self.probe).result),
+                         ("192.0.2.0/24", "no\n"))
+        box.update_network_settings(network_allow_list="")
+        self.assertEqual(box.process.exec(self.probe).result, "yes\n")
+
+
 class Daytona(PortsCase):
     def test_addresses_of_a_port(self):
         box = self.keep(daytona.Daytona(self.config).create())

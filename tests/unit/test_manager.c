@@ -504,7 +504,8 @@ static void every_operation_has_its_rule(void **state)
     static const enum operation same[] = {
         OPERATION_INFO,      OPERATION_DESTROY,      OPERATION_SET_TTL,        OPERATION_METRICS,
         OPERATION_SNAPSHOT,  OPERATION_PROCESS_LIST, OPERATION_FILE_WRITE,     OPERATION_FILE_READ,
-        OPERATION_FILE_STAT, OPERATION_FILE_LIST,    OPERATION_PROCESS_ATTACH, OPERATION_WATCH};
+        OPERATION_FILE_STAT, OPERATION_FILE_LIST,    OPERATION_PROCESS_ATTACH, OPERATION_WATCH,
+        OPERATION_SET_NETWORK};
     for (int i = 0; i < OPERATION_COUNT; i++) {
         bool is_same = false;
         for (size_t k = 0; k < sizeof(same) / sizeof(same[0]); k++)

@@ -401,6 +401,28 @@ static int local_set_ttl(void *box, int64_t ttl_ms, const struct sbx_call *call,
                 err);
 }
 
+static int local_set_network(void *box, const struct sbx_spec *rules, const struct sbx_call *call,
+                             struct sbx_error *err)
+{
+    struct local_box *handle = box;
+    struct sbx_spec full = *rules;
+    full.network = boxspec_network(rules);
+    int code = boxspec_check_network(rules, err);
+    if (code == 0 && full.network == SBX_NETWORK_HOST)
+        code = err_set(err, SBX_ERR_UNSUPPORTED,
+                       "a living sandbox is not let into this machine's "
+                       "own network");
+    if (code == 0)
+        code = monitor_set_network(handle->box->dir_fd, &full, deadline_from_call(call), err);
+    if (code == 0) {
+        pthread_mutex_lock(&handle->lock);
+        if (handle->has_record)
+            handle->record.spec.network = full.network;
+        pthread_mutex_unlock(&handle->lock);
+    }
+    return done(handle, code, err);
+}
+
 static int local_metrics(void *box, const struct sbx_call *call, struct sbx_metrics *ret_metrics,
                          struct sbx_error *err)
 {
@@ -473,7 +495,7 @@ static int local_resume(void *box, const struct sbx_call *call, struct sbx_error
     .file_mkdir = local_file_mkdir, .file_remove = local_file_remove,                              \
     .file_rename = local_file_rename, .watch_start = local_watch_start,                            \
     .watch_next = local_watch_next, .watch_free = local_watch_free, .expose = local_expose,        \
-    .forked = local_forked
+    .forked = local_forked, .set_network = local_set_network
 
 extern const struct sbx_provider_ops provider_local, provider_microvm;
 const struct sbx_provider_ops provider_local = {

@@ -29,13 +29,16 @@ int local_fork(void *box, const struct sbx_fork *fork, const struct sbx_call *ca
 {
     struct local_box *handle = box, *made = NULL;
     struct deadline deadline = deadline_from_call(call);
+    cleanup_record struct record now = {0}; // the rules of its network may have changed
     cleanup_boxspec struct boxspec spec = {0};
     int code = local_look(handle, NULL, err);
     if (code == 0)
         code = local_find_programs(handle->local, err);
+    if (code == 0 && record_read(handle->box->dir_fd, handle->box->id, &now) != RECORD_OK)
+        code = local_gone(handle, err);
     if (code < 0)
         return code;
-    code = snapshot_fork(handle->box->dir_fd, &handle->record, fork, deadline, &spec, err);
+    code = snapshot_fork(handle->box->dir_fd, &now, fork, deadline, &spec, err);
     if (code < 0)
         return done(handle, code, err);
     code = local_launch(handle->local, &spec, NULL, deadline, &made, err);
