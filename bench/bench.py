@@ -23,7 +23,7 @@ NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
 APPLETS = ("sh", "true", "echo", "sleep", "ls", "id", "head", "wc")
 SIZES = {
     "quick": {"first": 60, "process": 40, "exec": 100, "at once": (64,), "living": 100, "row": 200,
-              "throughput": (256, 3)},
+              "throughput": (256, 3), "guest": (15, 10)},
     "full": {"first": 300, "process": 200, "exec": 500, "at once": (64, 500), "living": 1000,
              "row": 10000, "throughput": (1024, 5)},
 }
@@ -55,6 +55,10 @@ BOUNDS = [
     (("row", "more cgroups"), 3, False),  # the parent of all, in each hierarchy
     (("row", "less memory available"), 20480, False),  # 2 kB each
     (("throughput", "our stdout"), 1.0, True),
+    (("guests", "first command"), 90, False),
+    (("guests", "first command of a guest made before"), 5, False),
+    (("guests", "exec"), 2, False),
+    (("guests", "memory each (MemAvailable)"), 25000, False),
 ]
 
 
@@ -167,6 +171,11 @@ def measure(sizes, groups, env):
     if "throughput" in groups:
         print("==> throughput: %d MiB, %d rounds" % sizes["throughput"], flush=True)
         rows += run_program("throughput", sizes["throughput"], env)
+    if "guest" in groups:
+        rounds, idle = sizes["guest"]
+        print(f"==> guest: {rounds} rounds, {idle} idle", flush=True)
+        for name, count in (("first", rounds), ("exec", 5 * rounds), ("pooled", rounds), ("idle", idle)):
+            rows += run_program("guest", [name, count], env)
     return rows
 
 
@@ -221,8 +230,9 @@ def make_libexec(base):
     """The helper programs in one directory, where they are found at once, as when installed."""
     libexec = os.path.join(base, "libexec")
     os.mkdir(libexec)
-    for name in ("jail", "agent", "netstack"):
-        shutil.copy(os.path.join(BUILD, "src", name, "sandboxes-" + name), libexec)
+    for name in ("jail/sandboxes-jail", "agent/sandboxes-agent", "netstack/sandboxes-netstack",
+                 "vmm/sandboxes-vmm", "vmm/sandboxes-guest", "vmm/sandboxes-preload.so"):
+        shutil.copy(os.path.join(BUILD, "src", name), libexec)
     os.chmod(libexec, 0o755)
     return libexec
 
@@ -242,7 +252,7 @@ def environment(base, memory, root):
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("size", nargs="?", choices=SIZES, default="full")
-    parser.add_argument("groups", nargs="*", help="first process exec 'at once' living row throughput")
+    parser.add_argument("groups", nargs="*", help="first process exec 'at once' living row throughput guest")
     parser.add_argument("--skip", default="", help="names of cases, with commas between")
     options = parser.parse_args()
     sizes = SIZES[options.size]
