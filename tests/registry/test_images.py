@@ -3,11 +3,15 @@
 import base64
 import json
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import termios
+import threading
 import time
 import unittest
 
@@ -269,6 +273,38 @@ class Pull(RegistryCase):
         self.image("prune")
         self.assertEqual([], os.listdir(fresh))
 
+    def test_progress_on_a_terminal(self):
+        image = Image([base_layer(), Layer().add("big", os.urandom(BLOCK))], compress="plain")
+        name, key = self.offer("bar/one", image), json.loads(image.manifest)["layers"][1]["digest"]
+        half = threading.Event()
+
+        def stop_half_way(handler):
+            if handler.path.endswith(key):
+                half.wait(20)
+            return False
+
+        self.odd.rule = stop_half_way
+        ours, other = pty.openpty()
+        self.addCleanup(os.close, ours)
+        termios.tcsetwinsize(other, (24, 76))
+        process = self.start("image", "pull", name, stderr=other)
+        os.close(other)
+        shown = b""
+        while b" MB" not in shown:
+            self.assertTrue(select.select([ours], [], [], 15)[0], shown)
+            shown += os.read(ours, 4096)
+        half.set()
+        self.assertIn(name.encode(), process.communicate(timeout=60)[0])
+        self.assertEqual(0, process.returncode)
+        self.assertRegex(shown, rb"\r\x1b\[K.*\[[=.]{20}\] ")
+        self.assertTrue(all(len(line) <= 75 + 3 for line in shown.split(b"\r")), shown)
+        while select.select([ours], [], [], 5)[0]:
+            try:
+                shown += os.read(ours, 4096)
+            except OSError:
+                break
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)  # nothing of it stays
+
     def test_run_alone_does_not_load_libcurl(self):
         name = self.offer("box/small", self.small)
         self.image("pull", name)
@@ -476,7 +512,10 @@ class Keep(RegistryCase):
             tar.add(layout, ".")
         docker = os.path.join(self.work, "docker.tar")
         Image([base_layer(), Layer().add("said", b"docker")], compress="plain").docker_save(docker, "from/docker:3")
-        for path, said in ((layout, "saved"), (archive, "saved"), (docker, "docker")):
+        folder = os.path.join(self.work, "docker")
+        with tarfile.open(docker) as tar:
+            tar.extractall(folder)
+        for path, said in ((layout, "saved"), (archive, "saved"), (docker, "docker"), (folder, "docker")):
             with self.subTest(path):
                 self.assertEqual(said, self.inside(path, "cat /said"))
         self.image("import", layout)
