@@ -19,6 +19,7 @@
 
 #define LAYERS_AT_ONCE 4
 #define SETTLE_FD 3
+#define JUST_MS 60000
 
 int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_error *err)
 {
@@ -255,6 +256,16 @@ bool puller_has_tree(const struct puller *puller, const struct imagerecord *reco
            !imagefresh_is_lost(&puller->store, "trees", record->tree);
 }
 
+// Whether another one of many that want this image at once has just written it: then the disk need
+// not be waited for again.
+static bool is_recorded(const struct puller *puller, const struct imagerecord *record)
+{
+    cleanup_imagerecord struct imagerecord before = {0};
+    return imagerecord_read(&puller->store, record->name, &before, NULL) == 0 &&
+           strcmp(before.digest, record->digest) == 0 && strcmp(before.tree, record->tree) == 0 &&
+           before.made_ms <= record->made_ms && record->made_ms - before.made_ms < JUST_MS;
+}
+
 int puller_keep(struct puller *puller, const struct manifest *manifest,
                 const struct puller_source *source, struct imagerecord *record,
                 struct sbx_error *err)
@@ -268,5 +279,7 @@ int puller_keep(struct puller *puller, const struct manifest *manifest,
         if (rc == 0)
             rc = make_tree(puller, record, err);
     }
-    return rc < 0 ? rc : imagerecord_write(&puller->store, record, err);
+    if (rc < 0 || is_recorded(puller, record))
+        return rc;
+    return imagerecord_write(&puller->store, record, err);
 }
