@@ -54,8 +54,14 @@ int cli_fail(struct cli *cli, const struct sbx_error *err)
     return cli_exit_status(err);
 }
 
+// Too little of something is nobody's mistake in the command line.
+static bool is_shortage(const struct sbx_error *err)
+{
+    return err->code == SBX_ERR_NOMEM || err->sys_errno == EMFILE || err->sys_errno == ENFILE;
+}
+
 int cli_usage(struct cli *cli, const struct sbx_error *err)
 {
     int status = cli_fail(cli, err);
-    return err->code == SBX_ERR_NOMEM ? status : EXIT_USAGE;
+    return is_shortage(err) ? status : EXIT_USAGE;
 }
