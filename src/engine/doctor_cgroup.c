@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/text.h"
 
 #define MOUNT "/sys/fs/cgroup"
 #define CGROUP2_MAGIC 0x63677270
@@ -28,15 +29,6 @@ static bool can_make(const char *directory)
     char path[PATH_MAX];
     snprintf(path, sizeof(path), "%.4000s/sandboxes-doctor-%d", directory, (int)getpid());
     return mkdir(path, 0755) == 0 && rmdir(path) == 0;
-}
-
-static bool has_word(const char *words, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)); at += length)
-        if ((at == words || strchr(" ,:\n", at[-1])) && strchr(" ,:\n", at[length]))
-            return true;
-    return false;
 }
 
 static ssize_t read_in(const char *directory, const char *file, char *text, size_t size)
@@ -55,10 +47,10 @@ static bool passes_on(const char *directory, const char *controller)
     char have[512], on[512], processes[64], path[PATH_MAX];
     read_in(directory, "cgroup.controllers", have, sizeof(have));
     read_in(directory, "cgroup.subtree_control", on, sizeof(on));
-    if (has_word(on, controller))
+    if (text_has_word(on, strlen(on), controller))
         return true;
     snprintf(path, sizeof(path), "%.4000s/cgroup.subtree_control", directory);
-    if (!has_word(have, controller) || access(path, W_OK) < 0)
+    if (!text_has_word(have, strlen(have), controller) || access(path, W_OK) < 0)
         return false;
     // EFBIG: more than fits, so there are some. The root group has no such rule.
     ssize_t size = read_in(directory, "cgroup.procs", processes, sizeof(processes));
@@ -97,19 +89,27 @@ static bool judge(const bool *held, const char *version, char *ret_what, size_t 
     return false;
 }
 
+static size_t count(const bool *held)
+{
+    size_t number = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
+        number += held[i];
+    return number;
+}
+
+// The engine takes the nearest group that has what is asked for: one with all of them is told of
+// first.
 static bool check_v2(char *ret_what, size_t size)
 {
     char path[2048];
     bool held[ARRAY_SIZE(controllers)] = {false};
     own_group(path, sizeof(path));
     while (strlen(path) >= strlen(MOUNT)) {
-        bool here[ARRAY_SIZE(controllers)], any = false;
+        bool here[ARRAY_SIZE(controllers)];
         for (size_t i = 0; i < ARRAY_SIZE(controllers); i++)
-            any |= here[i] = passes_on(path, controllers[i]);
-        if (any && can_make(path)) {
+            here[i] = passes_on(path, controllers[i]);
+        if (count(here) > count(held) && can_make(path))
             memcpy(held, here, sizeof(held));
-            break;
-        }
         char *slash = strrchr(path, '/');
         *slash = '\0';
     }
@@ -129,7 +129,7 @@ static bool check_v1(char *ret_what, size_t size)
             continue;
         *group++ = '\0';
         for (size_t i = 0; i < ARRAY_SIZE(controllers); i++) {
-            if (strcmp(list + 1, controllers[i]) != 0 && !has_word(list + 1, controllers[i]))
+            if (!text_has_word(list + 1, strlen(list + 1), controllers[i]))
                 continue;
             snprintf(path, sizeof(path), MOUNT "/%s%.3000s", controllers[i],
                      strcmp(group, "/") == 0 ? "" : group);

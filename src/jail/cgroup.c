@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/text.h"
 #include "wire/machine.h"
 
 #define MOUNT "/sys/fs/cgroup"
@@ -43,20 +44,6 @@ void cgroup_init(struct cgroup *cgroup)
         cgroup->fds[i] = -1;
 }
 
-// Does the comma-separated list hold this word?
-static bool list_has(const char *list, size_t size, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = list; at < list + size;) {
-        const char *end = memchr(at, ',', (size_t)(list + size - at));
-        size_t span = (size_t)((end ? end : list + size) - at);
-        if (span == length && memcmp(at, word, length) == 0)
-            return true;
-        at += span + 1;
-    }
-    return false;
-}
-
 // Our own path in the hierarchy of `controller` ("" for version 2), from /proc/self/cgroup:
 // cgroups(7).
 static int own_path(const char *text, const char *controller, char *out, size_t size)
@@ -67,7 +54,7 @@ static int own_path(const char *text, const char *controller, char *out, size_t 
         const char *path = list ? strchr(list + 1, ':') : NULL;
         if (!end || !path || path > end)
             return -1;
-        if (list_has(list + 1, (size_t)(path - list - 1), controller) ||
+        if (text_has_word(list + 1, (size_t)(path - list - 1), controller) ||
             (!controller[0] && path == list + 1)) {
             snprintf(out, size, "%.*s", (int)(end - path - 1), path + 1);
             return 0;
@@ -110,19 +97,22 @@ static int open_group(struct cgroup *cgroup, int part, const char *base, const c
     return cgroup->fds[part] < 0 ? -1 : 0;
 }
 
-// Passes controllers down to the group's children; only those that are there.
-static int delegate(const char *directory)
+static const char *const controllers[CGROUP_LIMITS] = {
+    [CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
+
+// Passes controllers down to the group's children: what is needed, and the others that are there.
+static int delegate(const char *directory, const bool *needed)
 {
     char path[320], available[256];
-    static const char *const wanted[] = {"memory", "pids", "cpu"};
     snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
     if (fd_read_file(AT_FDCWD, path, available, sizeof(available)) < 0)
         return -1;
     snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
-    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+    for (size_t i = 0; i < CGROUP_LIMITS; i++) {
         char line[16];
-        snprintf(line, sizeof(line), "+%s", wanted[i]);
-        if (strstr(available, wanted[i]) && fd_write_file(AT_FDCWD, path, line) < 0)
+        snprintf(line, sizeof(line), "+%s", controllers[i]);
+        bool there = text_has_word(available, strlen(available), controllers[i]);
+        if (there ? fd_write_file(AT_FDCWD, path, line) < 0 : needed[i])
             return -1;
     }
     return 0;
@@ -130,25 +120,31 @@ static int delegate(const char *directory)
 
 /*
  * Version 2 has processes only in leaves, so the group we live in may not pass controllers on. Then
- * the group above it is tried: there a sibling of ours can be made if it was delegated to us.
+ * the group above it is tried: there a sibling of ours can be made if it was delegated to us. And a
+ * group may lack a controller that those above it have: systemd passes on what its units ask for.
  */
-static int open_v2_at(struct cgroup *cgroup, const char *base, const char *id)
+static int open_v2_at(struct cgroup *cgroup, const char *base, const char *id, const bool *needed)
 {
     char group[300];
     snprintf(group, sizeof(group), "%.280s/sandboxes", base);
-    if (delegate(base) < 0 || (mkdir(group, 0755) < 0 && errno != EEXIST) || delegate(group) < 0)
+    if (delegate(base, needed) < 0 || (mkdir(group, 0755) < 0 && errno != EEXIST) ||
+        delegate(group, needed) < 0)
         return -1;
     return open_group(cgroup, CGROUP_MEMORY, base, id);
 }
 
-static int open_v2(struct cgroup *cgroup, const char *self, const char *id)
+static int open_v2(struct cgroup *cgroup, const char *self, const struct box_spec *spec)
 {
     char own[200], base[256];
+    bool asked = spec->flags & BOX_LIMITS_ASKED;
+    const bool needed[CGROUP_LIMITS] = {[CGROUP_MEMORY] = asked && spec->memory_bytes,
+                                        [CGROUP_PIDS] = asked && spec->max_pids,
+                                        [CGROUP_CPU] = spec->cpu_millis > 0};
     if (own_path(self, "", own, sizeof(own)) < 0)
         return -1;
     for (;;) {
         snprintf(base, sizeof(base), MOUNT "%s", strcmp(own, "/") == 0 ? "" : own);
-        if (open_v2_at(cgroup, base, id) == 0)
+        if (open_v2_at(cgroup, base, spec->id, needed) == 0)
             break;
         char *slash = strrchr(own, '/');
         if (!slash || !own[1])
@@ -272,7 +268,7 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
     read_self(self, sizeof(self));
     cgroup->dir_fd = jail->dir_fd;
     if (cgroup->unified)
-        (void)open_v2(cgroup, self, jail->spec.id);
+        (void)open_v2(cgroup, self, &jail->spec);
     for (int i = 0; i < CGROUP_LIMITS && !cgroup->v2; i++)
         (void)open_v1_part(cgroup, i, self, jail->spec.id);
     int code = set_limits(cgroup, jail, err);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unit: base/units, base/utf8, base/suggest.
+// Unit: base/units, base/utf8, base/suggest, base/text.
 #include "unit.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/suggest.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "base/utf8.h"
 
@@ -131,6 +132,26 @@ static void finds_the_nearest(void **state)
     assert_null(none.best);
 }
 
+static void finds_whole_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *word;
+        bool there;
+    } table[] = {{"cpuset cpu io\n", "cpu", true},
+                 {"cpuset memory\n", "cpu", false},
+                 {"cpu,cpuacct", "cpuacct", true},
+                 {"cpu,cpuacct", "acct", false},
+                 {"name=systemd", "systemd", false},
+                 {"pids", "pids", true},
+                 {"", "pids", false},
+                 {"memory\n", "memory", true}};
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (text_has_word(table[i].list, strlen(table[i].list), table[i].word) != table[i].there)
+            fail_msg("'%s' in '%s'", table[i].word, table[i].list);
+    assert_false(text_has_word("cpu,memory", 3, "memory")); // behind the end
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +162,7 @@ int main(void)
         cmocka_unit_test(makes_hostile_text_printable),
         cmocka_unit_test(checks_utf8),
         cmocka_unit_test(finds_the_nearest),
+        cmocka_unit_test(finds_whole_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
