@@ -112,10 +112,11 @@ class Programs(sandboxcase.SandboxCase):
         return out.strip().splitlines()[-1]
 
     def roomy(self):
-        """Options for compilers, as far as this machine can limit memory for us."""
-        status, _, _ = self.sandboxes("run", "--network", "none", "--memory", "3g", "--", "true",
-                                      check=False)
-        return ["--disk", "2g", *(["--memory", "3g"] if status == 0 else [])]
+        """Options for compilers, as far as this machine has the memory and can limit it for us."""
+        for options in (["--disk", "2g", "--memory", "3g"], ["--disk", "2g"]):
+            if self.sandboxes("run", "--network", "none", *options, "--", "true", check=False)[0] == 0:
+                return options
+        return []
 
     def need(self, *programs):
         """In the sandbox: it sees the system's programs, not those in somebody's home."""
