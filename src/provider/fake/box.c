@@ -8,6 +8,7 @@
 #include "core/labels.h"
 #include "provider/fake/fake.h"
 #include "provider/fake/process.h"
+#include "provider/fake/watch.h"
 
 #define OVERHEAD_BYTES (64 * 1024) // what an empty sandbox is said to take
 
@@ -101,6 +102,7 @@ void fake_box_end(struct fake_box *box)
         at = &(*at)->next;
     *at = box->next;
     box->gone = true;
+    fake_watch_wake_all(box);
     fake_process_end_all(box);
     fake_box_unref(box);
 }

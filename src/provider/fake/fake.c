@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "core/settings.h"
+#include "provider/fake/watch.h"
 
 void fake_lock(struct fake_provider *provider)
 {
@@ -110,7 +111,7 @@ const struct sbx_provider_ops provider_fake = {
     .capabilities = SBX_CAP_LABELS | SBX_CAP_STREAMING | SBX_CAP_STDERR | SBX_CAP_STDIN |
                     SBX_CAP_PTY | SBX_CAP_SIGNAL | SBX_CAP_BACKGROUND | SBX_CAP_FILES |
                     SBX_CAP_TTL | SBX_CAP_METRICS | SBX_CAP_SNAPSHOT | SBX_CAP_USERS |
-                    SBX_CAP_REPLAY,
+                    SBX_CAP_REPLAY | SBX_CAP_WATCH,
     .open = fake_open,
     .close = fake_close,
     .probe = fake_probe,
@@ -148,4 +149,7 @@ const struct sbx_provider_ops provider_fake = {
     .snapshot = fake_snapshot,
     .snapshot_remove = fake_snapshot_remove,
     .fork = fake_fork,
+    .watch_start = fake_watch_start,
+    .watch_next = fake_watch_next,
+    .watch_free = fake_watch_free,
 };

@@ -26,6 +26,7 @@
 #include "provider/fake/memfs.h"
 
 struct fake_process;
+struct fake_watch;
 
 // Files that were kept under a name.
 struct fake_snapshot {
@@ -61,6 +62,7 @@ struct fake_box {
     uint64_t peak_bytes;
     struct memfs fs;
     struct fake_process *processes; // newest first
+    struct fake_watch *watches;
     uint32_t last_pid;
 };
 

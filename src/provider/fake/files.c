@@ -39,7 +39,7 @@ int fake_file_write(void *self, const char *path, const void *data, size_t size,
         code =
             memfs_open_write(&view, path, options->mode ? options->mode : 0644, false, &node, err);
     if (code == 0 && options->mode)
-        node->mode = options->mode;
+        memfs_set_mode(view.fs, node, options->mode);
     if (code == 0)
         code = memfs_append(view.fs, node, data, size, err);
     return finish(self, code);

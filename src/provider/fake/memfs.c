@@ -22,6 +22,18 @@ struct memfs_node *memfs_child(const struct memfs_node *directory, const char *n
     return NULL;
 }
 
+static void changed(const struct memfs *fs, const struct memfs_node *node, uint32_t kind)
+{
+    if (fs->on_change)
+        fs->on_change(fs->payload, node, kind);
+}
+
+void memfs_set_mode(struct memfs *fs, struct memfs_node *node, uint32_t mode)
+{
+    node->mode = mode;
+    changed(fs, node, SBX_CHANGE_MODE);
+}
+
 static void link_child(struct memfs_node *directory, struct memfs_node *node)
 {
     struct memfs_node **at = &directory->child;
@@ -101,6 +113,7 @@ int memfs_add(struct memfs *fs, struct memfs_node *directory, const char *name, 
     node->uid = node->gid = uid;
     fs->nodes++;
     link_child(directory, node);
+    changed(fs, node, SBX_CHANGE_CREATE);
     *ret_node = node;
     return 0;
 }
@@ -397,9 +410,10 @@ int memfs_open_write(const struct memfs_view *view, const char *path, uint32_t m
     }
     if (code < 0)
         return code;
-    if (!append) {
+    if (!append && node->size) {
         view->fs->bytes -= node->size;
         node->size = 0;
+        changed(view->fs, node, SBX_CHANGE_WRITE);
     }
     node->modified_ms = clock_unix_ms();
     *ret_node = node;
@@ -427,6 +441,8 @@ int memfs_append(struct memfs *fs, struct memfs_node *node, const void *data, si
     node->size = need;
     fs->bytes += size;
     node->modified_ms = clock_unix_ms();
+    if (size)
+        changed(fs, node, SBX_CHANGE_WRITE);
     return 0;
 }
 
@@ -483,12 +499,13 @@ int memfs_remove(const struct memfs_view *view, const char *path, bool recursive
         err_set(err, SBX_ERR_CONFLICT, "directory '%s' is not empty", path);
         return err_hint(err, "remove it with its contents: options.recursive");
     }
+    changed(view->fs, node, SBX_CHANGE_REMOVE);
     unlink_child(node);
     free_tree(view->fs, node);
     return 0;
 }
 
-static bool inside(const struct memfs_node *node, const struct memfs_node *top)
+bool memfs_inside(const struct memfs_node *node, const struct memfs_node *top)
 {
     while (node != top && node->parent != node)
         node = node->parent;
@@ -520,7 +537,7 @@ int memfs_rename(const struct memfs_view *view, const char *from, const char *to
         code = find_parent(view, to, &target, &name, &length, err);
     if (code < 0)
         return code;
-    if (inside(target, node))
+    if (memfs_inside(target, node))
         return err_set(err, SBX_ERR_INVALID, "'%s' can't be moved into itself", from);
     struct memfs_node *old = memfs_child(target, name, length);
     if (old == node)
@@ -532,12 +549,15 @@ int memfs_rename(const struct memfs_view *view, const char *from, const char *to
     if (!renamed)
         return err_nomem(err);
     if (old) {
+        changed(view->fs, old, SBX_CHANGE_REMOVE);
         unlink_child(old);
         free_tree(view->fs, old);
     }
+    changed(view->fs, node, SBX_CHANGE_RENAME);
     unlink_child(node);
     free(node->name);
     node->name = renamed;
     link_child(target, node);
+    changed(view->fs, node, SBX_CHANGE_CREATE);
     return 0;
 }

@@ -13,7 +13,8 @@
 #define MEMFS_BYTES_MAX (512ull * 1024 * 1024) // of all files of a sandbox
 #define MEMFS_NODES_MAX 200000
 #define MEMFS_NAME_MAX 255
-#define MEMFS_LINKS_MAX 40 // followed in one path, as Linux does
+#define MEMFS_DEPTH_MAX 2048 // of a node that changes are told of
+#define MEMFS_LINKS_MAX 40   // followed in one path, as Linux does
 
 struct memfs_node {
     struct memfs_node *parent; // itself for the root
@@ -32,6 +33,10 @@ struct memfs {
     struct memfs_node *root;
     uint64_t bytes;
     size_t nodes;
+    // Told of each change (enum sbx_change_kind), when it is set: before a node goes, after one
+    // came.
+    void (*on_change)(void *payload, const struct memfs_node *node, uint32_t kind);
+    void *payload;
 };
 
 // Who looks: his directory for relative paths and his rights. 0 is root, who may do everything.
@@ -75,6 +80,10 @@ int memfs_remove(const struct memfs_view *view, const char *path, bool recursive
 int memfs_rename(const struct memfs_view *view, const char *from, const char *to,
                  struct sbx_error *err);
 
+void memfs_set_mode(struct memfs *fs, struct memfs_node *node, uint32_t mode);
+
+// Whether node is top or anything below.
+bool memfs_inside(const struct memfs_node *node, const struct memfs_node *top);
 // Bits as of access(2): 4 read, 2 write, 1 search or execute.
 bool memfs_may(const struct memfs_node *node, uint32_t uid, uint32_t bits);
 

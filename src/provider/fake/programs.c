@@ -300,8 +300,17 @@ static int run_chmod(struct program *p)
         return complain(p, &err);
     if (view.uid != 0 && view.uid != node->uid)
         return 1;
-    node->mode = (uint32_t)strtoul(p->argv[1], NULL, 8);
+    memfs_set_mode(view.fs, node, (uint32_t)strtoul(p->argv[1], NULL, 8));
     return 0;
+}
+
+static int run_mv(struct program *p)
+{
+    struct memfs_view view = fake_program_view(p);
+    struct sbx_error err;
+    if (p->argc != 3)
+        return 2;
+    return memfs_rename(&view, p->argv[1], p->argv[2], &err) < 0 ? complain(p, &err) : 0;
 }
 
 static int run_rm(struct program *p)
@@ -349,15 +358,19 @@ static int run_sh(struct program *p)
 }
 
 static const struct builtin builtins[] = {
-    {":", run_true, true},         {"[", run_test, false},      {"cat", run_cat, false},
-    {"cd", run_cd, true},          {"chmod", run_chmod, false}, {"echo", run_echo, false},
-    {"env", run_env, false},       {"exit", run_exit, true},    {"false", run_false, false},
-    {"head", run_head, false},     {"id", run_id, false},       {"kill", run_kill, false},
-    {"ln", run_ln, false},         {"mkdir", run_mkdir, false}, {"printenv", run_printenv, false},
-    {"printf", run_printf, false}, {"pwd", run_pwd, false},     {"rm", run_rm, false},
-    {"sh", run_sh, false},         {"sleep", run_sleep, false}, {"stty", run_stty, false},
-    {"test", run_test, false},     {"true", run_true, false},   {"wc", run_wc, false},
-    {"whoami", run_id, false},
+    {":", run_true, true},         {"[", run_test, false},
+    {"cat", run_cat, false},       {"cd", run_cd, true},
+    {"chmod", run_chmod, false},   {"echo", run_echo, false},
+    {"env", run_env, false},       {"exit", run_exit, true},
+    {"false", run_false, false},   {"head", run_head, false},
+    {"id", run_id, false},         {"kill", run_kill, false},
+    {"ln", run_ln, false},         {"mkdir", run_mkdir, false},
+    {"mv", run_mv, false},         {"printenv", run_printenv, false},
+    {"printf", run_printf, false}, {"pwd", run_pwd, false},
+    {"rm", run_rm, false},         {"sh", run_sh, false},
+    {"sleep", run_sleep, false},   {"stty", run_stty, false},
+    {"test", run_test, false},     {"true", run_true, false},
+    {"wc", run_wc, false},         {"whoami", run_id, false},
 };
 
 const struct builtin *fake_builtin_find(const char *name)
