@@ -64,6 +64,13 @@ async function driveE2b() {
   assert.equal(await box.isRunning(), false);
 }
 
+// One sandbox that everybody shares, and no API.
+async function driveDebug() {
+  const box = await e2b.Sandbox.create();
+  await files(box);
+  assert.equal((await box.commands.run("echo $FROM", { envs: { FROM: "debug" } })).stdout, "debug\n");
+}
+
 async function driveDaytona() {
   const daytona = new Daytona();
   const box = await daytona.create({ labels: { js: "1" }, envVars: { FROM: "yes" } });
@@ -87,6 +94,7 @@ async function driveDaytona() {
   await assert.rejects(daytona.get(box.id));
 }
 
+if (process.env.E2B_DEBUG) await driveDebug();
 if (process.env.E2B_API_KEY) await driveE2b();
 if (process.env.DAYTONA_API_KEY) await driveDaytona();
 console.log("done");

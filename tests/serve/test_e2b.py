@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import shutil
 import socket
 import time
 import unittest
@@ -345,6 +346,12 @@ class Debug(servecase.ServeCase):
             await box.files.write("/tmp/seen", "in debug mode")
             return (await box.commands.run("cat /tmp/seen")).stdout
         self.assertEqual(asyncio.run(story()), "in debug mode")
+
+    def test_javascript(self):
+        import test_javascript
+        if not shutil.which("node") or not os.path.exists(os.path.join(test_javascript.MODULES, "e2b")):
+            self.skipTest("the JavaScript clients are not there")
+        test_javascript.drive(self, E2B_DEBUG="true")
 
 
 class Asynchronous(E2bCase):
