@@ -9,6 +9,7 @@ import flowcase
 
 PLUGINS = os.path.join(flowcase.TREE, "python/metaflow_extensions/sandbox/plugins")
 KEYS = {"E2B_API_KEY": "", "DAYTONA_API_KEY": ""}
+COMMAND = ["sandbox", "step", "start", "--run-id", "1", "--task-id", "1"]
 S3 = {"METAFLOW_DEFAULT_DATASTORE": "s3", "METAFLOW_DATASTORE_SYSROOT_S3": "s3://bucket/mf"}
 
 # decorators, arguments, environment: what the message must say, cause and remedy
@@ -44,6 +45,11 @@ REFUSED = [
     ("sandbox", ["airflow", "create", "dag.py"], S3, ["airflow can't run steps"]),
     ("sandbox(image='/no/such/image')", [], {}, ["/no/such/image", "try:"]),
     ("sandbox(gpu='A100')", [], {}, ["gpu", "try:"]),
+    ("sandbox", [*COMMAND, "--memory", "lots"], {}, ["memory='lots' is not a whole number"]),
+    ("sandbox", [*COMMAND, "--memories", "1"], {}, ["no such option: --memories"]),
+    ("retry", COMMAND, {}, ["has no @sandbox above it. Write one there, or before 'sandbox step': --with sandbox"]),
+    ("sandbox", [*COMMAND, "--env-var", "NOT_SET"], {}, ["--env-var NOT_SET: there is no such variable here. Write"]),
+    ("sandbox", [*COMMAND, "--code-package-local-path", "/no/package"], {}, ["can't be read (No such file"]),
 ]
 
 
@@ -85,6 +91,13 @@ class Refused(flowcase.FlowCase):
                            env={"DECORATE": "sandbox(image='/no/such/image');retry(times=3)"})
         self.assertEqual(1, output.count("Task is starting"), output)
 
+    def test_errors_of_the_command_are_not_tried_again(self):
+        output = self.flow("refused.py", "run", status=None, env={
+            "DECORATE": "sandbox;retry(times=3)", "METAFLOW_SANDBOX_STEP_COMMAND": "1",
+            "METAFLOW_SANDBOX_LAUNCHER": "/no/launcher"})
+        self.assertEqual(1, output.count("Task is starting"), output)
+        self.assertEqual(1, output.count("The launcher '/no/launcher' can't be started (No such file"), output)
+
 
 class Structure(flowcase.FlowCase):
     # module: what it may import of this extension
@@ -95,6 +108,7 @@ class Structure(flowcase.FlowCase):
         "micromamba": {"exceptions", "settings"},
         "sandbox_decorator": {"backends", "settings", "environment", "host_view", "code", "elsewhere", "program", "replay", "micromamba",
                               "exceptions"},
+        "sandbox_cli": {"code", "exceptions", "sandbox_decorator"},
     }
 
     def sources(self):

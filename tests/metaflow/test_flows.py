@@ -42,6 +42,28 @@ class Readme(flowcase.FlowCase):
         self.assertEqual(["local"] * 3, backends)
 
 
+class Command(flowcase.FlowCase):
+    """`sandbox step`: the launcher by way of an interpreter of its own."""
+
+    def test_by_the_flow_and_by_hand(self):
+        self.flow("command.py", "run", "--run-id-file", "command", env={"METAFLOW_SANDBOX_STEP_COMMAND": "1"})
+        with open(os.path.join(self.work, "command"), encoding="utf-8") as file:
+            run = file.read()
+        first = next(name for name in os.listdir(os.path.join(self.work, ".metaflow/Command", run, "_parameters"))
+                     if name.isdigit())
+        by_hand = ["sandbox", "step", "start", "--run-id", run, "--task-id", "by-hand", "--max-user-code-retries", "1",
+                   "--input-paths", f"{run}/_parameters/{first}", "--env-var", "HANDED=it is"]
+        self.flow("command.py", *by_hand, status=9)
+        self.flow("command.py", *by_hand, "--retry-count", "1")
+        tasks = self.client(f"run = Run('Command/{run}')\nout = [[task.successful, task.data.handed, "
+                            "[Task(task.pathspec, attempt=n).stdout for n in (0, 1)], task.metadata_dict['sandbox-id'][:3]]"
+                            " for task in sorted(run['start'], key=lambda task: task.id)]")
+        logs = ["attempt 0\n", "attempt 1\n"]
+        self.assertEqual([[True, ["two words", "$HOME", None], logs, "sb-"],
+                          [True, ["two words", "$HOME", "it is"], logs, "sb-"]], tasks)
+        self.assertEqual([], self.stages())
+
+
 class Features(flowcase.FlowCase):
     @classmethod
     def setUpClass(cls):

@@ -22,8 +22,12 @@ VARIABLES = {
     "METAFLOW_SANDBOX_MICROMAMBA_CACHE_DIR": "`~/.cache/metaflow-sandbox/micromamba`",
     "METAFLOW_SANDBOX_R2_WORKER_COUNT": "8", "METAFLOW_SANDBOX_UPLOADS": "",
     "METAFLOW_SANDBOX_FORWARD_AWS_SESSION_TOKEN": "off", "METAFLOW_SANDBOX_MAX_INFRA_RETRIES": "1",
-    "METAFLOW_SANDBOX_DEBUG": "off",
+    "METAFLOW_SANDBOX_DEBUG": "off", "METAFLOW_SANDBOX_STEP_COMMAND": "off",
 }
+# Of `sandbox step`, besides the decorator's parameters.
+OPTIONS = ("env-var", "code-package-local-path", "run-id", "task-id", "input-paths", "split-index", "clone-path",
+           "clone-run-id", "tag", "namespace", "retry-count", "max-user-code-retries", "ubf-context")
+ARGUMENTS = ("step-name", "code-package-metadata", "code-package-sha", "code-package-url")
 # Read or forwarded, and described in the text.
 NAMED = ("DAYTONA_API_KEY", "E2B_API_KEY", "METAFLOW_DEFAULT_DATASTORE", "METAFLOW_DATASTORE_SYSROOT_S3",
          "METAFLOW_DATASTORE_SYSROOT_GS", "METAFLOW_DATASTORE_SYSROOT_AZURE", "METAFLOW_S3_ENDPOINT_URL",
@@ -106,6 +110,13 @@ class Promises(unittest.TestCase):
         for name in DECORATORS:
             self.assertIn(f'"{name}"', registered)
             self.assertIn(f"`@{name}`", text_of("docs/metaflow/configuration.md"))
+
+    def test_options_of_the_command(self):
+        found = text_of("python/metaflow_extensions/sandbox/plugins/sandbox_cli.py")
+        promised = [f"--{name}" for name in (*OPTIONS, *PARAMETERS) if name != "env"]
+        self.assertEqual(sorted(promised), sorted(re.findall(r'@click.option\("(--[a-z-]+)"', found)))
+        self.assertEqual(list(ARGUMENTS), re.findall(r'@click.argument\("([a-z-]+)"', found))
+        self.assertIn("sandbox step", text_of("docs/metaflow/configuration.md"))
 
     def test_variables_of_the_extension(self):
         code, tests = text_of("python/metaflow_extensions/sandbox/plugins/*.py"), text_of("tests/metaflow/*.py")

@@ -12,6 +12,9 @@ STEP_DECORATORS_DESC = [
     ("e2b", ".sandbox_decorator.E2BDecorator"),
 ]
 
+# Before Metaflow 2.19 and since.
+CLIS_DESC = TRAMPOLINE_CLIS_DESC = [("sandbox", ".sandbox_cli.cli")]
+
 # Environments are solved with this one, outside of sandboxes.
 if os.environ.get("METAFLOW_SANDBOX_MICROMAMBA_PATH"):
     os.environ.setdefault("METAFLOW_PATH_TO_MICROMAMBA", os.environ["METAFLOW_SANDBOX_MICROMAMBA_PATH"])

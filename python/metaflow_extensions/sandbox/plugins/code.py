@@ -34,6 +34,22 @@ def run_directory():
     return path
 
 
+class Delivered:
+    """A package that another process made, as far as Metaflow's own is used here."""
+
+    def __init__(self, metadata, read):
+        from metaflow.package import MetaflowPackage
+
+        self._read = read
+        if hasattr(MetaflowPackage, "get_post_extract_env_vars"):
+            self.package_metadata = metadata
+            self.get_post_extract_env_vars = MetaflowPackage.get_post_extract_env_vars
+
+    @property
+    def blob(self):
+        return self._read()
+
+
 def lay_out(package, directory):
     os.makedirs(directory)
     if hasattr(package, "user_tuples"):

@@ -4,6 +4,7 @@
 Layer: decorators. May import everything below: backends, settings, environment, host_view, code, elsewhere,
 micromamba, replay, program.
 """
+import hashlib
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from .exceptions import SandboxException
 
 INSIDE = "METAFLOW_SANDBOX_WORKLOAD"  # set in every sandbox
 CODE_INSIDE = "/tmp/metaflow"  # src/metaflow/launcher/run.c
+CODE = "code"  # in the run's directory
 SET_PREFIX = "METAFLOW_SANDBOX_SET_"  # values for inside alone, in the launcher's environment
 DEPLOYERS = ("argo-workflows", "step-functions", "airflow")
 NAMES = ("sandbox", "boxlite", "daytona", "e2b")
@@ -104,7 +106,7 @@ class SandboxDecorator(StepDecorator):
         self.launcher = program.find()
         cls = SandboxDecorator
         if cls._run is None:
-            cls._run = _Run(package, self.datastore)
+            cls._run = Run(package, self.datastore)
         if not self.backend.local and elsewhere.makes_environment(self.environment, flow, self.step):
             found = micromamba.staged(self.target_platform)
             self.uploads += [(found, micromamba.INSIDE, 0o755)] if found else []
@@ -115,11 +117,36 @@ class SandboxDecorator(StepDecorator):
             return
         if cli_args.top_level_options["metadata"] == "service":
             self.relay = environment.relay()
-            cli_args.env.update(self.relay)
+        if not self.backend.local:
+            self.started.append((self._task(cli_args), cli_args.command_options["retry-count"]))
+        if settings.by_command():
+            self._start_by_command(cli_args)
+        else:
+            self._start_launcher(cli_args)
+
+    def _start_launcher(self, cli_args):
+        cli_args.env.update(self.relay or {})
         cli_args.top_level_options["metadata"] = "local"  # the launcher passes it on
         cli_args.entrypoint = program.Entrypoint(
             cli_args.entrypoint, lambda words: self._command(words, cli_args))
         cli_args.env.update(self._task_env(cli_args))
+
+    def _start_by_command(self, cli_args):
+        """sandbox_cli.py comes to _start_launcher in its own process."""
+        def words(found):
+            cli_args.command_options["env-var"] = list(cli_args.env)  # names: values are in its environment
+            if self.backend.local:
+                cli_args.command_options["executable"] = self.attributes["executable"] or found[0]
+            return [sys.executable, *found[1:]]
+
+        cli_args.commands = ["sandbox", "step"]
+        cli_args.command_args += self._run.delivered(self.backend.local)
+        cli_args.command_options["code-package-local-path"] = self._run.directory
+        cli_args.entrypoint = program.Entrypoint(cli_args.entrypoint, words)
+
+    def _task(self, cli_args):
+        task = cli_args.command_options
+        return "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]])
 
     def _task_env(self, cli_args):
         """Values for the launcher's environment: never on a command line, which all can read."""
@@ -165,14 +192,10 @@ class SandboxDecorator(StepDecorator):
 
     def _options(self, cli_args):
         task = cli_args.command_options
-        path = "/".join([self.flow.name, task["run-id"], cli_args.command_args[0], task["task-id"]])
-        if not self.backend.local:
-            self.started.append((path, task["retry-count"]))
         options = {
             "provider": self.backend.provider, "instead": self.backend.instead, "image": self.attributes["image"], "gpu": self.gpu,
             "cpu": self.cpu, "memory": f"{self.memory}m", "timeout": f"{self.timeout}s",
-            "task": path,
-            "attempt": task["retry-count"], "infra-retries": self.infra_retries,
+            "task": self._task(cli_args), "attempt": task["retry-count"], "infra-retries": self.infra_retries,
             "debug": settings.debug_directory(), "datastore": self._root(),
             "cards": _cards_root(self._root()),
         }
@@ -257,12 +280,15 @@ class E2BDecorator(SandboxDecorator):
     name = pinned = "e2b"
 
 
-class _Run:
+class Run:
     """What the steps of a run share, made for the first of them that runs in a sandbox."""
 
-    def __init__(self, package, datastore):
+    def __init__(self, package, datastore, directory=None, stored=None):
+        """`directory`: that of the process which runs the flow; `stored`: where in the datastore the package is."""
         self.package, self._datastore = package, datastore
-        self._directory = self._code = self._archive = self._stored = None
+        self._directory, self._stored, self._code, self._archive = directory, stored, None, None
+        if directory:
+            self._code, self._archive = os.path.join(directory, CODE), os.path.join(directory, elsewhere.PACKAGE)
 
     @property
     def directory(self):
@@ -271,7 +297,7 @@ class _Run:
 
     @property
     def code(self):
-        self._code = self._code or code.lay_out(self.package, os.path.join(self.directory, "code"))
+        self._code = self._code or code.lay_out(self.package, os.path.join(self.directory, CODE))
         return self._code
 
     @property
@@ -287,14 +313,24 @@ class _Run:
                 self._stored = self._datastore.save_data([file.read()], len_hint=1)[0]
         return elsewhere.variables(*self._stored, self.package, self._datastore.TYPE)
 
+    def delivered(self, here):
+        """Makes what `sandbox step` finds in the directory; its arguments for a package: metadata, SHA, URL."""
+        if here:
+            self.code  # noqa: B018 (laid out now)
+            return []
+        self.variables()
+        return [getattr(self.package, "package_metadata", ""), self._stored[1], self._stored[0]]
+
     def with_mode(self, path, mode):
         """The file, or a copy of it with this mode."""
         if mode is None:
             return path
-        copy = os.path.join(self.directory, f"{mode:o}-{abs(hash(path)):x}")
+        copy = os.path.join(self.directory, f"{mode:o}-{hashlib.sha256(path.encode()).hexdigest()}")
         if not os.path.exists(copy):
-            shutil.copyfile(path, copy)
-            os.chmod(copy, mode)
+            part = f"{copy}-{os.getpid()}"  # other tasks may be at it
+            shutil.copyfile(path, part)
+            os.chmod(part, mode)
+            os.replace(part, copy)
         return copy
 
     @property
@@ -302,8 +338,6 @@ class _Run:
         path = os.path.join(self.directory, "root")
         os.makedirs(path, exist_ok=True)
         return path
-
-
 
 
 def _extra_path():

@@ -45,6 +45,11 @@ def falsehood(text):
     return str(text).strip().lower() in ("", "0", "false", "no", "off")
 
 
+def by_command(environ=os.environ):
+    """METAFLOW_SANDBOX_STEP_COMMAND: whether tasks are started with `python FLOW.py sandbox step`."""
+    return not falsehood(environ.get("METAFLOW_SANDBOX_STEP_COMMAND", ""))
+
+
 def debug_directory(environ=os.environ):
     """METAFLOW_SANDBOX_DEBUG: a directory for the dumps, or None."""
     text = environ.get("METAFLOW_SANDBOX_DEBUG", "")
