@@ -49,6 +49,7 @@ REFUSED = [
     ("sandbox", [*COMMAND, "--memories", "1"], {}, ["no such option: --memories"]),
     ("retry", COMMAND, {}, ["has no @sandbox above it. Write one there, or before 'sandbox step': --with sandbox"]),
     ("sandbox", [*COMMAND, "--env-var", "NOT_SET"], {}, ["--env-var NOT_SET: there is no such variable here. Write"]),
+    ("sandbox", [*COMMAND, "{}", "0" * 40, "url"], {}, ["is not in the datastore. Correct its SHA, or write none"]),
     ("sandbox", [*COMMAND, "--code-package-local-path", "/no/package"], {}, ["can't be read (No such file"]),
 ]
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python FLOW.py sandbox step NAME ...`: an interpreter that becomes the launcher. What the decorator does in the
-process that runs the flow, with the same hooks, for one task; used where METAFLOW_SANDBOX_STEP_COMMAND says so, and by hand.
+"""`python FLOW.py sandbox step NAME ...`: an interpreter that becomes the launcher. It asks the decorator's hooks, as
+Metaflow's runtime does, for one task; used where METAFLOW_SANDBOX_STEP_COMMAND says so, and by hand.
 
 Layer: commands. May import sandbox_decorator and what is below.
 """
@@ -43,7 +43,8 @@ def sandbox():
 @click.option("--memory", help="Memory in MB.")
 @click.option("--gpu", help="Kind of gpu.")
 @click.option("--timeout", help="Seconds after which the step is ended.")
-@click.option("--env-var", multiple=True, metavar="NAME[=VALUE]", help="Variable of the step; without a value, as it is here.")
+@click.option("--env-var", multiple=True, metavar="NAME[=VALUE]",
+              help="Variable of the step; without a value, as it is here.")
 @click.option("--code-package-local-path", help="The code package as a file, or the directory of a run in progress.")
 @click.option("--run-id", required=True, help=PASSED_ON)
 @click.option("--task-id", required=True, help=PASSED_ON)
@@ -57,14 +58,14 @@ def sandbox():
 @click.option("--max-user-code-retries", default=0, help=PASSED_ON)
 @click.option("--ubf-context", type=click.Choice(["none", "ubf_control", "ubf_task"]), help=PASSED_ON)
 @click.pass_context
-def step(ctx, step_name, code_package_metadata, code_package_sha, code_package_url, env_var, code_package_local_path, **options):
+def step(ctx, step_name, code_package_metadata, code_package_sha, code_package_url, code_package_local_path, env_var,
+         **options):
     try:
         deco = _decorator(ctx.obj, step_name, {name: options.pop(name) for name in ASKED})
         args = _arguments(ctx, step_name, deco, options)
         args.env.update(_variables(env_var, deco))
         package = (code_package_metadata, code_package_sha, code_package_url)
-        sandbox_decorator.SandboxDecorator._run = _run(ctx.obj, package, code_package_local_path)
-        _become(deco, args, options)
+        _become(deco, args, options, _run(ctx.obj, package, code_package_local_path))
     except MetaflowException as error:
         ctx.obj.echo_always(f"{error.headline}: {error.message}", err=True)
         sys.exit(METAFLOW_EXIT_DISALLOW_RETRY)
@@ -119,10 +120,20 @@ def _run(state, package, local_path):
     elif local_path:
         package = code.Delivered(metadata, lambda: _read(local_path))
     elif sha:
-        package = code.Delivered(metadata, lambda: next(iter(store.load_data([sha], force_raw=True)))[1])
+        package = code.Delivered(metadata, lambda: _load(store, sha))
     else:
         package = MetaflowPackage(state.flow, state.environment, state.echo, suffixes=state.package_suffixes)
     return sandbox_decorator.Run(package, store, directory, (url, sha) if sha else None)
+
+
+def _load(store, sha):
+    try:
+        return next(iter(store.load_data([sha], force_raw=True)))[1]
+    except Exception as error:  # each datastore has its own
+        why = f" ({error})" if isinstance(error, MetaflowException) else ""
+        raise SandboxException(
+            f"The code package {sha} is not in the datastore{why}. Correct its SHA, or write none to package "
+            "the flow's directory") from None
 
 
 def _read(path):
@@ -131,20 +142,24 @@ def _read(path):
             return file.read()
     except OSError as error:
         raise SandboxException(
-            f"--code-package-local-path {path} can't be read ({error.strerror}). Write the path of a code package") from None
+            f"--code-package-local-path {path} can't be read ({error.strerror}). Write the path of a code package"
+        ) from None
 
 
-def _become(deco, args, options):
-    deco.runtime_init(deco.flow, None, sandbox_decorator.SandboxDecorator._run.package, options["run_id"])
-    os.environ.pop("METAFLOW_SANDBOX_STEP_COMMAND", None)
+def _become(deco, args, options, run):
+    sandbox_decorator.SandboxDecorator._run = run
+    deco.runtime_init(deco.flow, None, run.package, options["run_id"])
+    os.environ.pop("METAFLOW_SANDBOX_STEP_COMMAND", None)  # this time the launcher itself
     deco.runtime_step_cli(args, options["retry_count"], options["max_user_code_retries"], options["ubf_context"])
     words = args.get_args()
+    task_env = {"METAFLOW_RUN_ID": options["run_id"], "PYTHONUNBUFFERED": "x"}
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
         signal.signal(ignored, signal.SIG_DFL)
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        os.execvpe(words[0], words, {**os.environ, **args.env, "METAFLOW_RUN_ID": options["run_id"], "PYTHONUNBUFFERED": "x"})
+        os.execvpe(words[0], words, {**os.environ, **args.env, **task_env})
     except OSError as error:
         raise SandboxException(
-            f"The launcher '{words[0]}' can't be started ({error.strerror}). Set METAFLOW_SANDBOX_LAUNCHER to its path") from None
+            f"The launcher '{words[0]}' can't be started ({error.strerror}). Set METAFLOW_SANDBOX_LAUNCHER to its path"
+        ) from None
