@@ -25,7 +25,6 @@
 #define PIPE_SIZE 16384
 #define BODY_KEPT_MAX (16 * 1024 * 1024) // of a body whose size is not known before
 #define STALL_S 30                       // that a server inside may not read
-#define COOKIE "sandboxes-preview"
 
 // --- Signed addresses: tokens on the sheet, "PORT EXPIRY" each
 
@@ -154,18 +153,23 @@ static size_t parse_path(const char *path, char ret_who[SHEET_ID_SIZE], unsigned
 static bool has_cookie(struct httpd_request *request, const char *value)
 {
     const char *text = httpd_header(request, "Cookie");
-    for (const char *at = text; at && (at = strstr(at, COOKIE "=")); at++) {
-        const char *shown = at + strlen(COOKIE "=");
-        if (strlen(shown) >= strlen(value) && strncmp(shown, value, strlen(value)) == 0)
+    char shown[SHA256_HEX_SIZE];
+    for (const char *at = text; at && (at = strstr(at, PROXY_COOKIE "=")); at++) {
+        const char *begin = at + strlen(PROXY_COOKIE "=");
+        snprintf(shown, sizeof(shown), "%.*s", (int)strcspn(begin, "; "), begin);
+        if (keys_equal(value, shown))
             return true;
     }
     return false;
 }
 
-// A browser shows a token of the address once, and then the cookie.
-static bool shows_preview_token(struct httpd_request *request, const struct place *box)
+// A browser shows a token of the address once, and then the cookie, which the ports of other
+// sandboxes at the same name must not get.
+static bool shows_preview_token(struct httpd_request *request, const struct through *through)
 {
-    char token[SHA256_HEX_SIZE], cookie[256];
+    const struct place *box = through->box;
+    char token[SHA256_HEX_SIZE], cookie[384];
+    int prefix = (int)through->prefix;
     const char *header = httpd_header(request, "X-Daytona-Preview-Token");
     const char *query = httpd_query(request, "DAYTONA_SANDBOX_AUTH_KEY");
     auth_token(box->serve, "preview", box->sheet.id, token);
@@ -175,18 +179,20 @@ static bool shows_preview_token(struct httpd_request *request, const struct plac
         return has_cookie(request, token);
     if (!keys_equal(token, query))
         return false;
-    snprintf(cookie, sizeof(cookie), COOKIE "=%s; HttpOnly; SameSite=Lax", token);
+    snprintf(cookie, sizeof(cookie), PROXY_COOKIE "=%s; Path=%.*s; HttpOnly; SameSite=Lax", token,
+             prefix ? prefix : 1, prefix ? httpd_path(request) : "/");
     httpd_add_header(request, "Set-Cookie", cookie);
     return true;
 }
 
 // E2B's sandboxes are open unless asked for otherwise, Daytona's are not.
-static bool may(struct httpd_request *request, const struct place *box)
+static bool may(struct httpd_request *request, const struct through *through)
 {
+    const struct place *box = through->box;
     if (box->sheet.open)
         return true;
     return box->sheet.api == API_E2B ? envd_shows_traffic_token(request, box)
-                                     : shows_preview_token(request, box);
+                                     : shows_preview_token(request, through);
 }
 
 static void fail_port(struct httpd_request *request, const struct place *box, unsigned port)
@@ -216,8 +222,10 @@ static bool authorize(struct httpd_request *request)
     unsigned port = 0;
     struct sbx_error err;
     struct serve *serve = serve_of(request);
-    size_t prefix = parse_path(httpd_path(request), who, &port);
-    if (prefix == 0 && !sites_target(request, who, &port)) {
+    // Paths of a sandbox that has a name of its own are all its own.
+    bool named = sites_target(request, who, &port);
+    size_t prefix = named ? 0 : parse_path(httpd_path(request), who, &port);
+    if (!named && prefix == 0) {
         httpd_fail(request, 404, "not found");
         return false;
     }
@@ -244,7 +252,7 @@ static bool authorize(struct httpd_request *request)
     atomic_fetch_add(&box->active, 1);
     httpd_set_state(request, through, through_free);
     httpd_set_user(request, box->sheet.owner);
-    if (!by_token && !may(request, box)) {
+    if (!by_token && !may(request, through)) {
         httpd_fail(request, box->sheet.api == API_E2B ? 403 : 401,
                    "the token of this port is missing or wrong");
         return false;
@@ -435,10 +443,6 @@ static void reply(struct httpd_request *request, struct through *through)
     bool empty = strcmp(httpd_method(request), "HEAD") == 0 || answer->status == 204 ||
                  answer->status == 304 || answer->size == 0;
     through->left = answer->size;
-    // What a sandbox shows must not act in the name of this server's own pages.
-    if (through->prefix)
-        httpd_add_header(request, "Content-Security-Policy",
-                         "sandbox allow-scripts allow-forms allow-popups allow-downloads");
     if (empty)
         httpd_reply(request, answer->status, NULL, NULL, 0);
     else
@@ -462,7 +466,14 @@ static void pass(struct httpd_request *request)
         if (body->size > 0)
             take_body(through, body->data, body->size);
     }
-    if (proxy_read_head(request, through->fd, &through->answer) < 0)
+    // What a sandbox shows must not act in the name of this server's own pages. Ahead of its own
+    // headers, which may be more than there is room for.
+    if (through->prefix)
+        httpd_add_header(request, "Content-Security-Policy",
+                         "sandbox allow-scripts allow-forms allow-popups allow-downloads");
+    bool switches = httpd_header(request, "Upgrade") != NULL;
+    if (proxy_read_head(request, through->fd, &through->answer) < 0 ||
+        (through->answer.status == 101 && !switches))
         fail_port(request, through->box, through->port);
     else if (through->answer.status == 101)
         switch_over(request, through);

@@ -43,9 +43,27 @@ static bool stays_here(const char *name)
     return false;
 }
 
+static void put_cookies(struct buf *out, const char *value)
+{
+    const char *before = "Cookie: ";
+    for (const char *at = value; *at;) {
+        at += strspn(at, "; ");
+        size_t size = strcspn(at, ";");
+        if (size > 0 && strncmp(at, PROXY_COOKIE "=", strlen(PROXY_COOKIE "=")) != 0) {
+            buf_printf(out, "%s%.*s", before, (int)size, at);
+            before = "; ";
+        }
+        at += size;
+    }
+    if (before[0] == ';')
+        buf_puts(out, "\r\n");
+}
+
 static void put_header(void *payload, const char *name, const char *value)
 {
-    if (!stays_here(name) && !strpbrk(name, "\r\n :") && !strpbrk(value, "\r\n"))
+    if (strcasecmp(name, "Cookie") == 0 && !strpbrk(value, "\r\n"))
+        put_cookies(payload, value);
+    else if (!stays_here(name) && !strpbrk(name, "\r\n :") && !strpbrk(value, "\r\n"))
         buf_printf(payload, "%s: %s\r\n", name, value);
 }
 
@@ -90,6 +108,8 @@ static int take_header(struct httpd_request *request, char *line, struct proxy_a
         return -1;
     *value++ = '\0';
     value += strspn(value, " \t");
+    if (strpbrk(line, " \t"))
+        return 0; // others would take "Content-Length :" for a header of ours: RFC 9112, 5.1
     if (strcasecmp(line, "Transfer-Encoding") == 0 && strcasecmp(value, "identity") != 0)
         return -1; // not in HTTP/1.0
     if (strcasecmp(line, "Content-Length") == 0)

@@ -12,6 +12,7 @@
 #include "httpd/httpd.h"
 
 #define PROXY_HEAD_MAX (64 * 1024)
+#define PROXY_COOKIE "sandboxes-preview" // holds a token: not for the sandbox
 
 struct proxy_answer {
     unsigned status;

@@ -31,9 +31,13 @@ class App(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         seen = "|".join((self.path, self.headers["Host"], self.headers["X-Access-Token"] or "-",
-                         self.headers["X-Own"] or "-"))
-        self.send_response(201)
+                         self.headers["X-Own"] or "-", self.headers["Cookie"] or "-"))
+        self.send_response(101 if self.path == "/switch" else 201)
         self.send_header("X-From", "inside")
+        if self.path == "/many":
+            self.send_header("Content-Length ", "1")
+            for i in range(70):
+                self.send_header(f"X-{i}", "x")
         self.send_header("Content-Length", str(len(seen)))
         self.end_headers()
         self.wfile.write(seen.encode())
@@ -97,7 +101,7 @@ class E2B(PortsCase):
         status, headers, body = self.get("/a/b?c=d", self.host, X_Own="yes", X_Access_Token="secret",
                                          Origin="https://elsewhere.example")
         self.assertEqual((status, headers["X-From"], body.decode()),
-                         (201, "inside", f"/a/b?c=d|{self.host}|-|yes"))
+                         (201, "inside", f"/a/b?c=d|{self.host}|-|yes|-"))
         data = b"x" * 3000000
         self.assertEqual(self.get("/", self.host, "POST", data)[2], b"3000000")
         self.assertEqual(self.get("/", self.host, "POST", iter([data]))[2], b"3000000")
@@ -106,6 +110,16 @@ class E2B(PortsCase):
         status, headers, body = self.get(f"/preview/8000-{self.box.sandbox_id}/x")
         self.assertEqual((status, body.split(b"|")[0]), (201, b"/x"))
         self.assertIn("sandbox", headers["Content-Security-Policy"])
+        status, headers, body = self.get(f"/preview/8000-{self.box.sandbox_id}/many")
+        self.assertEqual((status, body.split(b"|")[0], headers["Content-Length "]), (201, b"/many", None))
+        self.assertIn("sandbox", headers["Content-Security-Policy"])
+
+    def test_a_name_of_its_own_has_all_paths(self):
+        path = f"/preview/8001-{self.box.sandbox_id}/x"
+        self.assertEqual(self.get(path, self.host)[2].split(b"|")[0], path.encode())
+
+    def test_who_did_not_ask_for_another_protocol_gets_none(self):
+        self.assertEqual(self.get("/switch", self.host)[0], 502)
 
     def test_websockets_go_through(self):
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as wire:
@@ -218,7 +232,11 @@ class Daytona(PortsCase):
         self.assertEqual(self.get(path, X_Daytona_Preview_Token=link.token)[0], 201)
         status, headers, _ = self.get(path + "?DAYTONA_SANDBOX_AUTH_KEY=" + link.token)
         self.assertEqual(status, 201)
-        self.assertEqual(self.get(path, Cookie=headers["Set-Cookie"].split(";")[0])[0], 201)
+        cookie, place = headers["Set-Cookie"].split("; ")[:2]
+        self.assertEqual(place, "Path=" + path)
+        status, _, body = self.get(path, Cookie=f"a=b; {cookie}; c=d")
+        self.assertEqual((status, body.split(b"|")[-1]), (201, b"a=b; c=d"))
+        self.assertEqual(self.get(path, Cookie=cookie)[2].split(b"|")[-1], b"-")
         signed = box.create_signed_preview_url(8000, expires_in_seconds=60)
         path = signed.url.removeprefix(self.server.url)
         self.assertEqual(self.get(path)[0], 201)
