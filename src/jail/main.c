@@ -114,6 +114,8 @@ static int begin(struct jail *jail, struct sbx_error *err)
     jail->shared->netns_fd = NETNS_NONE;
     jail->shared->device_fd = -1;
     jail->privileged = really_root();
+    if (!jail->privileged)
+        bare_close(&jail->bare); // the root of a user namespace: it needs this machine's mounts
     return 0;
 }
 

@@ -4,6 +4,7 @@ stays, nothing hangs, nothing is said."""
 import asyncio
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import time
 import warnings
 
 import pycase
-from pycase import COMMAND, PyCase
+from pycase import COMMAND, PACKAGE, PyCase
 
 pycase.require_local()
 from sandboxes import Sandbox, run, sync  # noqa: E402
@@ -42,6 +43,26 @@ class LifeCase(PyCase):
         while living() and time.monotonic() < end:
             time.sleep(0.02)
         self.assertEqual([], living())
+
+
+class Namespaces(LifeCase):
+    PREFIX = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc")
+
+    def test_sandboxes_in_a_row_of_who_is_root_in_a_namespace_only(self):
+        if not shutil.which("unshare") or subprocess.run([*self.PREFIX, "true"], check=False,
+                                                         stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("this machine allows no user namespaces")
+        code = BEGIN + """
+async def main():
+    for _ in range(3):
+        async with Sandbox.create() as box:
+            print((await box.execute("echo $((6 * 7))")).stdout, end="")
+asyncio.run(main())
+"""
+        done = subprocess.run([*self.PREFIX, sys.executable, "-c", code], timeout=60, check=False, text=True,
+                              env={**os.environ, "PYTHONPATH": PACKAGE}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual(("42\n" * 3, ""), (done.stdout, done.stderr))
 
 
 class Interpreters(LifeCase):
