@@ -18,6 +18,7 @@
 
 #define DIRECTORIES_MAX 20000
 #define EVENTS_SIZE (64 * 1024)
+#define QUEUE_MAX (64 * 1024 * 1024) // names of directories that are read at once
 #define MASK                                                                                       \
     (IN_CREATE | IN_MODIFY | IN_ATTRIB | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |                 \
      IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
@@ -113,29 +114,34 @@ static void tell(struct watch *watch, uint32_t kind, const char *name)
     files_put(watch->files, FILES_CHANGE, &payload);
 }
 
-static int add_below(struct watch *watch, const char *path, const char *full, bool fresh,
-                     struct sbx_error *err);
+static void put_full(const struct watch *watch, const char *path, char out[2 * FILES_PATH_MAX + 2])
+{
+    snprintf(out, 2 * FILES_PATH_MAX + 2, "%s%s%s", watch->root, path[0] ? "/" : "", path);
+}
 
-// A directory and, when all below is watched, those in it. In one that has just come into being
-// what is there already is told as new.
-static int add(struct watch *watch, const char *path, bool fresh, struct sbx_error *err)
+// One directory, and its name to those in which others are looked for.
+static int add_one(struct watch *watch, const char *path, struct buf *queue, struct sbx_error *err)
 {
     char full[2 * FILES_PATH_MAX + 2];
     if (watch->count == DIRECTORIES_MAX)
         return err_set(err, SBX_ERR_QUOTA, "more than %d directories can't be watched",
                        DIRECTORIES_MAX);
-    snprintf(full, sizeof(full), "%s%s%s", watch->root, path[0] ? "/" : "", path);
+    put_full(watch, path, full);
     int number = inotify_add_watch(watch->fd, full, MASK | (path[0] ? IN_DONT_FOLLOW : 0));
     bool gone = path[0] && (errno == ENOENT || errno == ENOTDIR || errno == EACCES);
     if (number < 0)
         return gone ? 0 : err_sys(err, 0, errno, "cannot watch '%s'", full);
     int code = keep(watch, number, path, err);
-    return code < 0 || !watch->recursive ? code : add_below(watch, path, full, fresh, err);
+    if (code == 0 && watch->recursive)
+        buf_add(queue, path, strlen(path) + 1);
+    return queue->failed ? err_nomem(err) : code;
 }
 
-static int add_below(struct watch *watch, const char *path, const char *full, bool fresh,
+static int add_below(struct watch *watch, const char *path, bool fresh, struct buf *queue,
                      struct sbx_error *err)
 {
+    char full[2 * FILES_PATH_MAX + 2];
+    put_full(watch, path, full);
     cleanup_dir DIR *dir = opendir(full);
     struct dirent *found;
     int code = 0;
@@ -146,7 +152,24 @@ static int add_below(struct watch *watch, const char *path, const char *full, bo
         if (fresh)
             tell(watch, SBX_CHANGE_CREATE, name);
         if (found->d_type == DT_DIR)
-            code = add(watch, name, fresh, err);
+            code = add_one(watch, name, queue, err);
+    }
+    return code;
+}
+
+// A directory and, when all below is watched, those in it, of which there may be more, one in the
+// other, than a stack has room for. In one that has just come into being what is there already is
+// told as new.
+static int add(struct watch *watch, const char *path, bool fresh, struct sbx_error *err)
+{
+    cleanup_buf struct buf queue = BUF_INIT(QUEUE_MAX);
+    int code = add_one(watch, path, &queue, err);
+    for (size_t at = 0; code == 0 && at < queue.size;) {
+        char next[FILES_PATH_MAX + 1];
+        size_t size = strlen(queue.data + at) + 1;
+        memcpy(next, queue.data + at, size);
+        at += size;
+        code = add_below(watch, next, fresh, &queue, err);
     }
     return code;
 }

@@ -78,6 +78,26 @@ static void directories_below_are_watched_only_when_asked(void **state)
     sbx_watch_free(all);
 }
 
+#define DEEP 120
+
+static void a_deep_tree_is_watched(void **state)
+{
+    char path[2 * DEEP + 8] = "", command[sizeof(path) + 64];
+    for (size_t i = 0; i < DEEP; i++)
+        memcpy(path + 2 * i, "d/", 3);
+    snprintf(command, sizeof(command), "rm -rf /tmp/deep; mkdir -p /tmp/deep/%s", path);
+    sh(suite.sandbox, command);
+    struct sbx_file_options options = SBX_FILE_OPTIONS_INIT;
+    struct sbx_watch *made = NULL;
+    options.recursive = 1;
+    ok(sbx_watch_start(suite.sandbox, "/tmp/deep", &options, NULL, &made, &err));
+    snprintf(command, sizeof(command), "echo text > /tmp/deep/%snew", path);
+    sh(suite.sandbox, command);
+    memcpy(path + 2 * (size_t)DEEP, "new", 4);
+    await(made, SBX_CHANGE_CREATE, path);
+    sbx_watch_free(made);
+}
+
 static void a_quiet_watch_waits_and_can_be_asked_again(void **state)
 {
     struct sbx_watch *made = watch("/tmp/watched", 0);
@@ -106,6 +126,7 @@ const struct contract_case watch_cases[] = {
     CASE(changes_in_a_directory_are_told, SBX_CAP_WATCH),
     CASE(a_renamed_file_is_told_by_both_names, SBX_CAP_WATCH),
     CASE(directories_below_are_watched_only_when_asked, SBX_CAP_WATCH),
+    CASE(a_deep_tree_is_watched, SBX_CAP_WATCH),
     CASE(a_quiet_watch_waits_and_can_be_asked_again, SBX_CAP_WATCH),
     CASE(what_is_no_directory_can_t_be_watched, SBX_CAP_WATCH),
     {0},
