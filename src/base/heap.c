@@ -13,9 +13,12 @@
 #define CLASSES 60
 #define OUTSIDE UINT32_MAX // the class of blocks of mmap(2)
 
+enum mark { MARK_USED = 0x5bd1e995, MARK_FREE = 0x2545f491 }; // of no text and no small number
+
 struct block {
     size_t size; // all of it
     uint32_t class;
+    uint32_t mark; // what was overwritten, or freed twice, ends the program here
     union {
         char data[1];
         struct block *next; // while it is free
@@ -46,13 +49,20 @@ static uint32_t find_class(size_t size, size_t *ret_size)
     return OUTSIDE;
 }
 
+static void change_mark(struct block *block, enum mark from, enum mark to)
+{
+    if (block->mark != from)
+        __builtin_trap();
+    block->mark = to;
+}
+
 static struct block *get_outside(size_t size)
 {
     struct block *block =
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         return NULL;
-    *block = (struct block){.size = size, .class = OUTSIDE};
+    *block = (struct block){.size = size, .class = OUTSIDE, .mark = MARK_USED};
     heap.outside++;
     return block;
 }
@@ -61,6 +71,7 @@ static struct block *get_inside(uint32_t class, size_t size)
 {
     struct block *block = heap.free[class];
     if (block) {
+        change_mark(block, MARK_FREE, MARK_USED);
         heap.free[class] = block->next;
         return block;
     }
@@ -68,7 +79,7 @@ static struct block *get_inside(uint32_t class, size_t size)
         return get_outside(size);
     block = (struct block *)(void *)(heap_room + heap.used);
     heap.used += size;
-    *block = (struct block){.size = size, .class = class};
+    *block = (struct block){.size = size, .class = class, .mark = MARK_USED};
     return block;
 }
 
@@ -95,6 +106,8 @@ void heap_put(void *data)
 {
     int saved = errno; // free(3) keeps it
     struct block *block = data ? block_of(data) : NULL;
+    if (block)
+        change_mark(block, MARK_USED, MARK_FREE);
     if (block && block->class == OUTSIDE) {
         heap.outside--;
         munmap(block, block->size);
@@ -130,6 +143,8 @@ static void shrink_last(struct block *block, size_t size)
 void *heap_resize(void *data, size_t size)
 {
     struct block *block = data ? block_of(data) : NULL;
+    if (block)
+        change_mark(block, MARK_USED, MARK_USED);
     if (block && size < block->size / 2)
         shrink_last(block, size);
     if (block && size <= block->size - HEADER)

@@ -2,8 +2,11 @@
 // Unit: base/heap, the heap of jail and agent.
 #include "unit.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/heap.h"
 
@@ -98,12 +101,56 @@ static void too_much_is_refused(void **state)
     heap_put(block);
 }
 
+static bool traps(void (*misuse)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGILL, SIG_DFL);
+        signal(SIGTRAP, SIG_DFL);
+        misuse();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFSIGNALED(status);
+}
+
+static void free_twice(void)
+{
+    void *block = heap_get(100);
+    heap_put(block);
+    heap_put(block);
+}
+
+static void resize_freed(void)
+{
+    void *block = heap_get(100);
+    heap_put(block);
+    (void)heap_resize(block, 1000);
+}
+
+static void overrun(void)
+{
+    char *block = heap_get(96), *next = heap_get(96);
+    memset(block, 'x', (size_t)(next - block));
+    heap_put(next);
+}
+
+static void misuse_ends_the_program(void **state)
+{
+    (void)state;
+    assert_true(traps(free_twice));
+    assert_true(traps(resize_freed));
+    assert_true(traps(overrun));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_apart),        cmocka_unit_test(blocks_are_used_again),
         cmocka_unit_test(contents_move_along),     cmocka_unit_test(last_block_shrinks),
         cmocka_unit_test(full_room_is_no_failure), cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(misuse_ends_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
