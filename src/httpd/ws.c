@@ -479,6 +479,12 @@ int ws_tunnel_fd(const struct ws *ws)
     return ws->fd;
 }
 
+int ws_tunnel_write(struct ws *ws, const void *data, size_t size)
+{
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    return send_all(ws, &part, size > 0);
+}
+
 const char *ws_tunnel_pending(const struct ws *ws, size_t *ret_size)
 {
     *ret_size = ws->end - ws->start;

@@ -39,6 +39,8 @@ bool ws_accept(struct httpd_request *request, const char *protocol,
 bool ws_tunnel(struct httpd_request *request, void (*run)(struct ws *ws, void *payload),
                void (*release)(void *payload), void *payload);
 int ws_tunnel_fd(const struct ws *ws);
+// All of it to the client, whose socket does not wait by itself. 0, or -1.
+int ws_tunnel_write(struct ws *ws, const void *data, size_t size);
 const char *ws_tunnel_pending(const struct ws *ws, size_t *ret_size);
 
 /*

@@ -403,15 +403,18 @@ static void carry(struct ws *ws, void *payload)
     struct pollfd fds[2] = {{ws_tunnel_fd(ws), POLLIN, 0}, {through->fd, POLLIN, 0}};
     const struct proxy_answer *answer = &through->answer;
     bool open = fd_write_full(through->fd, pending, size) == 0 &&
-                fd_write_full(fds[0].fd, answer->bytes.data + answer->body,
-                              answer->bytes.size - answer->body) == 0;
+                ws_tunnel_write(ws, answer->bytes.data + answer->body,
+                                answer->bytes.size - answer->body) == 0;
     while (open && poll(fds, 2, -1) >= 0) {
         place_touch(through->box);
         for (int i = 0; i < 2 && open; i++) {
             if (!fds[i].revents)
                 continue;
             ssize_t got = read(fds[i].fd, data, sizeof(data));
-            open = got > 0 && fd_write_full(fds[!i].fd, data, (size_t)got) == 0;
+            if (got < 0 && (errno == EAGAIN || errno == EINTR))
+                continue;
+            open = got > 0 && (i == 0 ? fd_write_full(through->fd, data, (size_t)got)
+                                      : ws_tunnel_write(ws, data, (size_t)got)) == 0;
         }
     }
     through_free(through);

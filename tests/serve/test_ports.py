@@ -4,6 +4,7 @@ import base64
 import http.client
 import os
 import socket
+import time
 import unittest
 
 import servecase
@@ -27,7 +28,7 @@ class App(http.server.BaseHTTPRequestHandler):
                          ("Sec-WebSocket-Accept", base64.b64encode(digest).decode())):
                 self.send_header(*pair)
             self.end_headers()
-            self.connection.sendall(b"hello " + self.connection.recv(100))
+            self.connection.sendall(b"hello " + self.connection.recv(100) + b"." * 8000000)
             self.close_connection = True
             return
         seen = "|".join((self.path, self.headers["Host"], self.headers["X-Access-Token"] or "-",
@@ -132,10 +133,11 @@ class E2B(PortsCase):
                 head += wire.recv(1)
             self.assertIn(b"101 Switching", head)
             wire.sendall(b"you")
-            said = b""
-            while piece := wire.recv(100):
+            time.sleep(0.3)  # whoever does not read is waited for
+            said = bytearray()
+            while piece := wire.recv(1 << 20):
                 said += piece
-            self.assertEqual(said, b"hello you")
+            self.assertEqual((said[:9], len(said)), (b"hello you", 8000009))
 
     def test_what_is_not_there(self):
         status, _, body = self.get("/", f"8001-{self.box.sandbox_id}.localhost")
