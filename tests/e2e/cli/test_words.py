@@ -159,7 +159,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(["prune"], self.complete("image", "pr"))
         self.assertEqual([":files"], self.complete("image", "import", ""))
         self.assertEqual([], self.complete("image", "pull", ""))
-        self.assertEqual(["key"], self.complete("serve", "--port", "1", ""))
+        self.assertEqual(["key", "routes"], self.complete("serve", "--port", "1", ""))
         self.assertEqual(["create", "list", "revoke"], self.complete("serve", "key", ""))
         self.assertEqual([], self.complete("serve", "key", "create", ""))
         self.assertEqual([], self.complete("serve", "a", "b", "c", ""))
