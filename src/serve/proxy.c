@@ -474,6 +474,7 @@ static void pass(struct httpd_request *request)
     if (through->prefix)
         httpd_add_header(request, "Content-Security-Policy",
                          "sandbox allow-scripts allow-forms allow-popups allow-downloads");
+    through->answer.prefix = through->prefix;
     bool switches = httpd_header(request, "Upgrade") != NULL;
     if (proxy_read_head(request, through->fd, &through->answer) < 0 ||
         (through->answer.status == 101 && !switches))

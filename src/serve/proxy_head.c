@@ -16,31 +16,43 @@
 #define READ_SIZE 16384
 
 // What is between two neighbours only (RFC 9110, section 7.6.1), and what is for this server.
-static bool stays_here(const char *name)
+static const char *const not_passed[] = {
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Content-Length",
+    "Host",
+    "X-Access-Token",
+    "E2b-Sandbox-Id",
+    "E2b-Sandbox-Port",
+    "X-Daytona-Preview-Token",
+    "E2b-Traffic-Access-Token",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+};
+
+// What holds for all of a name, where others have it too.
+static const char *const for_a_name[] = {
+    "Alt-Svc",   "Clear-Site-Data",        "NEL",
+    "Report-To", "Service-Worker-Allowed", "Strict-Transport-Security",
+};
+
+static bool is_among(const char *name, const char *const *names, size_t count)
 {
-    static const char *const names[] = {
-        "Connection",
-        "Keep-Alive",
-        "Proxy-Connection",
-        "TE",
-        "Trailer",
-        "Transfer-Encoding",
-        "Upgrade",
-        "Content-Length",
-        "Host",
-        "X-Access-Token",
-        "E2b-Sandbox-Id",
-        "E2b-Sandbox-Port",
-        "X-Daytona-Preview-Token",
-        "E2b-Traffic-Access-Token",
-        "X-Forwarded-For",
-        "X-Forwarded-Host",
-        "X-Forwarded-Proto",
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+    for (size_t i = 0; i < count; i++)
         if (strcasecmp(names[i], name) == 0)
             return true;
     return false;
+}
+
+static bool stays_here(const char *name)
+{
+    return is_among(name, not_passed, ARRAY_SIZE(not_passed));
 }
 
 static void put_cookies(struct buf *out, const char *value)
@@ -101,6 +113,17 @@ static ssize_t read_more(struct httpd_request *request, int fd, struct buf *byte
     return got < 0 && errno == EINTR ? 1 : got;
 }
 
+// Other sandboxes of the same name neither get it nor are given one. The last path counts: RFC
+// 6265, section 5.3.
+static void add_cookie(struct httpd_request *request, const char *value, size_t prefix)
+{
+    cleanup_free char *bound = NULL;
+    if (asprintf(&bound, "%s; Path=%.*s", value, (int)prefix, httpd_path(request)) < 0)
+        bound = NULL;
+    if (bound)
+        httpd_add_header(request, "Set-Cookie", bound);
+}
+
 static int take_header(struct httpd_request *request, char *line, struct proxy_answer *answer)
 {
     char *value = strchr(line, ':');
@@ -115,7 +138,11 @@ static int take_header(struct httpd_request *request, char *line, struct proxy_a
     if (strcasecmp(line, "Content-Length") == 0)
         answer->size = strtoll(value, NULL, 10);
     bool switching = answer->status == 101 && (strcasecmp(line, "Upgrade") == 0);
-    if (switching || !stays_here(line))
+    if (answer->prefix && strcasecmp(line, "Set-Cookie") == 0)
+        add_cookie(request, value, answer->prefix);
+    else if (answer->prefix && is_among(line, for_a_name, ARRAY_SIZE(for_a_name)))
+        return 0;
+    else if (switching || !stays_here(line))
         httpd_add_header(request, line, value);
     return 0;
 }

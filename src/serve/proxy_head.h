@@ -15,6 +15,7 @@
 #define PROXY_COOKIE "sandboxes-preview" // holds a token: not for the sandbox
 
 struct proxy_answer {
+    size_t prefix; // of the path, when others have the same name: what the sandbox's part is
     unsigned status;
     int64_t size;     // of the body; -1: until the end
     struct buf bytes; // what has come; the body's beginning is at `body`

@@ -36,7 +36,8 @@ class App(http.server.BaseHTTPRequestHandler):
         self.send_response(101 if self.path == "/switch" else 201)
         self.send_header("X-From", "inside")
         if self.path == "/many":
-            self.send_header("Content-Length ", "1")
+            for pair in (("Content-Length ", "1"), ("Set-Cookie", "a=b; Path=/"), ("NEL", "{}")):
+                self.send_header(*pair)
             for i in range(70):
                 self.send_header(f"X-{i}", "x")
         self.send_header("Content-Length", str(len(seen)))
@@ -114,6 +115,10 @@ class E2B(PortsCase):
         status, headers, body = self.get(f"/preview/8000-{self.box.sandbox_id}/many")
         self.assertEqual((status, body.split(b"|")[0], headers["Content-Length "]), (201, b"/many", None))
         self.assertIn("sandbox", headers["Content-Security-Policy"])
+        self.assertEqual((headers["Set-Cookie"], headers["NEL"]),
+                         (f"a=b; Path=/; Path=/preview/8000-{self.box.sandbox_id}", None))
+        _, headers, _ = self.get("/many", self.host)
+        self.assertEqual((headers["Set-Cookie"], headers["NEL"]), ("a=b; Path=/", "{}"))
 
     def test_a_name_of_its_own_has_all_paths(self):
         path = f"/preview/8001-{self.box.sandbox_id}/x"
