@@ -12,11 +12,11 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
 #include "base/mount_api.h"
 #include "base/mount_point.h"
+#include "base/node.h"
 #include "jail/ids.h"
 #include "jail/names.h"
 #include "wire/machine.h"
@@ -105,49 +105,13 @@ static int resize_disk(const struct jail *jail, struct sbx_error *err)
     return do_mount("tmpfs", NULL, ".", NULL, MS_REMOUNT | MS_NOSUID, options, err);
 }
 
-struct node {
-    const char *path;
-    mode_t mode; // with the type, as for mknod(2)
-    const char *link;
-    unsigned minor; // of a device, whose major is `major`
-    unsigned major;
-};
-
 // Made directly in the overlay's upper layer, which saves a mount and a copy-up for each.
 static const struct node nodes[] = {
-    {ROOT, S_IFDIR | 0755, NULL, 0, 0},
-    {"up0", S_IFDIR | 0755, NULL, 0, 0},
-    {"work0", S_IFDIR | 0700, NULL, 0, 0},
-    {"up0/proc", S_IFDIR | 0555, NULL, 0, 0},
-    {"up0/sys", S_IFDIR | 0555, NULL, 0, 0},
-    {"up0/dev", S_IFDIR | 0755, NULL, 0, 0},
-    {"up0/tmp", S_IFDIR | 01777, NULL, 0, 0},
-    {"proc", S_IFDIR | 0555, NULL, 0, 0},
-    {"dev", S_IFDIR | 0755, NULL, 0, 0},
-    {"dev/shm", S_IFDIR | 01777, NULL, 0, 0},
-    {"dev/pts", S_IFDIR | 0755, NULL, 0, 0},
-    {"dev/fd", S_IFLNK, "/proc/self/fd", 0, 0},
-    {"dev/stdin", S_IFLNK, "/proc/self/fd/0", 0, 0},
-    {"dev/stdout", S_IFLNK, "/proc/self/fd/1", 0, 0},
-    {"dev/stderr", S_IFLNK, "/proc/self/fd/2", 0, 0},
-    {"dev/ptmx", S_IFLNK, "pts/ptmx", 0, 0},
+    {ROOT, S_IFDIR | 0755, NULL, 0, 0},       {"up0", S_IFDIR | 0755, NULL, 0, 0},
+    {"work0", S_IFDIR | 0700, NULL, 0, 0},    {"up0/proc", S_IFDIR | 0555, NULL, 0, 0},
+    {"up0/sys", S_IFDIR | 0555, NULL, 0, 0},  {"up0/dev", S_IFDIR | 0755, NULL, 0, 0},
+    {"up0/tmp", S_IFDIR | 01777, NULL, 0, 0}, {"proc", S_IFDIR | 0555, NULL, 0, 0},
 };
-
-// Numbers: Documentation/admin-guide/devices.txt.
-static const struct node devices[] = {
-    {"dev/null", S_IFCHR | 0666, NULL, 3, 1},    {"dev/zero", S_IFCHR | 0666, NULL, 5, 1},
-    {"dev/full", S_IFCHR | 0666, NULL, 7, 1},    {"dev/random", S_IFCHR | 0666, NULL, 8, 1},
-    {"dev/urandom", S_IFCHR | 0666, NULL, 9, 1}, {"dev/tty", S_IFCHR | 0666, NULL, 0, 5},
-};
-
-static int make_node(const struct node *node)
-{
-    if (node->link)
-        return symlink(node->link, node->path);
-    if (S_ISDIR(node->mode))
-        return mkdir(node->path, node->mode & 07777);
-    return mknod(node->path, node->mode, makedev(node->major, node->minor));
-}
 
 // New files belong to the sandbox's root while this holds (setfsuid(2)), and again to us after.
 static void create_as(const struct jail *jail, bool sandbox)
@@ -163,11 +127,11 @@ static void create_as(const struct jail *jail, bool sandbox)
 static int make_nodes(const struct jail *jail, struct sbx_error *err)
 {
     mode_t saved = umask(0);
-    int code = 0;
     create_as(jail, true);
-    for (size_t i = 0; i < ARRAY_SIZE(nodes) && code == 0; i++)
-        if (make_node(&nodes[i]) < 0)
-            code = jail_fail(err, "tmpfs", "cannot make '%s'", nodes[i].path);
+    const struct node *failed = node_make_all(nodes, ARRAY_SIZE(nodes));
+    if (!failed)
+        failed = node_make_all(node_dev, ARRAY_SIZE(node_dev));
+    int code = failed ? jail_fail(err, "tmpfs", "cannot make '%s'", failed->path) : 0;
     create_as(jail, false);
     umask(saved);
     return code;
@@ -278,9 +242,9 @@ static int bind_device(const struct node *device)
 // already.
 static void add_kvm(const struct jail *jail)
 {
-    static const struct node kvm = {"dev/kvm", S_IFCHR | 0666, NULL, 232, 10};
+    static const struct node kvm = {"dev/kvm", S_IFCHR | 0666, NULL, 10, 232};
     mode_t saved = umask(0);
-    (void)(jail->privileged ? make_node(&kvm) : bind_device(&kvm));
+    (void)(jail->privileged ? node_make(&kvm) : bind_device(&kvm));
     umask(saved);
 }
 
@@ -292,8 +256,8 @@ static int mount_devices(const struct jail *jail, struct sbx_error *err)
         return code;
     mode_t saved = umask(0);
     int failed = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(devices) && !failed; i++)
-        failed = jail->privileged ? make_node(&devices[i]) : bind_device(&devices[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(node_devices) && !failed; i++)
+        failed = jail->privileged ? node_make(&node_devices[i]) : bind_device(&node_devices[i]);
     umask(saved);
     if (failed)
         return jail_fail(err, "device", "cannot make the devices of the sandbox");

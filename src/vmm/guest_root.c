@@ -7,63 +7,31 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/node.h"
 #include "vmm/guest.h"
 
 #define LAYER_LEAST (1 << 20) // until it is told what it may take
 
-struct node {
-    const char *path;
-    mode_t mode; // with the type, as for mknod(2)
-    const char *link;
-    unsigned major, minor;
-};
-
+// In the writable layer's file system.
 static const struct node nodes[] = {
-    {"/rw/up", S_IFDIR | 0755, NULL, 0, 0},
-    {"/rw/work", S_IFDIR | 0700, NULL, 0, 0},
-    {"/rw/up/proc", S_IFDIR | 0555, NULL, 0, 0},
-    {"/rw/up/sys", S_IFDIR | 0555, NULL, 0, 0},
-    {"/rw/up/dev", S_IFDIR | 0755, NULL, 0, 0},
-    {"/rw/up/tmp", S_IFDIR | 01777, NULL, 0, 0},
-    {"/rw/dev", S_IFDIR | 0755, NULL, 0, 0},
-    {"/rw/dev/shm", S_IFDIR | 01777, NULL, 0, 0},
-    {"/rw/dev/pts", S_IFDIR | 0755, NULL, 0, 0},
-    {"/rw/dev/fd", S_IFLNK, "/proc/self/fd", 0, 0},
-    {"/rw/dev/stdin", S_IFLNK, "/proc/self/fd/0", 0, 0},
-    {"/rw/dev/stdout", S_IFLNK, "/proc/self/fd/1", 0, 0},
-    {"/rw/dev/stderr", S_IFLNK, "/proc/self/fd/2", 0, 0},
-    {"/rw/dev/ptmx", S_IFLNK, "pts/ptmx", 0, 0},
-    // Numbers: Documentation/admin-guide/devices.txt.
-    {"/rw/dev/null", S_IFCHR | 0666, NULL, 1, 3},
-    {"/rw/dev/zero", S_IFCHR | 0666, NULL, 1, 5},
-    {"/rw/dev/full", S_IFCHR | 0666, NULL, 1, 7},
-    {"/rw/dev/random", S_IFCHR | 0666, NULL, 1, 8},
-    {"/rw/dev/urandom", S_IFCHR | 0666, NULL, 1, 9},
-    {"/rw/dev/tty", S_IFCHR | 0666, NULL, 5, 0},
+    {"up", S_IFDIR | 0755, NULL, 0, 0},      {"work", S_IFDIR | 0700, NULL, 0, 0},
+    {"up/proc", S_IFDIR | 0555, NULL, 0, 0}, {"up/sys", S_IFDIR | 0555, NULL, 0, 0},
+    {"up/dev", S_IFDIR | 0755, NULL, 0, 0},  {"up/tmp", S_IFDIR | 01777, NULL, 0, 0},
 };
-
-static int make_node(const struct node *node)
-{
-    if (node->link)
-        return symlink(node->link, node->path);
-    if (S_ISDIR(node->mode))
-        return mkdir(node->path, node->mode & 07777);
-    return mknod(node->path, node->mode, makedev(node->major, node->minor));
-}
 
 static int make_nodes(void)
 {
     mode_t saved = umask(0);
-    int code = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(nodes) && code == 0; i++)
-        if (make_node(&nodes[i]) < 0)
-            code = guest_fail(nodes[i].path);
+    const struct node *failed = node_make_all(nodes, ARRAY_SIZE(nodes));
+    if (!failed)
+        failed = node_make_all(node_dev, ARRAY_SIZE(node_dev));
+    if (!failed)
+        failed = node_make_all(node_devices, ARRAY_SIZE(node_devices));
     umask(saved);
-    return code;
+    return failed ? guest_fail(failed->path) : 0;
 }
 
 // Nobody else changes the image while it is in use, so what was read once stays good: cache=loose.
@@ -93,9 +61,11 @@ int guest_leave_disk(void)
         return guest_fail("cannot leave the initial memory disk");
     for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
         mkdir(directories[i], 0755);
-    if (mount("tmpfs", "/rw", "tmpfs", MS_NOSUID, options) < 0)
+    if (mount("tmpfs", "/rw", "tmpfs", MS_NOSUID, options) < 0 || chdir("/rw") < 0)
         return guest_fail("cannot mount the writable layer");
-    return make_nodes();
+    if (make_nodes() < 0)
+        return -1;
+    return chdir("/") < 0 ? guest_fail("cannot leave the writable layer") : 0;
 }
 
 int guest_mount_own(void)
