@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Loaded into QEMU when it runs from a saved guest. Linked with nothing: the C library is the one
- * that QEMU brings. It does four things:
+ * that QEMU brings. It does five things:
  *  - The file of the guest's memory is opened read-only, since it is everybody's. QEMU asks for
  *    writing, even though it maps it privately; newer versions (8.2) don't by themselves.
  *  - What the guest gives back is taken from its own copies of pages alone: QEMU would punch holes
  *    into that file first, and give up.
  *  - Tables of a megabyte each that QEMU fills with zeroes for its 9p devices, and hardly ever uses
  *    (hw/9pfs/9p.c: qpp_table, qpf_table), are given back to the kernel before the guest runs.
+ *  - A guest hears at once that an address can't be reached, as other sandboxes do.
  *  - It has the name of QEMU's disassembler, which is not loaded then. Nobody asks for it here, and
  *    its tables, relocated for each process, take more memory than any other library's.
  * Layer: vmm.
@@ -24,6 +25,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "wire/machine.h"
@@ -77,6 +79,17 @@ EXPORTED int fallocate(int fd, int mode, off_t offset, off_t size)
 
 EXPORTED __attribute__((alias("fallocate"))) int fallocate64(int fd, int mode, off_t offset,
                                                              off_t size);
+
+// The errors by which a connection ends, and libslirp tells the guest of but one of them: of others
+// it says that no more data comes, which for one that was never made is nothing (src/socket.c,
+// soread()), and for others the end of a whole file.
+EXPORTED ssize_t recv(int fd, void *data, size_t size, int flags)
+{
+    ssize_t got = (ssize_t)syscall(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
+    if (got < 0 && (errno == EHOSTUNREACH || errno == ENETUNREACH || errno == ETIMEDOUT))
+        errno = ECONNRESET;
+    return got;
+}
 
 // Used by the first thread alone, while it is alone.
 static struct {

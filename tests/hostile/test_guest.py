@@ -120,6 +120,13 @@ class Guest(sandboxcase.SandboxCase):
         self.assertEqual(1, len(out.splitlines()), out)
         self.assertNotEqual(os.uname().release, out.strip())
 
+    def test_refused_addresses(self):
+        """A program hears it, and does not wait."""
+        script = ("for address in 192.0.2.2 169.254.169.254; do "
+                  "timeout 10 bash -c \"echo >/dev/tcp/$address/80\" 2>/dev/null; echo $?; done")
+        box = self.guest("--network", "internet")
+        self.assertEqual("1\n1\n", self.sandboxes("exec", box, "--", "sh", "-c", script)[1])
+
     def test_false_accelerator(self):
         """It is seen through, told once, and the guest runs."""
         out, err = self.run_in("echo", "ran", SANDBOXES_MICROVM_KVM="/dev/null")
