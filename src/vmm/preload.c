@@ -7,13 +7,16 @@
  *  - What the guest gives back is taken from its own copies of pages alone: QEMU would punch holes
  *    into that file first, and give up.
  *  - Tables of a megabyte each that QEMU fills with zeroes for its 9p devices, and hardly ever uses
- *    (hw/9pfs/9p.c: qpp_table, qpf_table), are given back to the kernel before the guest runs.
+ *    (hw/9pfs/9p.c: qpp_table, qpf_table), are given back to the kernel before the guest runs, and
+ *    what is left of a megabyte for a tree of devices that none of our guests asks for
+ *    (softmmu/device_tree.c).
  *  - A guest hears at once that an address can't be reached, as other sandboxes do.
  *  - It has the name of QEMU's disassembler, which is not loaded then. Nobody asks for it here, and
  *    its tables, relocated for each process, take more memory than any other library's.
  * Layer: vmm.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -99,17 +102,30 @@ static struct {
 static size_t table_count;
 static bool released;
 
+static void note_table(void *begin, size_t size)
+{
+    if (size < TABLE_LEAST || released || table_count == TABLES_MAX)
+        return;
+    tables[table_count].begin = begin;
+    tables[table_count++].size = size;
+}
+
 EXPORTED int posix_memalign(void **ret_memory, size_t alignment, size_t size)
 {
     void *memory = memalign(alignment, size);
     if (!memory)
         return ENOMEM;
-    if (size >= TABLE_LEAST && !released && table_count < TABLES_MAX) {
-        tables[table_count].begin = memory;
-        tables[table_count++].size = size;
-    }
+    note_table(memory, size);
     *ret_memory = memory;
     return 0;
+}
+
+EXPORTED int fdt_create(void *memory, int size);
+EXPORTED int fdt_create(void *memory, int size)
+{
+    int (*create)(void *, int) = (int (*)(void *, int))dlsym(RTLD_NEXT, "fdt_create");
+    note_table(memory, (size_t)size);
+    return create ? create(memory, size) : -1;
 }
 
 static bool is_zero(const char *page)
