@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base64.h"
 #include "base/clock.h"
@@ -15,7 +14,6 @@
 #define MESSAGE_MAX (4 * 1024 * 1024)
 #define SLICE_MS 500 // how often a silent stream looks whether its client is there
 #define START_MS 30000
-#define LOST_LOOKS 50 // for the reason, 20 ms apart
 #define JOBS_MAX 4096
 #define ARGS_MAX 4096
 
@@ -354,30 +352,11 @@ static void put_exit(struct events *events, const struct sbx_outcome *outcome)
     end_event(events, &json, start);
 }
 
-// The command is lost: with its sandbox, most often, and then that one's end is the reason. It is
-// known in a moment.
-static void put_lost(struct events *events, const struct job_event *event)
-{
-    struct place *box = envd_box(events->request), *living;
-    struct sbx_error err = event->failure;
-    const struct timespec pause = {0, 20000000};
-    for (int i = 0; i < LOST_LOOKS; i++) {
-        struct sbx_error now = event->failure;
-        place_failed(box, &now);
-        if (place_get(box->serve, box->sheet.id, &living, &err) < 0)
-            break;
-        place_unref(living);
-        err = event->failure;
-        nanosleep(&pause, NULL);
-    }
-    connect_end(&events->out, "unavailable", err.message);
-}
-
 static void put_end(struct events *events, const struct job_event *event)
 {
     events->ended = true;
     if (event->failure.code) {
-        put_lost(events, event);
+        connect_end(&events->out, "unavailable", event->failure.message);
     } else if (event->outcome.flags & SBX_OUTCOME_TIMED_OUT) {
         connect_end(&events->out, "deadline_exceeded", "context deadline exceeded");
     } else {

@@ -179,6 +179,8 @@ static void *pump(void *argument)
     while ((code = sbx_process_read(job->process, NULL, &event, &err)) == 0 &&
            event.kind == SBX_EVENT_OUTPUT)
         hand_out(job, &event);
+    if (code < 0)
+        place_lost(job->box, &err);
     finish(job, code == 0 ? &event : NULL, code == 0 ? NULL : &err);
     job_unref(job);
     return NULL;

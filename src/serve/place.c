@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,6 +18,8 @@
 #include "serve/serve.h"
 #include "serve/session.h"
 #include "serve/watch.h"
+
+#define LOST_LOOKS 50 // for the end of a sandbox that a command was lost in, 20 ms apart
 
 static void place_free(struct place *box)
 {
@@ -108,26 +111,14 @@ static bool bury(struct place *box, const char *reason)
 
 static const char *guess_reason(const struct place *box)
 {
+    const char *asked = atomic_load(&box->ending);
+    if (asked)
+        return asked;
     int64_t end = box->sheet.end_ms;
     if (end && clock_unix_ms() >= end - 1000)
         return "it reached its timeout";
     return atomic_load(&box->out_of_memory) ? "it ran out of memory"
                                             : "it crashed, or was ended outside of this server";
-}
-
-int place_failed(struct place *box, struct sbx_error *err)
-{
-    struct sbx_info info = SBX_INFO_INIT;
-    struct sbx_error ignored;
-    if (err->code != SBX_ERR_NOT_FOUND && err->code != SBX_ERR_UNAVAILABLE)
-        return err->code;
-    if (sbx_sandbox_info(box->sandbox, NULL, &info, &ignored) == 0 ||
-        ignored.code != SBX_ERR_NOT_FOUND)
-        return err->code;
-    const char *reason = guess_reason(box);
-    bury(box, reason);
-    return err_set(err, SBX_ERR_UNAVAILABLE, "sandbox '%s' was not found: %s", box->sheet.id,
-                   reason);
 }
 
 static const char *grave_reason(struct places *boxes, const char *id)
@@ -136,6 +127,60 @@ static const char *grave_reason(struct places *boxes, const char *id)
         if (strcmp(boxes->graves[i].id, id) == 0)
             return boxes->graves[i].reason;
     return NULL;
+}
+
+static bool is_listed(struct place *box)
+{
+    struct places *boxes = &box->serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    bool listed = box->listed;
+    pthread_mutex_unlock(&boxes->lock);
+    return listed;
+}
+
+bool place_gone(struct place *box, char ret_reason[PLACE_REASON_SIZE])
+{
+    struct places *boxes = &box->serve->boxes;
+    pthread_mutex_lock(&boxes->lock);
+    const char *reason = box->listed ? NULL : grave_reason(boxes, box->sheet.id);
+    if (reason)
+        memcpy(ret_reason, reason, PLACE_REASON_SIZE);
+    pthread_mutex_unlock(&boxes->lock);
+    return reason != NULL;
+}
+
+// Without a grave, as when the server stops, the error stays what it was.
+static int tell_gone(struct place *box, struct sbx_error *err)
+{
+    char reason[PLACE_REASON_SIZE];
+    if (!place_gone(box, reason))
+        return err->code;
+    return err_set(err, SBX_ERR_UNAVAILABLE, "sandbox '%s' was not found: %s", box->sheet.id,
+                   reason);
+}
+
+int place_failed(struct place *box, struct sbx_error *err)
+{
+    struct sbx_info info = SBX_INFO_INIT;
+    struct sbx_error ignored;
+    if (err->code != SBX_ERR_NOT_FOUND && err->code != SBX_ERR_UNAVAILABLE)
+        return err->code;
+    if (is_listed(box) && (sbx_sandbox_info(box->sandbox, NULL, &info, &ignored) == 0 ||
+                           ignored.code != SBX_ERR_NOT_FOUND))
+        return err->code;
+    bury(box, guess_reason(box));
+    return tell_gone(box, err);
+}
+
+int place_lost(struct place *box, struct sbx_error *err)
+{
+    const struct timespec pause = {0, 20000000};
+    place_failed(box, err);
+    for (int i = 0; i < LOST_LOOKS && err->code == SBX_ERR_UNAVAILABLE && is_listed(box); i++) {
+        nanosleep(&pause, NULL);
+        place_failed(box, err);
+    }
+    return is_listed(box) ? err->code : tell_gone(box, err);
 }
 
 int place_get(struct serve *serve, const char *id, struct place **ret_box, struct sbx_error *err)
@@ -227,8 +272,12 @@ void place_touch(struct place *box)
 
 int place_destroy(struct place *box, const char *reason, struct sbx_error *err)
 {
+    const char *none = NULL;
+    bool begins = atomic_compare_exchange_strong(&box->ending, &none, reason);
     int code = sbx_sandbox_destroy(box->sandbox, NULL, err);
-    bool first = bury(box, code == SBX_ERR_NOT_FOUND ? guess_reason(box) : reason);
+    if (begins && code == SBX_ERR_NOT_FOUND)
+        atomic_store(&box->ending, NULL); // it had ended before
+    bool first = bury(box, guess_reason(box));
     return code == SBX_ERR_NOT_FOUND && first ? code
            : code < 0 && !first               ? SBX_ERR_NOT_FOUND
                                               : code;

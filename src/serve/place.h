@@ -33,16 +33,18 @@ struct place {
     struct watcher *watchers;
     struct usage_log usage;
     unsigned next_number;
-    struct logbook log;        // has its own lock
-    atomic_uint active;        // requests for it that run, also those that have become sockets
-    atomic_bool out_of_memory; // the last command that ended found it so
+    struct logbook log;           // has its own lock
+    atomic_uint active;           // requests for it that run, also those that have become sockets
+    atomic_bool out_of_memory;    // the last command that ended found it so
+    _Atomic(const char *) ending; // why, once somebody has begun to end it; a literal
 };
 
 #define GRAVES_MAX 512
+#define PLACE_REASON_SIZE 128
 
 struct grave {
     char id[SHEET_ID_SIZE];
-    char reason[128];
+    char reason[PLACE_REASON_SIZE];
 };
 
 struct places {
@@ -137,3 +139,8 @@ int place_info(struct place *box, struct sbx_info *ret_info, struct sbx_error *e
 
 // An error of a call for this sandbox: one that is gone is forgotten, and told as such.
 int place_failed(struct place *box, struct sbx_error *err);
+// The same for a command that was running: it is lost a moment before the end of its sandbox shows,
+// so that is waited for.
+int place_lost(struct place *box, struct sbx_error *err);
+// Whether it is out of the table, and why.
+bool place_gone(struct place *box, char ret_reason[PLACE_REASON_SIZE]);

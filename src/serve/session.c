@@ -144,6 +144,32 @@ size_t session_all(struct place *box, enum session_kind kind, struct session **r
     return count;
 }
 
+static void append(struct session_command *command, uint32_t stream, const char *data, size_t size)
+{
+    static const char prefixes[2][3] = {{1, 1, 1}, {2, 2, 2}};
+    if (command->last != stream)
+        buf_add(&command->log, prefixes[stream - 1], 3);
+    command->last = stream;
+    buf_add(&command->log, data, size);
+}
+
+static struct session_command *current(struct session *session)
+{
+    struct session_command *at = session->commands;
+    while (at && at->state == COMMAND_ENDED)
+        at = at->next;
+    return at && at->state == COMMAND_RUNS ? at : NULL;
+}
+
+// That it was lost, and why, is the last of a command's output.
+static void log_loss(struct session_command *command, const char *why)
+{
+    char note[256];
+    int size =
+        snprintf(note, sizeof(note), "\n[sandboxes serve: the command was lost: %.180s]\n", why);
+    append(command, SBX_STDERR, note, (size_t)size);
+}
+
 // Everything that still waits has ended without having run.
 static void end_commands(struct session *session, int exit_code)
 {
@@ -159,7 +185,8 @@ void session_close(struct session *session)
 {
     struct place *box = session->box;
     struct sbx_error ignored;
-    bool was_listed = false;
+    char reason[PLACE_REASON_SIZE];
+    bool was_listed = false, gone = place_gone(box, reason);
     pthread_mutex_lock(&box->lock);
     for (struct session **at = &box->sessions; *at; at = &(*at)->next)
         if (*at == session) {
@@ -173,6 +200,8 @@ void session_close(struct session *session)
     struct job *job = session->job;
     if (job)
         job_signal(job, SIGKILL, &ignored);
+    if (gone && current(session))
+        log_loss(current(session), reason);
     end_commands(session, -1);
     pthread_mutex_unlock(&session->lock);
     if (was_listed)
@@ -207,15 +236,6 @@ int session_stop_box(struct place *box, struct sbx_error *err)
 
 // --- What the shell says
 
-static void append(struct session_command *command, uint32_t stream, const char *data, size_t size)
-{
-    static const char prefixes[2][3] = {{1, 1, 1}, {2, 2, 2}};
-    if (command->last != stream)
-        buf_add(&command->log, prefixes[stream - 1], 3);
-    command->last = stream;
-    buf_add(&command->log, data, size);
-}
-
 // The beginning of what it writes is kept, and that there was more is said where it ends.
 static void add_log(struct session *session, struct session_command *command, uint32_t stream,
                     const char *data, size_t size)
@@ -236,14 +256,6 @@ static void add_log(struct session *session, struct session_command *command, ui
     command->cut = true;
     logbook_event(&session->box->log, "more output of session '%.100s' than is kept",
                   session->name);
-}
-
-static struct session_command *current(struct session *session)
-{
-    struct session_command *at = session->commands;
-    while (at && at->state == COMMAND_ENDED)
-        at = at->next;
-    return at && at->state == COMMAND_RUNS ? at : NULL;
 }
 
 static void start_next(struct session *session);
@@ -327,7 +339,10 @@ static void take_end(struct session *session, const struct job_event *event)
     }
     if (command) {
         command->state = COMMAND_ENDED;
-        command->exit_code = event->outcome.signal ? -1 : event->outcome.exit_code;
+        command->exit_code =
+            event->outcome.signal || event->failure.code ? -1 : event->outcome.exit_code;
+        if (event->failure.code)
+            log_loss(command, event->failure.message);
     }
 }
 

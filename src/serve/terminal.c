@@ -61,9 +61,12 @@ static void *send_output(void *argument)
     struct wire *wire = argument;
     struct job_event event;
     listener_to_socket(wire->listener, wire->ws, &wire->left, &event);
+    char gone[PLACE_REASON_SIZE];
     if (event.kind == JOB_END)
         ws_close(wire->ws, WS_NORMAL,
-                 event.failure.code ? "the sandbox is gone" : "the shell ended");
+                 !event.failure.code           ? "the shell ended"
+                 : place_gone(wire->box, gone) ? gone
+                                               : "the sandbox is gone");
     return NULL;
 }
 

@@ -202,7 +202,7 @@ static void run_it(struct httpd_request *request, struct run *run, bool code_run
         code = sbx_run(box->sandbox, &full, &call, &result, &err);
     }
     if (code < 0 && code != SBX_ERR_EXEC) {
-        place_failed(box, &err);
+        place_lost(box, &err);
         serve_fail(request, &err);
         return;
     }

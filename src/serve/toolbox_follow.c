@@ -63,7 +63,7 @@ static void put_lost(struct followed *followed, struct sbx_error *err)
 {
     struct json json = JSON_INIT(&followed->out, false);
     size_t start = connect_open(&followed->out);
-    place_failed(followed->box, err);
+    place_lost(followed->box, err);
     json_begin_object(&json);
     json_put_text(&json, "lost", err->message);
     json_end_object(&json);

@@ -224,7 +224,7 @@ static void refuse(struct httpd_request *request, struct sbx_error *err)
     if (err->code == SBX_ERR_EXEC) {
         reply(request, NULL, err);
     } else {
-        place_failed(toolbox_box(request), err);
+        place_lost(toolbox_box(request), err);
         serve_fail(request, err);
     }
 }

@@ -180,17 +180,30 @@ static void wire_free(void *payload)
     free(wire);
 }
 
-static void tell_exit(struct wire *wire, const struct sbx_outcome *outcome)
+static const char *exit_reason(const struct job_event *end, const char *gone)
 {
-    char text[160];
-    int code = outcome->signal ? 128 + outcome->signal : outcome->exit_code;
+    return gone                                   ? gone
+           : end->failure.code                    ? "the terminal was lost"
+           : end->outcome.flags & SBX_OUTCOME_OOM ? "killed: out of memory"
+           : end->outcome.signal                  ? "killed by a signal"
+                                                  : "";
+}
+
+static void tell_exit(struct wire *wire, const struct job_event *end)
+{
+    char text[224], gone[PLACE_REASON_SIZE];
+    const struct sbx_outcome *outcome = &end->outcome;
+    bool is_gone = end->failure.code && place_gone(wire->session->box, gone);
+    int code = end->failure.code ? -1
+               : outcome->signal ? 128 + outcome->signal
+                                 : outcome->exit_code;
     if (wire->tells_exit) {
         snprintf(text, sizeof(text), "{\"type\":\"control\",\"status\":\"exited\",\"exitCode\":%d}",
                  code);
         ws_send(wire->ws, WS_TEXT, text, strlen(text));
     }
     snprintf(text, sizeof(text), "{\"exitCode\":%d,\"exitReason\":\"%s\"}", code,
-             outcome->signal ? "killed by a signal" : "");
+             exit_reason(end, is_gone ? gone : NULL));
     ws_close(wire->ws, code == 0 ? WS_NORMAL : WS_FAILED, text);
 }
 
@@ -200,7 +213,7 @@ static void *send_output(void *argument)
     struct job_event event;
     listener_to_socket(wire->listener, wire->ws, &wire->left, &event);
     if (event.kind == JOB_END) {
-        tell_exit(wire, &event.outcome);
+        tell_exit(wire, &event);
         session_close(wire->session);
     }
     return NULL;

@@ -17,5 +17,5 @@ int toolbox_run(struct httpd_request *request, const struct sbx_exec *exec, int6
     full.output_limit = OUTPUT_MAX;
     full.timeout_ms = timeout_ms;
     code = sbx_run(box->sandbox, &full, &call, ret_result, err);
-    return code < 0 ? place_failed(box, err) : 0;
+    return code < 0 ? place_lost(box, err) : 0;
 }

@@ -163,14 +163,27 @@ static void wait_for_end(struct httpd_request *request, struct session *session,
     }
 }
 
+static void fail_gone(struct httpd_request *request, const struct place *box, const char *reason)
+{
+    struct sbx_error err;
+    err_set(&err, SBX_ERR_UNAVAILABLE, "sandbox '%s' was not found: %s", box->sheet.id, reason);
+    serve_fail(request, &err);
+}
+
 static void reply_exec(struct httpd_request *request, struct session *session,
                        const struct session_command *command, bool async)
 {
     cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
+    char reason[PLACE_REASON_SIZE];
     pthread_mutex_lock(&session->lock);
     if (!async)
         wait_for_end(request, session, command);
+    if (!async && command->exit_code < 0 && place_gone(session->box, reason)) {
+        pthread_mutex_unlock(&session->lock);
+        fail_gone(request, session->box, reason);
+        return;
+    }
     json_begin_object(&json);
     json_put_text(&json, "cmdId", command->id);
     if (!async && command->state == COMMAND_ENDED) {

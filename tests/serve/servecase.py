@@ -2,6 +2,7 @@
 """A server with a key for the tests of a class, and nothing left behind."""
 import atexit
 import functools
+import glob
 import http.client
 import json
 import os
@@ -117,6 +118,24 @@ class Server:
 
 # What an ordinary user's machine may lack: subordinate ids, cgroups of their own.
 LACKS = ("only one user id is mapped", "no cgroup freezer")
+
+
+def parent_of(*arguments):
+    """The process that runs a command in a sandbox; the command is told by its arguments."""
+    wanted = b"".join(text.encode() + b"\0" for text in arguments)
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        for directory in glob.glob("/proc/[0-9]*"):
+            try:
+                with open(directory + "/cmdline", "rb") as file:
+                    found = file.read() == wanted
+                if found:
+                    with open(directory + "/stat", encoding="utf-8") as file:
+                        return int(file.read().rsplit(")", 1)[1].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        time.sleep(0.02)
+    raise AssertionError("the command does not run")
 
 
 class ServeCase(unittest.TestCase):

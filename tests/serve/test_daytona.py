@@ -2,6 +2,7 @@
 """The official Daytona client drives the server: each public call that an execution client makes."""
 import asyncio
 import base64
+import concurrent.futures
 import http.client
 import json
 import os
@@ -245,6 +246,39 @@ class Processes(DaytonaCase):
         self.assertEqual(run("echo 'unclosed").exit_code != 0, True)
         self.assertEqual(run("echo still").stdout, "still\n")
         process.delete_session("exits")
+
+    # What runs, in each way that commands can run, when the sandbox ends.
+    def lose(self, end):
+        box = self.daytona.create()
+        box.process.create_session("lost")
+        started = box.process.execute_session_command("lost", SessionExecuteRequest(
+            command="sleep 6179", run_async=True))
+        terminal = box.process.create_pty_session(id="lost")
+        shown = []
+        with concurrent.futures.ThreadPoolExecutor(3) as crew:
+            whole = crew.submit(box.process.exec, "exec sleep 6180", timeout=60)
+            logs = crew.submit(asyncio.run, box.process.get_session_command_logs_async(
+                "lost", started.cmd_id, lambda piece: None, shown.append))
+            seen = crew.submit(terminal.wait)
+            servecase.parent_of("sleep", "6179")
+            servecase.parent_of("sleep", "6180")
+            end(box)
+            with self.assertRaises(DaytonaError) as caught:
+                whole.result(20)
+            logs.result(20)
+            result = seen.result(20)
+        self.assertNotEqual(result.exit_code, 0)
+        with self.assertRaises(DaytonaError) as later:
+            box.process.exec("true")
+        return [str(caught.exception), "".join(shown), str(result.error), str(later.exception)]
+
+    def test_lost_with_its_sandbox(self):
+        for text in self.lose(lambda box: box.delete()):
+            self.assertIn("it was deleted by request", text)
+
+    def test_lost_as_it_crashes(self):
+        for text in self.lose(lambda box: os.kill(servecase.parent_of("sleep", "6180"), 9)):
+            self.assertIn("it crashed", text)
 
     def test_asynchronous_command(self):
         process = self.box.process

@@ -79,7 +79,10 @@ class Life(E2bCase):
 
     def test_timeout_ends_it_and_says_so(self):
         box = Sandbox.create(timeout=60, **self.point)
+        handle = box.commands.run("sleep 60", background=True)
         box.set_timeout(1)
+        with self.assertRaisesRegex(e2b.SandboxException, "reached its timeout"):
+            handle.wait()
         self.assertTrue(self.wait_for(lambda: not box.is_running(), 15))
         with self.assertRaisesRegex(e2b.SandboxException, "reached its timeout"):
             box.commands.run("true")
@@ -209,6 +212,15 @@ class Commands(E2bCase):
         box.kill()
         with self.assertRaisesRegex(e2b.SandboxException, "was killed by request"):
             handle.wait()
+
+    def test_lost_as_it_crashes(self):
+        box = Sandbox.create(timeout=60, **self.point)
+        handle = box.commands.run("exec sleep 6178", background=True)
+        os.kill(servecase.parent_of("sleep", "6178"), 9)
+        with self.assertRaisesRegex(e2b.SandboxException, "it crashed"):
+            handle.wait()
+        with self.assertRaisesRegex(e2b.SandboxException, "it crashed"):
+            box.commands.run("true")
 
     def test_killed_by_itself(self):
         with self.assertRaises(e2b.CommandExitException) as caught:
