@@ -44,7 +44,7 @@ static void session_free(struct session *session)
 {
     for (struct session_command *at = session->commands, *next; at; at = next) {
         next = at->next;
-        buf_deinit(&at->log);
+        tape_deinit(&at->log);
         free(at->text);
         free(at);
     }
@@ -144,13 +144,13 @@ size_t session_all(struct place *box, enum session_kind kind, struct session **r
     return count;
 }
 
-static void append(struct session_command *command, uint32_t stream, const char *data, size_t size)
+static bool append(struct session_command *command, uint32_t stream, const char *data, size_t size)
 {
     static const char prefixes[2][3] = {{1, 1, 1}, {2, 2, 2}};
-    if (command->last != stream)
-        buf_add(&command->log, prefixes[stream - 1], 3);
+    if (command->last != stream && !tape_add(&command->log, prefixes[stream - 1], 3))
+        return false;
     command->last = stream;
-    buf_add(&command->log, data, size);
+    return tape_add(&command->log, data, size);
 }
 
 static struct session_command *current(struct session *session)
@@ -247,11 +247,12 @@ static void add_log(struct session *session, struct session_command *command, ui
         (stream == SBX_STDOUT ? command->out_done : command->err_done))
         return;
     size_t room = SESSION_LOG_MAX - sizeof(note) - 6 - command->log.size;
-    if (size <= room) {
-        append(command, stream, data, size);
+    if (room > SESSION_LOGS_MAX - session->logged)
+        room = SESSION_LOGS_MAX - session->logged;
+    size_t kept = size < room ? size : room;
+    session->logged += kept;
+    if (append(command, stream, data, kept) && kept == size)
         return;
-    }
-    append(command, stream, data, room);
     append(command, SBX_STDERR, note, sizeof(note) - 1);
     command->cut = true;
     logbook_event(&session->box->log, "more output of session '%.100s' than is kept",
@@ -481,7 +482,7 @@ int session_run(struct session *session, const char *text, struct session_comman
         return err_nomem(err);
     }
     snprintf(command->id, sizeof(command->id), "%s", id + 3);
-    command->log = (struct buf)BUF_INIT(SESSION_LOG_MAX);
+    tape_init(&command->log, session->box->serve);
     int code = 0;
     pthread_mutex_lock(&session->lock);
     if (session->closed || session->command_count == SESSION_COMMANDS_MAX)

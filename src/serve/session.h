@@ -12,11 +12,13 @@
 
 #include "serve/job.h"
 #include "serve/place.h"
+#include "serve/tape.h"
 
 #define SESSION_NAME_SIZE 128
-#define SESSIONS_MAX 256          // a sandbox
-#define SESSION_COMMANDS_MAX 1000 // a session
-#define SESSION_LOG_MAX (16 * 1024 * 1024)
+#define SESSIONS_MAX 256             // a sandbox
+#define SESSION_COMMANDS_MAX 1000    // a session
+#define SESSION_LOG_MAX (256u << 20) // a command; beyond some, it is in a file
+#define SESSION_LOGS_MAX (1u << 30)  // a session's
 
 enum session_kind { SESSION_SHELL = 1, SESSION_TERMINAL, SESSION_INTERPRETER };
 
@@ -29,7 +31,7 @@ struct session_command {
     enum command_state state;
     int exit_code;
     bool out_done, err_done, cut; // cut: there was more output than is kept
-    struct buf log;               // pieces, each after three bytes 1 (stdout) or 2 (stderr)
+    struct tape log;              // pieces, each after three bytes 1 (stdout) or 2 (stderr)
     uint32_t last;                // stream of the last piece
 };
 
@@ -51,6 +53,7 @@ struct session {
     char mark[40];
     struct session_command *commands, **last_command;
     size_t command_count;
+    size_t logged;       // bytes of all logs
     struct buf carry[2]; // ends of streams that may be the beginning of a mark
     bool closed;
     bool busy; // an interpreter that runs something

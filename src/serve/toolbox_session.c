@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "httpd/ws.h"
-#include "serve/session.h"
+#include "serve/session_log.h"
 #include "serve/toolbox.h"
 
 #define REPLY_MAX (160 * 1024 * 1024)
@@ -109,45 +109,6 @@ static bool wants_split(struct httpd_request *request)
     return version && sscanf(version, "%d.%d", &major, &minor) == 2 && (major > 0 || minor >= 167);
 }
 
-// The pieces of one stream (0: of both), without prefixes.
-static void add_stream(const struct buf *log, int stream, struct buf *out)
-{
-    int now = 0;
-    for (size_t at = 0, start = 0; at <= log->size; at++) {
-        bool prefix = at + 3 <= log->size && (log->data[at] == 1 || log->data[at] == 2) &&
-                      log->data[at + 1] == log->data[at] && log->data[at + 2] == log->data[at];
-        if (at < log->size && !prefix)
-            continue;
-        if (now && (stream == 0 || stream == now))
-            buf_add(out, log->data + start, at - start);
-        if (prefix) {
-            now = (unsigned char)log->data[at];
-            start = at + 3;
-            at += 2;
-        }
-    }
-}
-
-static void put_stream(struct json *json, const char *key, const struct buf *log, int stream)
-{
-    cleanup_buf struct buf out = BUF_INIT(SESSION_LOG_MAX);
-    add_stream(log, stream, &out);
-    json_key(json, key);
-    json_bytes(json, out.data ? out.data : "", out.size);
-}
-
-static void put_output(struct json *json, const struct session_command *command, bool split)
-{
-    if (split) {
-        json_key(json, "output");
-        json_bytes(json, command->log.data ? command->log.data : "", command->log.size);
-        put_stream(json, "stdout", &command->log, SBX_STDOUT);
-        put_stream(json, "stderr", &command->log, SBX_STDERR);
-    } else {
-        put_stream(json, "output", &command->log, 0);
-    }
-}
-
 // --- Commands
 
 static void wait_for_end(struct httpd_request *request, struct session *session,
@@ -170,29 +131,35 @@ static void fail_gone(struct httpd_request *request, const struct place *box, co
     serve_fail(request, &err);
 }
 
-static void reply_exec(struct httpd_request *request, struct session *session,
-                       const struct session_command *command, bool async)
+static void reply_id(struct httpd_request *request, unsigned status,
+                     const struct session_command *command)
 {
     cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
     struct json json = JSON_INIT(&buf, false);
+    json_begin_object(&json);
+    json_put_text(&json, "cmdId", command->id); // never changes
+    json_end_object(&json);
+    httpd_reply_json(request, status, &buf);
+}
+
+static void reply_exec(struct httpd_request *request, struct session *session,
+                       const struct session_command *command)
+{
     char reason[PLACE_REASON_SIZE];
     pthread_mutex_lock(&session->lock);
-    if (!async)
-        wait_for_end(request, session, command);
-    if (!async && command->exit_code < 0 && place_gone(session->box, reason)) {
-        pthread_mutex_unlock(&session->lock);
-        fail_gone(request, session->box, reason);
+    wait_for_end(request, session, command);
+    if (command->state == COMMAND_ENDED &&
+        (command->exit_code >= 0 || !place_gone(session->box, reason))) {
+        session_reply_log(request, session, command,
+                          wants_split(request) ? LOG_OUTCOME_SPLIT : LOG_OUTCOME);
         return;
     }
-    json_begin_object(&json);
-    json_put_text(&json, "cmdId", command->id);
-    if (!async && command->state == COMMAND_ENDED) {
-        put_output(&json, command, wants_split(request));
-        json_put_int(&json, "exitCode", command->exit_code);
-    }
-    json_end_object(&json);
+    bool ended = command->state == COMMAND_ENDED;
     pthread_mutex_unlock(&session->lock);
-    httpd_reply_json(request, async ? 202 : 200, &buf);
+    if (ended)
+        fail_gone(request, session->box, reason);
+    else
+        reply_id(request, 200, command);
 }
 
 void toolbox_session_exec(struct httpd_request *request)
@@ -213,8 +180,10 @@ void toolbox_session_exec(struct httpd_request *request)
         serve_fail(request, &err);
         return;
     }
-    reply_exec(request, session, command,
-               jsonv_bool(body, "runAsync", false) || jsonv_bool(body, "async", false));
+    if (jsonv_bool(body, "runAsync", false) || jsonv_bool(body, "async", false))
+        reply_id(request, 202, command);
+    else
+        reply_exec(request, session, command);
 }
 
 // The command of the path, with the session locked; false when it has replied.
@@ -327,7 +296,7 @@ static char *next_piece(struct follower *follower, size_t at, size_t *ret_size, 
     if (size > FRAME_MAX)
         size = FRAME_MAX;
     if (size > 0 && (piece = malloc(size)))
-        memcpy(piece, command->log.data + at, size);
+        size = tape_read(&command->log, at, piece, size);
     *ret_size = size;
     *ret_ended = command->state == COMMAND_ENDED && size == 0;
     pthread_mutex_unlock(&session->lock);
@@ -372,8 +341,6 @@ void toolbox_session_logs(struct httpd_request *request)
     cleanup_session struct session *session = NULL;
     struct session_command *command;
     const char *follows = httpd_query(request, "follow");
-    cleanup_buf struct buf buf = BUF_INIT(REPLY_MAX);
-    struct json json = JSON_INIT(&buf, false);
     if (!find(request, &session) || !lock_command(request, session, &command))
         return;
     if (follows && strcmp(follows, "true") == 0 && httpd_header(request, "Upgrade")) {
@@ -381,18 +348,5 @@ void toolbox_session_logs(struct httpd_request *request)
         follow(request, steal_ptr(session), command);
         return;
     }
-    bool split = wants_split(request);
-    if (split) {
-        json_begin_object(&json);
-        put_output(&json, command, true);
-        json_end_object(&json);
-    } else {
-        add_stream(&command->log, 0, &buf);
-    }
-    pthread_mutex_unlock(&session->lock);
-    if (buf.size == 0)
-        httpd_reply_text(request, 200, "");
-    else
-        httpd_reply_buf(request, 200, split ? "application/json" : "text/plain; charset=utf-8",
-                        &buf);
+    session_reply_log(request, session, command, wants_split(request) ? LOG_SPLIT : LOG_PLAIN);
 }

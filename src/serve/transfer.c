@@ -32,8 +32,7 @@ void spool_deinit(struct spool *spool)
     }
 }
 
-static int open_temporary(const struct serve *serve, char ret_path[TRANSFER_PATH_MAX],
-                          struct sbx_error *err)
+int spool_open(const struct serve *serve, char ret_path[TRANSFER_PATH_MAX], struct sbx_error *err)
 {
     snprintf(ret_path, TRANSFER_PATH_MAX, "/proc/self/fd/%d/spool-XXXXXX", serve->spool_fd);
     int fd = mkostemp(ret_path, O_CLOEXEC);
@@ -42,7 +41,7 @@ static int open_temporary(const struct serve *serve, char ret_path[TRANSFER_PATH
 
 static int spill(struct spool *spool, struct sbx_error *err)
 {
-    int fd = open_temporary(spool->serve, spool->path, err);
+    int fd = spool_open(spool->serve, spool->path, err);
     if (fd < 0)
         return fd;
     spool->fd = fd;
@@ -116,7 +115,7 @@ static int fetch_large(struct place *box, const char *path, const struct sbx_fil
                        const struct sbx_call *call, struct fetched *file, struct sbx_error *err)
 {
     char local[TRANSFER_PATH_MAX];
-    int made = open_temporary(box->serve, local, err);
+    int made = spool_open(box->serve, local, err);
     if (made < 0)
         return made;
     close(made);

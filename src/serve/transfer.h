@@ -19,6 +19,8 @@ struct spool {
 void spool_init(struct spool *spool, struct serve *serve);
 void spool_deinit(struct spool *spool);
 int spool_add(struct spool *spool, const void *data, size_t size, struct sbx_error *err);
+// A new file in the server's directory, which the caller removes.
+int spool_open(const struct serve *serve, char ret_path[TRANSFER_PATH_MAX], struct sbx_error *err);
 // Replaces the file's contents; missing directories are made. CONFLICT when it is a directory.
 int spool_store(struct spool *spool, struct place *box, const char *path, const char *user,
                 const struct sbx_call *call, struct sbx_error *err);

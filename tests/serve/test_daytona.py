@@ -226,16 +226,37 @@ class Processes(DaytonaCase):
         self.assertEqual(run("ls /proc/self/fd | grep -c '^[89]$'").stdout, "0\n")
         process.delete_session("redirects")
 
-    def test_session_says_what_it_does_not_keep(self):
+    def test_session_keeps_long_output(self):
         process = self.box.process
         process.create_session("long")
         done = process.execute_session_command("long", SessionExecuteRequest(
-            command="head -c 20000000 /dev/zero | tr '\\0' x; exit 3"))
-        self.assertEqual(done.exit_code, 3)
-        self.assertEqual(set(done.stdout), {"x"})
-        self.assertGreater(len(done.stdout), 16000000)
-        self.assertIn("more output than is kept", done.stderr)
+            command="head -c 20000000 /dev/zero | tr '\\0' x; echo e >&2; exit 3"))
+        self.assertEqual((done.exit_code, len(done.stdout), set(done.stdout), done.stderr),
+                         (3, 20000000, {"x"}, "e\n"))
+        size = 0
+
+        def count(piece):
+            nonlocal size
+            size += len(piece)
+        asyncio.run(process.get_session_command_logs_async("long", done.cmd_id, count, count))
+        self.assertEqual(size, 20000002)
         process.delete_session("long")
+
+    def test_session_log_in_pieces(self):
+        """Prefixes and characters that are cut by the pieces a log is read in."""
+        process = self.box.process
+        process.create_session("pieces")
+        text = "for i in $(seq 30000); do echo äöü€$i; done"
+        done = process.execute_session_command("pieces", SessionExecuteRequest(
+            command=f"{text}; {{ {text}; }} >&2; echo end"))
+        wanted = "".join(f"äöü€{i + 1}\n" for i in range(30000))
+        self.assertEqual((done.stdout, done.stderr), (wanted + "end\n", wanted))
+        status, _, log = self.server.ask(
+            "GET", f"/toolbox/{self.box.id}/process/session/pieces/command/{done.cmd_id}/logs",
+            headers={"Authorization": f"Bearer {self.key}"}, raw=True)
+        self.assertEqual((status, sorted(log.decode().splitlines())),
+                         (200, sorted((wanted * 2 + "end\n").splitlines())))
+        process.delete_session("pieces")
 
     def test_session_survives_exit(self):
         process = self.box.process
