@@ -484,6 +484,25 @@ static void the_asked_network_is_told(void **state)
     destroy(sandbox);
 }
 
+static void the_network_can_be_changed(void **state)
+{
+    static const char *const allow[] = {"192.0.2.0/24"};
+    struct sbx_spec spec = spec_with(NULL, NULL);
+    spec.network = SBX_NETWORK_INTERNET;
+    struct sbx_sandbox *sandbox = create(&spec);
+    int code = sbx_sandbox_set_network(sandbox, SBX_NETWORK_NONE, NULL, 0, NULL, &err);
+    if (code == SBX_ERR_UNSUPPORTED) {
+        destroy(sandbox);
+        skip();
+    }
+    ok(code);
+    assert_int_equal(info_of(sandbox).network, SBX_NETWORK_NONE);
+    ok(sbx_sandbox_set_network(sandbox, SBX_NETWORK_ALLOW, allow, 1, NULL, &err));
+    assert_int_equal(info_of(sandbox).network, SBX_NETWORK_ALLOW);
+    expect_out(sh(sandbox, "echo alive"), "alive\n");
+    destroy(sandbox);
+}
+
 static void a_mount_shows_this_machine_s_files_read_only(void **state)
 {
     char source[] = "/tmp/contract-mount-XXXXXX", file[64];
@@ -595,6 +614,7 @@ const struct contract_case sandbox_cases[] = {
     CASE(metrics_are_plausible, SBX_CAP_METRICS),
     CASE(asked_limits_are_told, SBX_CAP_LIMITS),
     CASE(the_asked_network_is_told, SBX_CAP_NETWORK),
+    CASE(the_network_can_be_changed, SBX_CAP_NETWORK),
     CASE(a_mount_shows_this_machine_s_files_read_only, SBX_CAP_MOUNTS),
     CASE(an_exposed_port_is_reachable, SBX_CAP_PORTS),
     CASE(a_paused_sandbox_resumes, SBX_CAP_PAUSE),
