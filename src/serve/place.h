@@ -33,6 +33,8 @@ struct place {
     struct watcher *watchers;
     struct usage_log usage;
     unsigned next_number;
+    uint16_t reached[64]; // ports to which requests have gone
+    size_t reached_count;
     struct logbook log;           // has its own lock
     atomic_uint active;           // requests for it that run, also those that have become sockets
     atomic_bool out_of_memory;    // the last command that ended found it so

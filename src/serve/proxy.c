@@ -17,12 +17,14 @@
 #include "httpd/ws.h"
 #include "serve/auth.h"
 #include "serve/envd.h"
+#include "serve/ports.h"
 #include "serve/proxy_head.h"
 #include "serve/sites.h"
 
 #define BODY_MAX ((size_t)64 << 30)
 #define SLICE_MS 1000
 #define PIPE_SIZE 16384
+#define READ_MS 10000                    // of the list of open ports
 #define BODY_KEPT_MAX (16 * 1024 * 1024) // of a body whose size is not known before
 #define STALL_S 30                       // that a server inside may not read
 
@@ -276,8 +278,35 @@ static int connect_to(unsigned port)
     return steal_fd(&fd);
 }
 
+static bool was_reached(struct place *box, unsigned port, bool now)
+{
+    bool found = false;
+    pthread_mutex_lock(&box->lock);
+    for (size_t i = 0; i < box->reached_count; i++)
+        found |= box->reached[i] == port;
+    if (now && !found && box->reached_count < ARRAY_SIZE(box->reached))
+        box->reached[box->reached_count++] = (uint16_t)port;
+    pthread_mutex_unlock(&box->lock);
+    return found;
+}
+
+// A port that is exposed stays so, and a sandbox has few: none for those that a visitor just tries.
+static int check_listener(struct through *through, struct sbx_error *err)
+{
+    struct sbx_call call = serve_call(through->request, READ_MS);
+    cleanup_free bool *ports = calloc(PORTS_END, sizeof(*ports));
+    int code = ports ? ports_read(through->box, &call, ports, err) : err_nomem(err);
+    if (code < 0 || !ports[through->port])
+        return code < 0 ? code : err_set(err, SBX_ERR_UNAVAILABLE, "nobody listens on the port");
+    was_reached(through->box, through->port, true);
+    return 0;
+}
+
 static int open_port(struct through *through, struct sbx_error *err)
 {
+    int code = was_reached(through->box, through->port, false) ? 0 : check_listener(through, err);
+    if (code < 0)
+        return code;
     struct sbx_port port = {(uint16_t)through->port, 0};
     char address[128];
     if (sbx_sandbox_expose(through->box->sandbox, &port, NULL, address, sizeof(address), err) < 0)

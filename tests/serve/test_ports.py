@@ -150,6 +150,13 @@ class E2B(PortsCase):
         self.assertIn(b"port is not open", body)
         self.assertEqual(self.get("/", "8000-nobody.localhost")[0], 502)
 
+    def test_who_tries_ports_leaves_room_for_others(self):
+        box = self.keep(e2b.Sandbox.create())
+        for port in range(9000, 9065):
+            self.assertEqual(self.get("/", f"{port}-{box.sandbox_id}.localhost")[0], 502)
+        start_app(box)
+        self.assertEqual(self.get("/", f"8000-{box.sandbox_id}.localhost")[0], 201)
+
     def test_one_that_is_not_public(self):
         box = self.keep(e2b.Sandbox.create(network={"allow_public_traffic": False}))
         host = f"8000-{box.sandbox_id}.localhost"
