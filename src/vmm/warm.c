@@ -9,7 +9,7 @@
 #include "wire/agent_msg.h"
 
 #define IDLE_MS 50 // who makes a sandbox for a command at once has sent it by then
-#define COMMANDS 3 // the second of a kind goes ways that the first did not
+#define COMMANDS 6 // the second of a kind goes ways that the first did not, and so on, ever less
 
 void warm_init(struct warm *warm)
 {
