@@ -344,6 +344,8 @@ static void take_end(struct session *session, const struct job_event *event)
             event->outcome.signal || event->failure.code ? -1 : event->outcome.exit_code;
         if (event->failure.code)
             log_loss(command, event->failure.message);
+        else if (event->outcome.flags & SBX_OUTCOME_OOM)
+            log_loss(command, "out of memory");
     }
 }
 

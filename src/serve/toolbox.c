@@ -175,6 +175,21 @@ static void reply_run(struct httpd_request *request, const struct sbx_outcome *o
     httpd_reply_json(request, 200, &buf);
 }
 
+// The API has no field for what ended a command, so its output says that it was memory.
+static void reply_result(struct httpd_request *request, const struct sbx_result *result,
+                         bool code_run)
+{
+    cleanup_buf struct buf text = BUF_INIT(OUTPUT_MAX + 128);
+    if (!(result->outcome.flags & SBX_OUTCOME_OOM)) {
+        reply_run(request, &result->outcome, result->out ? result->out : "", result->out_size,
+                  code_run);
+        return;
+    }
+    buf_add(&text, result->out, result->out_size);
+    buf_puts(&text, "\n[sandboxes serve: killed: out of memory]\n");
+    reply_run(request, &result->outcome, text.data, text.size, code_run);
+}
+
 static void log_run(struct place *box, const struct run *run, const struct sbx_result *result)
 {
     size_t size = result->out_size < LOGBOOK_OUTPUT_MAX ? result->out_size : LOGBOOK_OUTPUT_MAX;
@@ -214,8 +229,7 @@ static void run_it(struct httpd_request *request, struct run *run, bool code_run
     } else if (result.outcome.flags & SBX_OUTCOME_TIMED_OUT) {
         httpd_fail(request, 408, "command execution timeout");
     } else {
-        reply_run(request, &result.outcome, result.out ? result.out : "", result.out_size,
-                  code_run);
+        reply_result(request, &result, code_run);
     }
     sbx_result_deinit(&result);
     place_touch(box);
