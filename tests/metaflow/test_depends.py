@@ -57,11 +57,11 @@ class Depends(flowcase.FlowCase):
         cls.server.server_close()
         super().tearDownClass()
 
-    def check(self, kind, origin):
+    def check(self, kind, origin, **env):
         made = os.path.join(self.root, "made")
         if os.path.exists(made):
             os.remove(made)
-        self.flow("depends.py", "--environment", kind, "run")
+        self.flow("depends.py", "--environment", kind, "run", env=env)
         found = self.client('out = Flow("Depends").latest_run.data.all')
         with open(made, encoding="utf-8") as file:
             made = file.read().split()
@@ -71,8 +71,8 @@ class Depends(flowcase.FlowCase):
     def test_an_environment_is_made_once_and_shared_read_only(self):
         self.check("pypi", "from the index")
 
-    def test_one_of_conda_too(self):
-        self.check("conda", "from the channel")
+    def test_one_of_conda_too_and_by_the_command(self):
+        self.check("conda", "from the channel", METAFLOW_SANDBOX_STEP_COMMAND="1")
 
     def test_elsewhere_micromamba_is_staged_and_any_platform_is_fine(self):
         """A launcher that tells how it was started shows what would go there."""

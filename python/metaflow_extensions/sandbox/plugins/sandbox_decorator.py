@@ -19,6 +19,7 @@ from .exceptions import SandboxException
 
 INSIDE = "METAFLOW_SANDBOX_WORKLOAD"  # set in every sandbox
 CODE_INSIDE = "/tmp/metaflow"  # src/metaflow/launcher/run.c
+EXTRA_PATH = "METAFLOW_SANDBOX_EXTRA_PATH"  # from the process that runs the flow to `sandbox step`
 CODE = "code"  # in the run's directory
 SET_PREFIX = "METAFLOW_SANDBOX_SET_"  # values for inside alone, in the launcher's environment
 DEPLOYERS = ("argo-workflows", "step-functions", "airflow")
@@ -134,11 +135,13 @@ class SandboxDecorator(StepDecorator):
     def _start_by_command(self, cli_args):
         """sandbox_cli.py comes to _start_launcher in its own process."""
         def words(found):
-            cli_args.command_options["env-var"] = list(cli_args.env)  # names: values are in its environment
+            # Names: values are in its environment.
+            cli_args.command_options["env-var"] = [name for name in cli_args.env if name != EXTRA_PATH]
             if self.backend.local:
                 cli_args.command_options["executable"] = self.attributes["executable"] or found[0]
             return [sys.executable, *found[1:]]
 
+        cli_args.env[EXTRA_PATH] = os.pathsep.join(_extra_path())  # @conda has a PYTHONPATH of its own
         cli_args.commands = ["sandbox", "step"]
         cli_args.command_args += self._run.delivered(self.backend.local)
         cli_args.command_options["code-package-local-path"] = self._run.directory
@@ -341,6 +344,8 @@ class Run:
 
 
 def _extra_path():
+    if EXTRA_PATH in os.environ:
+        return list(filter(None, os.environ[EXTRA_PATH].split(os.pathsep)))
     return list(host_view.extra_path({os.path.dirname(os.path.abspath(sys.argv[0])), os.getcwd()}))
 
 
