@@ -106,9 +106,9 @@ _Noreturn void lean_run(void (*body)(void))
 void lean_shed(void)
 {
     extern char _end[]; // ld(1)
-    uintptr_t first = ((uintptr_t)_end + PAGE - 1) / PAGE * PAGE;
     if (!LEAN || !heap_is_inside())
         return;
+    uintptr_t first = ((uintptr_t)_end + PAGE - 1) / PAGE * PAGE;
     move_title();
     (void)munmap((void *)first, SPACE_END - first);
 }

@@ -65,7 +65,8 @@ struct command {
     const char *const
         *forms; // words that operands may be, "key create"; FILE: any file; ended by NULL
     bool hidden;
-    bool alone; // says itself, or by the provider it uses, when it needs modules: module_become_full()
+    bool alone; // says itself, or by the provider it uses, when it needs modules:
+                // module_become_full()
     // Returns the exit status.
     int (*run)(struct cli *cli, struct invocation *use);
 };

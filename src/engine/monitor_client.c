@@ -228,7 +228,7 @@ int monitor_hold(int dir_fd, struct deadline deadline, struct monitor_held *ret_
     if (!wire_end(&fields) || held.disk_fd < 0)
         return conn_nonsense(err);
     *ret_held = held;
-    held = (struct monitor_held)
-        MONITOR_HELD_NONE; // NOLINT(clang-analyzer-deadcode.DeadStores): read by its cleanup
+    // NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores): read by its cleanup
+    held = (struct monitor_held)MONITOR_HELD_NONE;
     return 0;
 }

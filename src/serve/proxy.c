@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,7 @@ int proxy_sign(struct place *box, unsigned port, int64_t seconds, char ret_token
         return err_sys(err, 0, errno, "cannot make a token");
     for (size_t i = 0; i < sizeof(data); i++)
         snprintf(token + 2 * i, 3, "%02x", data[i]);
-    snprintf(text, sizeof(text), "%u %lld", port, (long long)(clock_unix_ms() / 1000 + seconds));
+    snprintf(text, sizeof(text), "%u %" PRId64, port, clock_unix_ms() / 1000 + seconds);
     pthread_mutex_lock(&box->lock);
     struct pairlist *tokens = &box->sheet.tokens;
     if (tokens->count >= PROXY_TOKENS_MAX)

@@ -67,7 +67,7 @@ static size_t pick(struct telling *telling, const char *data, size_t size, bool 
         }
         if (wanted(telling, part))
             buf_add(&telling->held, data + start, at - start);
-        telling->stream = data[at];
+        telling->stream = (unsigned char)data[at];
         start = at += PREFIX;
     }
     if (wanted(telling, part))

@@ -88,7 +88,7 @@ EXPORTED __attribute__((alias("fallocate"))) int fallocate64(int fd, int mode, o
 // soread()), and for others the end of a whole file.
 EXPORTED ssize_t recv(int fd, void *data, size_t size, int flags)
 {
-    ssize_t got = (ssize_t)syscall(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
+    ssize_t got = recvfrom(fd, data, size, flags, NULL, NULL);
     if (got < 0 && (errno == EHOSTUNREACH || errno == ENETUNREACH || errno == ETIMEDOUT))
         errno = ECONNRESET;
     return got;

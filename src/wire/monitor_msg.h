@@ -31,7 +31,7 @@ enum monitor_msg {
     MONITOR_RESUME = 6,  // nothing: OK
     MONITOR_LOOK = 7,    // nothing: OK, or FAILED when the agent can't answer anybody
 
-    MONITOR_HOLD = 8, // nothing: HELD, until the connection is closed
+    MONITOR_HOLD = 8,        // nothing: HELD, until the connection is closed
     MONITOR_SET_NETWORK = 9, // u32 network, texts allow: OK
 
     MONITOR_OK = 32,
