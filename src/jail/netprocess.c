@@ -43,19 +43,26 @@ static void run_netstack(const struct jail *jail, int leash_fd)
     _exit(1);
 }
 
+// One that can't be started or dies at once must not be tried in a busy loop for a chatty sandbox.
+static void rest(void)
+{
+    static const struct timespec pause = {.tv_nsec = 100000000};
+    nanosleep(&pause, NULL);
+}
+
 void netprocess_start(struct monitor *monitor)
 {
     struct jail *jail = monitor->jail;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return;
+        return rest();
     pid_t pid = fork();
     if (pid == 0)
         run_netstack(jail, ends[0]);
     close(ends[0]);
     if (pid < 0) {
         close(ends[1]);
-        return;
+        return rest();
     }
     monitor->netstack_pid = pid;
     monitor->netstack_fd = ends[1];
@@ -122,8 +129,6 @@ int netprocess_change(struct monitor *monitor, struct wire_reader *fields, struc
 
 void netprocess_reap(struct monitor *monitor)
 {
-    // A netstack that dies at once must not be restarted in a busy loop by a chatty sandbox.
-    static const struct timespec pause = {.tv_nsec = 100000000};
     netprocess_stop(monitor);
-    nanosleep(&pause, NULL);
+    rest();
 }
