@@ -77,6 +77,17 @@ void buf_printf(struct buf *buf, const char *format, ...)
     buf->size += (size_t)length;
 }
 
+size_t buf_take(const struct buf *buf, size_t *at, char *ret_data, size_t size)
+{
+    size_t left = buf->size - *at;
+    if (size > left)
+        size = left;
+    if (size > 0)
+        memcpy(ret_data, buf->data + *at, size);
+    *at += size;
+    return size;
+}
+
 void buf_consume(struct buf *buf, size_t size)
 {
     if (size >= buf->size) {

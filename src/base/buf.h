@@ -33,6 +33,9 @@ void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 char *buf_reserve(struct buf *buf, size_t size);
 void buf_commit(struct buf *buf, size_t size);
 
+// Copies at most `size` bytes from *at on, and moves that behind them. How many.
+size_t buf_take(const struct buf *buf, size_t *at, char *ret_data, size_t size);
+
 // Drops `size` bytes from the front.
 void buf_consume(struct buf *buf, size_t size);
 

@@ -20,7 +20,7 @@
 #define CGROUP2_MAGIC 0x63677270
 #define PERIOD_USEC 100000
 
-// Version 1's name of each part's controller, and the directory it is mounted on by convention.
+// The name of each part's controller, and version 1's directory it is mounted on by convention.
 static const struct {
     const char *controller;
     const char *mount;
@@ -97,9 +97,6 @@ static int open_group(struct cgroup *cgroup, int part, const char *base, const c
     return cgroup->fds[part] < 0 ? -1 : 0;
 }
 
-static const char *const controllers[CGROUP_LIMITS] = {
-    [CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
-
 // Passes controllers down to the group's children: what is needed, and the others that are there.
 static int delegate(const char *directory, const bool *needed)
 {
@@ -110,8 +107,8 @@ static int delegate(const char *directory, const bool *needed)
     snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
     for (size_t i = 0; i < CGROUP_LIMITS; i++) {
         char line[16];
-        snprintf(line, sizeof(line), "+%s", controllers[i]);
-        bool there = text_has_word(available, strlen(available), controllers[i]);
+        snprintf(line, sizeof(line), "+%s", parts[i].controller);
+        bool there = text_has_word(available, strlen(available), parts[i].controller);
         if (there ? fd_write_file(AT_FDCWD, path, line) < 0 : needed[i])
             return -1;
     }

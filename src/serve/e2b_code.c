@@ -40,11 +40,7 @@ static void create(struct httpd_request *request)
         code = check_language(body, &err);
     if (code == 0)
         code = interpreter_new(envd_box(request), jsonv_text(body, "cwd"), &context, &err);
-    if (code == 0)
-        code = interpreter_open(context, &err);
     if (code < 0) {
-        if (context)
-            session_close(context);
         serve_fail(request, &err);
         return;
     }

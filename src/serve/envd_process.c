@@ -414,12 +414,7 @@ static ssize_t read_events(void *payload, char *data, size_t size)
             !httpd_stopping(httpd_server(events->request)))
             return HTTPD_SOURCE_ERROR;
     }
-    size_t left = events->out.size - events->at;
-    if (size > left)
-        size = left;
-    memcpy(data, events->out.data + events->at, size);
-    events->at += size;
-    return (ssize_t)size;
+    return (ssize_t)buf_take(&events->out, &events->at, data, size);
 }
 
 static struct events *events_new(struct httpd_request *request)

@@ -175,12 +175,7 @@ static ssize_t read_stream(void *payload, char *data, size_t size)
         if (stream->out.failed || (stream->out.size == 0 && httpd_gone(stream->request)))
             return HTTPD_SOURCE_ERROR;
     }
-    size_t left = stream->out.size - stream->at;
-    if (size > left)
-        size = left;
-    memcpy(data, stream->out.data + stream->at, size);
-    stream->at += size;
-    return (ssize_t)size;
+    return (ssize_t)buf_take(&stream->out, &stream->at, data, size);
 }
 
 void envd_fs_watch(struct httpd_request *request)

@@ -40,15 +40,6 @@ int interpreter_find(struct place *box, const char *id, struct session **ret_con
                                     : code;
 }
 
-int interpreter_new(struct place *box, const char *cwd, struct session **ret_context,
-                    struct sbx_error *err)
-{
-    char id[ID_SIZE];
-    if (id_new(id) < 0)
-        return err_nomem(err);
-    return make(box, id + 3, cwd, ret_context, err);
-}
-
 // Under the lock.
 static int start(struct session *context, struct sbx_error *err)
 {
@@ -65,7 +56,8 @@ static int start(struct session *context, struct sbx_error *err)
     return code;
 }
 
-int interpreter_open(struct session *context, struct sbx_error *err)
+// Starts its Python unless it runs.
+static int ensure_open(struct session *context, struct sbx_error *err)
 {
     pthread_mutex_lock(&context->lock);
     int code = context->closed ? err_set(err, SBX_ERR_NOT_FOUND, "not found: context not found")
@@ -73,6 +65,24 @@ int interpreter_open(struct session *context, struct sbx_error *err)
                                : start(context, err);
     pthread_mutex_unlock(&context->lock);
     return code < 0 ? place_failed(context->box, err) : 0;
+}
+
+int interpreter_new(struct place *box, const char *cwd, struct session **ret_context,
+                    struct sbx_error *err)
+{
+    cleanup_session struct session *context = NULL;
+    char id[ID_SIZE];
+    if (id_new(id) < 0)
+        return err_nomem(err);
+    int code = make(box, id + 3, cwd, &context, err);
+    if (code < 0)
+        return code;
+    code = ensure_open(context, err);
+    if (code < 0)
+        session_close(context);
+    else
+        *ret_context = steal_ptr(context);
+    return code;
 }
 
 // Under the lock.
@@ -157,7 +167,7 @@ int interpreter_begin(struct session *context, const struct interpreter_ask *ask
     turn->ask = *ask;
     turn->line = (struct buf)BUF_INIT(LINE_MAX_SIZE);
     take_turn(context);
-    int code = interpreter_open(context, &turn->error); // one before may have ended it
+    int code = ensure_open(context, &turn->error); // one before may have ended it
     turn->job = code == 0 ? session_job(context) : NULL;
     turn->listener = context->listener;
     turn->deadline = ask->timeout_ms ? clock_boot_ms() + ask->timeout_ms : 0;

@@ -23,14 +23,12 @@ struct interpreter_ask {
 
 enum interpreter_end { INTERPRETED, INTERPRETER_TIMED_OUT, INTERPRETER_GONE };
 
-// Both with a reference. id NULL or "": the default one. NOT_FOUND; INVALID, QUOTA.
+// Both with a reference. id NULL or "": the default one, whose Python starts with the first code.
+// NOT_FOUND; INVALID, QUOTA, EXEC: the sandbox has no Python.
 int interpreter_find(struct place *box, const char *id, struct session **ret_context,
                      struct sbx_error *err);
 int interpreter_new(struct place *box, const char *cwd, struct session **ret_context,
                     struct sbx_error *err);
-
-// Starts its Python unless it runs. EXEC: the sandbox has none.
-int interpreter_open(struct session *context, struct sbx_error *err);
 
 // A piece of code that runs. What takes too long, or is for nobody any more, is interrupted, and
 // killed if it does not mind.

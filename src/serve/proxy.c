@@ -402,20 +402,14 @@ static ssize_t read_answer(void *payload, char *data, size_t size)
 {
     struct through *through = payload;
     struct proxy_answer *answer = &through->answer;
-    size_t there = answer->bytes.size - answer->body;
-    if (there > 0) {
-        size = size < there ? size : there;
-        memcpy(data, answer->bytes.data + answer->body, size);
-        answer->body += size;
-    } else {
-        ssize_t got = wait_readable(through) ? read(through->fd, data, size) : -1;
-        if (got <= 0)
-            return got < 0 || through->left > 0 ? HTTPD_SOURCE_ERROR : HTTPD_SOURCE_END;
-        size = (size_t)got;
-    }
+    ssize_t got = (ssize_t)buf_take(&answer->bytes, &answer->body, data, size);
+    if (got == 0)
+        got = wait_readable(through) ? read(through->fd, data, size) : -1;
+    if (got <= 0)
+        return got < 0 || through->left > 0 ? HTTPD_SOURCE_ERROR : HTTPD_SOURCE_END;
     if (through->left >= 0)
-        through->left -= (int64_t)size;
-    return (ssize_t)size;
+        through->left -= got;
+    return got;
 }
 
 static void release_nothing(void *payload)

@@ -164,12 +164,7 @@ static ssize_t read_telling(void *payload, char *data, size_t size)
         if (telling->out.failed || telling->held.failed)
             return HTTPD_SOURCE_ERROR;
     }
-    size_t left = telling->out.size - telling->sent;
-    if (size > left)
-        size = left;
-    memcpy(data, telling->out.data + telling->sent, size);
-    telling->sent += size;
-    return (ssize_t)size;
+    return (ssize_t)buf_take(&telling->out, &telling->sent, data, size);
 }
 
 static const struct {

@@ -105,12 +105,7 @@ static ssize_t read_followed(void *payload, char *data, size_t size)
         if (followed->out.size == 0 && httpd_gone(followed->request))
             return HTTPD_SOURCE_ERROR;
     }
-    size_t left = followed->out.size - followed->at;
-    if (size > left)
-        size = left;
-    memcpy(data, followed->out.data + followed->at, size);
-    followed->at += size;
-    return (ssize_t)size;
+    return (ssize_t)buf_take(&followed->out, &followed->at, data, size);
 }
 
 void toolbox_follow(struct httpd_request *request, struct sbx_process *process)

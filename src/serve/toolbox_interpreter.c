@@ -40,11 +40,7 @@ void toolbox_context_create(struct httpd_request *request)
         code = err_set(&err, SBX_ERR_INVALID, "language must be python");
     if (code == 0)
         code = interpreter_new(toolbox_box(request), jsonv_text(body, "cwd"), &context, &err);
-    if (code == 0)
-        code = interpreter_open(context, &err);
     if (code < 0) {
-        if (context)
-            session_close(context);
         serve_fail(request, &err);
         return;
     }

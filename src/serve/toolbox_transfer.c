@@ -109,12 +109,7 @@ static void open_part(struct bundle *bundle)
 
 static ssize_t read_text(struct bundle *bundle, char *data, size_t size)
 {
-    size_t left = bundle->text.size - bundle->at;
-    if (size > left)
-        size = left;
-    memcpy(data, bundle->text.data + bundle->at, size);
-    bundle->at += size;
-    return (ssize_t)size;
+    return (ssize_t)buf_take(&bundle->text, &bundle->at, data, size);
 }
 
 static ssize_t read_file(struct bundle *bundle, char *data, size_t size)
