@@ -1,24 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 // sandboxes image: becomes the helper program that fetches and keeps images. Its libraries burden
 // no other command. Layer: cli.
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/become.h"
 #include "cli/command.h"
+#include "cli/spinner.h"
 #include "engine/fetcher.h"
-#include "registry/options.h"
+#include "registry/show.h"
+
+/*
+ * Of many that pull one image at once, all but one sleep here and tell what that one has found.
+ * 0: it is our turn, or nothing that this is good for; 1: told, and *ret_status is how to end.
+ */
+static int wait_turn(struct invocation *use, const char *name, struct imageturn *ret_turn,
+                     int *ret_status)
+{
+    int64_t began_ns = clock_boot_ns();
+    const struct deadline deadline = {.at_ms = DEADLINE_NEVER};
+    const struct image_values *values = use->values;
+    cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
+    cleanup_imagestore struct imagestore store = IMAGESTORE_NONE;
+    cleanup_imagerecord struct imagerecord record = {0};
+    cleanup(show_deinit) struct show show = {0};
+    struct spinner spinner;
+    char whole[IMAGEREF_NAME_SIZE];
+    if (imageref_whole(name, whole, NULL) < 0 || cachedir_open(&cache, NULL) < 0 ||
+        imagestore_open(&cache, &store, NULL) < 0)
+        return 0; // the program says it
+    spinner_start(&spinner, "waiting for another process that pulls it",
+                  values->quiet > 0 || values->json > 0);
+    int rc = imageturn_take(&store, whole, began_ns, deadline, ret_turn, NULL);
+    spinner_stop(&spinner);
+    if (rc != 1 || imagerecord_read(&store, whole, &record, NULL) < 0)
+        return 0;
+    show_begin(&show, values, true);
+    show_record(&show, &record);
+    *ret_status = show_finish(&show) < 0 ? EXIT_OURS : 0;
+    return 1;
+}
+
+// For the program that we become.
+static bool keep_turn(const struct imageturn *turn)
+{
+    if (turn->fd == FETCH_TURN_FD)
+        return fcntl(turn->fd, F_SETFD, 0) == 0;
+    return turn->fd >= 0 && dup2(turn->fd, FETCH_TURN_FD) >= 0;
+}
 
 static int run_image(struct cli *cli, struct invocation *use)
 {
     struct sbx_error err;
-    cleanup_free const char **argv = calloc((size_t)use->argc + 4, sizeof(*argv));
+    struct imageturn turn = IMAGETURN_NONE;
+    int status;
+    cleanup_free const char **argv = calloc((size_t)use->argc + 5, sizeof(*argv));
     if (!argv) {
         err_nomem(&err);
         return cli_fail(cli, &err);
     }
+    if (use->operands.count == 2 && strcmp(use->operands.items[0], "pull") == 0 &&
+        wait_turn(use, use->operands.items[1], &turn, &status) == 1)
+        return status;
     size_t count = 0;
     argv[count++] = "sandboxes image";
+    if (keep_turn(&turn))
+        argv[count++] = FETCH_TURN_FLAG;
     if (cli->config_path) { // it may stand before the command
         argv[count++] = "--config";
         argv[count++] = cli->config_path;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -13,12 +12,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/dirs.h"
 #include "base/tree.h"
-
-#define LOCK_POLL_MS 5
+#include "engine/lock.h"
 
 int cachedir_open(struct cachedir *ret_cache, struct sbx_error *err)
 {
@@ -53,26 +50,6 @@ bool cachedir_is_own_disk(int dir_fd)
     return false;
 }
 
-// Waits a little for a lock that another process holds. 0, or TIMEOUT, CANCELLED.
-static int pause_for_lock(struct deadline deadline, const char *name, struct sbx_error *err)
-{
-    int left = deadline_poll_ms(deadline);
-    if (left == 0)
-        return err_set(err, SBX_ERR_TIMEOUT, "another process is still making %s", name);
-    struct pollfd fd = {.fd = cancel_fd(deadline.cancel), .events = POLLIN};
-    if (poll(&fd, 1, left > 0 && left < LOCK_POLL_MS ? left : LOCK_POLL_MS) > 0)
-        return err_set(err, SBX_ERR_CANCELLED, "cancelled");
-    return 0;
-}
-
-// Whether the locked file still has its name: its last owner may have removed it meanwhile.
-static int lock_has_name(int dir_fd, const char *name, int lock)
-{
-    struct stat held, named;
-    return fstat(lock, &held) == 0 && fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           held.st_ino == named.st_ino && held.st_dev == named.st_dev;
-}
-
 int cachedir_lock(int dir_fd, const char *name, struct deadline deadline, int *ret_lock,
                   struct sbx_error *err)
 {
@@ -80,13 +57,9 @@ int cachedir_lock(int dir_fd, const char *name, struct deadline deadline, int *r
         cleanup_fd int lock = openat(dir_fd, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (lock < 0)
             return err_sys(err, 0, errno, "cannot open the lock %s in the cache directory", name);
-        while (flock(lock, LOCK_EX | LOCK_NB) < 0) {
-            if (errno != EWOULDBLOCK && errno != EINTR)
-                return err_sys(err, 0, errno, "cannot lock %s in the cache directory", name);
-            int rc = pause_for_lock(deadline, name, err);
-            if (rc < 0)
-                return rc;
-        }
+        int rc = lock_wait(lock, LOCK_EX, deadline, err);
+        if (rc < 0)
+            return err_wrap(err, "making %s in the cache directory", name);
         if (lock_has_name(dir_fd, name, lock)) {
             *ret_lock = steal_fd(&lock);
             return 0;

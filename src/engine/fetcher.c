@@ -10,13 +10,17 @@
 
 extern char **environ;
 
-int fetcher_run(const char *name, const char *path, struct deadline deadline, struct sbx_error *err)
+int fetcher_run(const char *name, const char *path, const struct imageturn *turn,
+                struct deadline deadline, struct sbx_error *err)
 {
     char program[PATH_MAX];
     const char *const argv[] = {FETCH_PROGRAM, FETCH_ANSWER_FLAG, name, path, NULL};
+    const struct helper_fd fd = {turn->fd, FETCH_TURN_FD};
     const struct helper_job job = {.program = FETCH_PROGRAM,
                                    .argv = argv,
                                    .environment = environ,
+                                   .fds = &fd,
+                                   .fd_count = 1,
                                    .answer_fd = FETCH_ANSWER_FD};
     cleanup_helper struct helper helper = HELPER_NONE;
     struct fetch_answer answer;

@@ -9,13 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "core/labels.h"
 
 #define PAUSE_MAX_MS 16
+#define WATCHED_MS 100 // one end in this may be missed: of a lock that two processes share
 
 struct label_lock {
     int dir_fd; // own copy
@@ -23,20 +26,69 @@ struct label_lock {
     char name[32];
 };
 
-// flock(2) itself can't be given an end, so the lock is asked for again and again, ever less often.
+bool lock_has_name(int dir_fd, const char *name, int fd)
+{
+    struct stat held, named;
+    return fstat(fd, &held) == 0 && fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+static int fill_error(struct sbx_error *err)
+{
+    return err_sys(err, 0, errno, "cannot lock");
+}
+
+static int wait_for_ever(int fd, int operation, struct sbx_error *err)
+{
+    while (flock(fd, operation) < 0)
+        if (errno != EINTR)
+            return fill_error(err);
+    return 0;
+}
+
+// Readable when any descriptor of the file was closed, by death too. -1: none is to be had.
+static int watch_closing(int fd)
+{
+    char path[32];
+    cleanup_fd int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    if (watch < 0 || inotify_add_watch(watch, path, IN_CLOSE) < 0)
+        return -1;
+    return steal_fd(&watch);
+}
+
+// Whether a descriptor was closed; its lock goes a moment later.
+static bool was_closed(int watch)
+{
+    char events[1024];
+    return watch >= 0 && read(watch, events, sizeof(events)) > 0;
+}
+
+// flock(2) itself can't be given an end. So the lock is asked for again and again, ever less often,
+// and then when somebody has let go of the file.
 int lock_wait(int fd, int operation, struct deadline deadline, struct sbx_error *err)
 {
-    for (int pause = 1;; pause = pause < PAUSE_MAX_MS ? pause * 2 : pause) {
+    cleanup_fd int watch = -1;
+    if (deadline.at_ms == DEADLINE_NEVER && !deadline.cancel)
+        return wait_for_ever(fd, operation, err);
+    for (int pause = 1;;) {
         if (flock(fd, operation | LOCK_NB) == 0)
             return 0;
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return err_sys(err, 0, errno, "cannot lock");
+            return fill_error(err);
         int left = deadline_poll_ms(deadline);
         if (left == 0)
             return err_set(err, SBX_ERR_TIMEOUT, "timed out waiting for another process's lock");
-        struct pollfd cancel = {.fd = cancel_fd(deadline.cancel), .events = POLLIN};
-        if (poll(&cancel, 1, left > 0 && left < pause ? left : pause) > 0)
+        struct pollfd fds[] = {{.fd = cancel_fd(deadline.cancel), .events = POLLIN},
+                               {.fd = watch, .events = POLLIN}};
+        if (poll(fds, 2, left > 0 && left < pause ? left : pause) > 0 && fds[0].revents)
             return err_set(err, SBX_ERR_CANCELLED, "cancelled");
+        if (was_closed(watch))
+            pause = 1;
+        else if (pause < PAUSE_MAX_MS)
+            pause *= 2;
+        else if (watch >= 0 || (watch = watch_closing(fd)) >= 0)
+            pause = WATCHED_MS;
     }
 }
 
@@ -64,15 +116,6 @@ static int name_lock(const struct sbx_pair *labels, size_t count, char *name, si
     return 0;
 }
 
-// Is the file that we have locked still the one of that name? The last holder may have removed it.
-static bool still_named(const struct label_lock *lock)
-{
-    struct stat ours, named;
-    return fstat(lock->fd, &ours) == 0 &&
-           fstatat(lock->dir_fd, lock->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
-}
-
 static int take(struct label_lock *lock, struct deadline deadline, struct sbx_error *err)
 {
     for (;;) {
@@ -81,7 +124,7 @@ static int take(struct label_lock *lock, struct deadline deadline, struct sbx_er
         if (lock->fd < 0)
             return err_sys(err, 0, errno, "cannot open the lock of these labels");
         int code = lock_wait(lock->fd, LOCK_EX, deadline, err);
-        if (code == 0 && still_named(lock))
+        if (code == 0 && lock_has_name(lock->dir_fd, lock->name, lock->fd))
             return 0;
         close(steal_fd(&lock->fd));
         if (code < 0)

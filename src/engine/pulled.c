@@ -65,10 +65,17 @@ static int find_or_fetch(const struct imagestore *store, const struct wanted *wa
                          struct deadline deadline, struct imagerecord *ret_record,
                          struct sbx_error *err)
 {
+    cleanup_imageturn struct imageturn turn = IMAGETURN_NONE;
     int rc = find(store, wanted->name, ret_record, err);
+    while (rc == SBX_ERR_NOT_FOUND && turn.fd < 0) {
+        int taken = imageturn_take(store, wanted->name, IMAGETURN_EVER, deadline, &turn, err);
+        if (taken < 0)
+            return err_wrap(err, "cannot get the image '%s'", wanted->shown);
+        rc = find(store, wanted->name, ret_record, err);
+    }
     if (rc != SBX_ERR_NOT_FOUND)
         return rc;
-    rc = fetcher_run(wanted->name, wanted->path, deadline, err);
+    rc = fetcher_run(wanted->name, wanted->path, &turn, deadline, err);
     if (rc == 0)
         rc = find(store, wanted->name, ret_record, err);
     return rc < 0 ? err_wrap(err, "cannot get the image '%s'", wanted->shown) : 0;

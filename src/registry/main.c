@@ -3,6 +3,7 @@
  * sandboxes-image: fetches, lists and removes images, for `sandboxes image` and, with --answer as
  * its first argument, for the library. Layer: registry.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +24,10 @@
 #include "registry/progress.h"
 #include "registry/puller.h"
 #include "registry/shelf.h"
+#include "registry/show.h"
 
 #define EXIT_USAGE 2
 #define EXIT_OURS 125
-#define OUTPUT_MAX (16u << 20)
 #define PRUNE_WAIT_MS 30000
 
 struct common {
@@ -50,57 +51,14 @@ static const struct opt_row common_rows[] = {
 
 struct job {
     struct puller puller;
+    int turn_fd; // to pull the first word, or -1
     const struct image_values *values;
     const char *const *words; // after the verb
     size_t count;
-    struct buf out;
-    struct json json;
+    struct show show;
 };
 
 // --- Output
-
-static size_t layers_of(const struct imagerecord *record)
-{
-    return record->layers.count + imagerecord_is_snapshot(record);
-}
-
-static void put_record(struct json *json, const struct imagerecord *record)
-{
-    json_begin_object(json);
-    json_put_text(json, "name", imageref_short(record->name));
-    json_put_text(json, "digest", record->digest);
-    json_put_uint(json, "size", record->bytes);
-    json_put_uint(json, "layers", layers_of(record));
-    if (imagerecord_is_snapshot(record))
-        json_put_text(json, "over", record->tree[0] ? "image" : record->base);
-    json_put_int(json, "pulled_ms", record->made_ms);
-    json_put_text(json, "user", record->user);
-    json_put_text(json, "workdir", record->workdir);
-    const struct {
-        const char *key;
-        const struct imagewords *words;
-    } lists[] = {{"entrypoint", &record->entrypoint}, {"cmd", &record->cmd}, {"env", &record->env}};
-    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-        json_key(json, lists[i].key);
-        json_begin_array(json);
-        for (size_t k = 0; k < lists[i].words->count; k++)
-            json_text(json, lists[i].words->items[k]);
-        json_end_array(json);
-    }
-    json_end_object(json);
-}
-
-static void show_record(struct job *job, const struct imagerecord *record)
-{
-    char size[UNITS_SIZE];
-    if (job->values->json > 0)
-        put_record(&job->json, record);
-    else if (job->values->quiet > 0)
-        buf_printf(&job->out, "%s\n", imageref_short(record->name));
-    else
-        buf_printf(&job->out, "%s  %s  %s\n", imageref_short(record->name), record->digest,
-                   units_bytes(record->bytes, size));
-}
 
 static void show_table(struct job *job, const struct shelf_list *list)
 {
@@ -109,8 +67,8 @@ static void show_table(struct job *job, const struct shelf_list *list)
         int length = (int)strlen(imageref_short(list->items[i].name));
         width = length > width ? length : width;
     }
-    buf_printf(&job->out, "%-*s  %-12s  %10s  %6s  %s\n", width, "NAME", "DIGEST", "SIZE", "LAYERS",
-               "PULLED");
+    buf_printf(&job->show.out, "%-*s  %-12s  %10s  %6s  %s\n", width, "NAME", "DIGEST", "SIZE",
+               "LAYERS", "PULLED");
     for (size_t i = 0; i < list->count; i++) {
         const struct imagerecord *record = &list->items[i];
         char size[UNITS_SIZE], when[32] = "";
@@ -118,8 +76,9 @@ static void show_table(struct job *job, const struct shelf_list *list)
         struct tm tm;
         if (localtime_r(&seconds, &tm))
             strftime(when, sizeof(when), "%Y-%m-%d %H:%M", &tm);
-        buf_printf(&job->out, "%-*s  %.12s  %10s  %6zu  %s\n", width, imageref_short(record->name),
-                   record->digest + 7, units_bytes(record->bytes, size), layers_of(record), when);
+        buf_printf(&job->show.out, "%-*s  %.12s  %10s  %6zu  %s\n", width,
+                   imageref_short(record->name), record->digest + 7,
+                   units_bytes(record->bytes, size), show_layers(record), when);
     }
 }
 
@@ -133,13 +92,13 @@ static int pull_one(struct job *job, const char *name, struct sbx_error *err)
     int rc = imageref_parse(name, &ref, err);
     if (rc < 0)
         return rc;
-    progress_start(&progress, name, job->values->quiet > 0 || job->values->json > 0);
+    progress_start(&progress, name, job->show.quiet || job->show.as_json);
     job->puller.progress = &progress;
     rc = puller_pull(&job->puller, &ref, false, &record, err);
     progress_stop(&progress);
     job->puller.progress = NULL;
     if (rc == 0)
-        show_record(job, &record);
+        show_record(&job->show, &record);
     return rc;
 }
 
@@ -157,11 +116,11 @@ static int do_list(struct job *job, struct sbx_error *err)
     int rc = shelf_list(&job->puller, &list, err);
     if (rc < 0)
         return rc;
-    if (job->values->json <= 0 && job->values->quiet <= 0)
+    if (!job->show.as_json && !job->show.quiet)
         show_table(job, &list);
     else
         for (size_t i = 0; i < list.count; i++)
-            show_record(job, &list.items[i]);
+            show_record(&job->show, &list.items[i]);
     return 0;
 }
 
@@ -172,7 +131,7 @@ static int do_inspect(struct job *job, struct sbx_error *err)
         cleanup_imagerecord struct imagerecord record = {0};
         rc = shelf_find(&job->puller, job->words[i], &record, err);
         if (rc == 0)
-            put_record(&job->json, &record);
+            show_record(&job->show, &record);
     }
     return rc;
 }
@@ -184,8 +143,8 @@ static int do_rm(struct job *job, struct sbx_error *err)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < job->count; i++) {
         rc = shelf_remove(&job->puller, job->words[i], err);
-        if (rc == 0 && job->values->json <= 0 && job->values->quiet <= 0)
-            buf_printf(&job->out, "%s removed\n", job->words[i]);
+        if (rc == 0 && !job->show.as_json && !job->show.quiet)
+            buf_printf(&job->show.out, "%s removed\n", job->words[i]);
     }
     // Its disk is freed as soon as nobody is fetching: now, or by the next that removes something.
     job->puller.deadline = deadline_in(1);
@@ -200,17 +159,17 @@ static int do_prune(struct job *job, struct sbx_error *err)
     int rc = shelf_prune(&job->puller, job->values->all > 0, true, &freed, err);
     if (rc < 0)
         return rc;
-    if (job->values->json > 0) {
-        json_begin_object(&job->json);
-        json_put_uint(&job->json, "images", freed.images);
-        json_put_uint(&job->json, "trees", freed.trees);
-        json_put_uint(&job->json, "layers", freed.layers);
-        json_put_uint(&job->json, "snapshots", freed.snapshots);
-        json_put_uint(&job->json, "views", freed.views);
-        json_put_uint(&job->json, "archives", freed.archives);
-        json_end_object(&job->json);
-    } else if (job->values->quiet <= 0) {
-        buf_printf(&job->out,
+    if (job->show.as_json) {
+        json_begin_object(&job->show.json);
+        json_put_uint(&job->show.json, "images", freed.images);
+        json_put_uint(&job->show.json, "trees", freed.trees);
+        json_put_uint(&job->show.json, "layers", freed.layers);
+        json_put_uint(&job->show.json, "snapshots", freed.snapshots);
+        json_put_uint(&job->show.json, "views", freed.views);
+        json_put_uint(&job->show.json, "archives", freed.archives);
+        json_end_object(&job->show.json);
+    } else if (!job->show.quiet) {
+        buf_printf(&job->show.out,
                    "removed: %zu images, %zu trees, %zu layers, %zu snapshots, %zu views of this "
                    "machine, %zu unpacked archives\n",
                    freed.images, freed.trees, freed.layers, freed.snapshots, freed.views,
@@ -225,7 +184,7 @@ static int do_import(struct job *job, struct sbx_error *err)
     int rc = puller_import(&job->puller, job->words[0], job->count > 1 ? job->words[1] : NULL,
                            &record, err);
     if (rc == 0)
-        show_record(job, &record);
+        show_record(&job->show, &record);
     return rc;
 }
 
@@ -234,7 +193,7 @@ static int do_build(struct job *job, struct sbx_error *err)
     cleanup_imagerecord struct imagerecord record = {0};
     int rc = puller_build(&job->puller, job->words[0], job->words[1], &record, err);
     if (rc == 0)
-        show_record(job, &record);
+        show_record(&job->show, &record);
     return rc;
 }
 
@@ -285,36 +244,37 @@ static void log_to_stderr(void *payload, int level, const char *origin, const ch
     fprintf(stderr, "sandboxes: %s: %s\n", origin ? origin : "", text);
 }
 
-static int finish(struct job *job, const struct verb *verb)
+static int adopt_turn(struct job *job, struct sbx_error *err)
 {
-    bool json = verb->run == do_inspect || job->values->json > 0;
-    if (json && verb->list)
-        json_end_array(&job->json);
-    if (json && job->out.size)
-        buf_puts(&job->out, "\n");
-    if (job->out.failed || fd_write_full(STDOUT_FILENO, job->out.data, job->out.size) < 0)
-        return EXIT_OURS;
-    return 0;
+    char name[IMAGEREF_NAME_SIZE];
+    int rc = imageref_whole(job->words[0], name, err);
+    if (rc == 0)
+        job->puller.turn = imageturn_adopt(&job->puller.store, name, job->turn_fd, false);
+    return rc;
 }
 
 static int run_verb(struct job *job, const struct verb *verb, const char *config)
 {
+    struct image_values shown = *job->values;
     struct sbx_error err;
-    job->out = (struct buf)BUF_INIT(OUTPUT_MAX);
-    job->json = (struct json)JSON_INIT(&job->out, true);
-    int rc = puller_open(config, &job->puller, &err), status;
+    if (verb->run == do_inspect)
+        shown.json = 1;
+    int rc = puller_open(config, &job->puller, &err), status = 0;
     if (rc < 0)
         return complain(&err, EXIT_OURS);
-    if (verb->list && (verb->run == do_inspect || job->values->json > 0))
-        json_begin_array(&job->json);
-    rc = verb->run(job, &err);
+    if (job->turn_fd >= 0)
+        rc = adopt_turn(job, &err);
+    show_begin(&job->show, &shown, verb->list);
+    if (rc == 0)
+        rc = verb->run(job, &err);
     // What was done before a failure is told too.
-    status = rc < 0 && (job->values->json > 0 || verb->run == do_inspect) ? 0 : finish(job, verb);
+    if ((rc == 0 || !job->show.as_json) && show_finish(&job->show) < 0)
+        status = EXIT_OURS;
     if (rc < 0)
         status = complain(&err, EXIT_OURS);
     puller_settle(&job->puller);
     puller_close(&job->puller);
-    buf_deinit(&job->out);
+    show_deinit(&job->show);
     return status;
 }
 
@@ -329,7 +289,7 @@ static int usage(const char *verb, const char *form)
     return complain(&err, EXIT_USAGE);
 }
 
-static int run_command(int argc, const char *const *argv)
+static int run_command(int argc, const char *const *argv, int turn_fd)
 {
     struct image_values values = {0};
     struct common common = {0};
@@ -350,8 +310,10 @@ static int run_command(int argc, const char *const *argv)
     } else if (operands.count - 1 < verb->least || operands.count - 1 > verb->most) {
         status = usage(name, verb->usage);
     } else {
-        struct job job = {
-            .values = &values, .words = operands.items + 1, .count = operands.count - 1};
+        struct job job = {.turn_fd = turn_fd,
+                          .values = &values,
+                          .words = operands.items + 1,
+                          .count = operands.count - 1};
         status = run_verb(&job, verb, common.config);
     }
     opt_operands_deinit(&operands);
@@ -362,11 +324,14 @@ static int run_command(int argc, const char *const *argv)
 static int answer_library(const char *name, const char *path)
 {
     struct fetch_answer answer = {0};
-    cleanup_puller struct puller puller = {.store = IMAGESTORE_NONE};
+    cleanup_puller struct puller puller = {.store = IMAGESTORE_NONE, .turn = IMAGETURN_NONE};
     cleanup_imagerecord struct imagerecord record = {0};
     struct imageref ref;
     prctl(PR_SET_PDEATHSIG, SIGKILL); // what nobody waits for is not needed
     int rc = puller_open(NULL, &puller, &answer.err);
+    (void)fcntl(FETCH_TURN_FD, F_SETFD, FD_CLOEXEC);
+    if (rc == 0)
+        puller.turn = imageturn_adopt(&puller.store, name, FETCH_TURN_FD, true);
     if (rc == 0 && path)
         rc = puller_import(&puller, path, name, &record, &answer.err);
     else if (rc == 0 && (rc = imageref_parse(name, &ref, &answer.err)) == 0)
@@ -389,5 +354,8 @@ int main(int argc, char **argv)
     }
     if (argc >= 3 && argc <= 4 && strcmp(argv[1], FETCH_ANSWER_FLAG) == 0)
         return answer_library(argv[2], argc == 4 ? argv[3] : NULL);
-    return run_command(argc - 1, (const char *const *)argv + 1);
+    bool turn = argc >= 2 && strcmp(argv[1], FETCH_TURN_FLAG) == 0 &&
+                fcntl(FETCH_TURN_FD, F_SETFD, FD_CLOEXEC) == 0;
+    return run_command(argc - 1 - turn, (const char *const *)argv + 1 + turn,
+                       turn ? FETCH_TURN_FD : -1);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pulling from a registry or its mirrors. Layer: registry.
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,31 +124,47 @@ static int pull_anywhere(struct puller *puller, const struct imageref *ref,
     return rc;
 }
 
-static int pull_locked(struct puller *puller, const struct imageref *ref, const char *name,
-                       bool missing, struct imagerecord *ret_record, struct sbx_error *err)
+static bool is_here(const struct puller *puller, const char *name, struct imagerecord *ret_record)
 {
-    if (missing && imagerecord_read(&puller->store, name, ret_record, NULL) == 0) {
-        if (puller_has_tree(puller, ret_record))
-            return 0;
-        imagerecord_deinit(ret_record);
+    if (imagerecord_read(&puller->store, name, ret_record, NULL) < 0)
+        return false;
+    if (puller_has_tree(puller, ret_record))
+        return true;
+    imagerecord_deinit(ret_record);
+    return false;
+}
+
+// 0: it is our turn; 1: the image is here.
+static int wait_turn(struct puller *puller, const char *name, struct imagerecord *ret_record,
+                     struct sbx_error *err)
+{
+    int rc = 0;
+    while (rc == 0 && puller->turn.fd < 0) {
+        rc = imageturn_take(&puller->store, name, puller->began_ns, puller->deadline, &puller->turn,
+                            err);
+        if (rc == 1 && !is_here(puller, name, ret_record))
+            rc = 0; // removed meanwhile
     }
-    return pull_anywhere(puller, ref, ret_record, err);
+    return rc;
 }
 
 int puller_pull(struct puller *puller, const struct imageref *ref, bool missing,
                 struct imagerecord *ret_record, struct sbx_error *err)
 {
-    char name[IMAGEREF_NAME_SIZE], file[IMAGERECORD_FILE_SIZE], lock_name[96];
-    cleanup_fd int hold = -1, lock = -1;
+    char name[IMAGEREF_NAME_SIZE];
+    cleanup_fd int hold = -1;
     imageref_name(ref, name);
-    imagerecord_file(name, file);
-    snprintf(lock_name, sizeof(lock_name), "%s.lock", file);
     int rc = imagestore_hold(&puller->store, false, puller->deadline, &hold, err);
     if (rc == 0)
-        rc = cachedir_lock(puller->store.records_fd, lock_name, puller->deadline, &lock, err);
-    if (rc < 0)
-        return rc;
-    rc = pull_locked(puller, ref, name, missing, ret_record, err);
-    cachedir_unlock(puller->store.records_fd, lock_name, &lock);
+        rc = wait_turn(puller, name, ret_record, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    if (!missing || !is_here(puller, name, ret_record)) {
+        int64_t asked_ns = clock_boot_ns();
+        rc = pull_anywhere(puller, ref, ret_record, err);
+        if (rc == 0)
+            imageturn_tell(&puller->turn, asked_ns);
+    }
+    imageturn_end(&puller->turn);
     return rc;
 }

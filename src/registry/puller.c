@@ -23,7 +23,10 @@
 
 int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_error *err)
 {
-    struct puller puller = {.store = IMAGESTORE_NONE, .deadline = {.at_ms = DEADLINE_NEVER}};
+    struct puller puller = {.store = IMAGESTORE_NONE,
+                            .deadline = {.at_ms = DEADLINE_NEVER},
+                            .began_ns = clock_boot_ns(),
+                            .turn = IMAGETURN_NONE};
     cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
     int rc = config_load(config_path, &puller.config, err);
     if (rc == 0)
@@ -48,6 +51,7 @@ static void hang_up(struct puller *puller)
 void puller_close(struct puller *puller)
 {
     hang_up(puller);
+    imageturn_end(&puller->turn);
     config_deinit(&puller->config);
     imagestore_close(&puller->store);
 }

@@ -6,6 +6,7 @@
 #include "core/config.h"
 #include "engine/imagerecord.h"
 #include "engine/imageref.h"
+#include "engine/imageturn.h"
 #include "net/http.h"
 #include "registry/layer.h"
 #include "registry/manifest.h"
@@ -17,6 +18,8 @@ struct puller {
     struct progress *progress; // or NULL
     struct http *http;         // opened by the first request
     bool fresh;                // something was made that the disk may not have yet
+    int64_t began_ns;          // what others have asked for since then counts (imageturn.h)
+    struct imageturn turn;     // to pull: that of this process, or none yet
 };
 
 int puller_open(const char *config_path, struct puller *ret_puller, struct sbx_error *err);
@@ -29,7 +32,8 @@ void puller_settle(struct puller *puller);
 
 /*
  * Brings what the name means at its registry now. missing: only if nothing is known of it. Of all
- * processes that pull one name, one works, the others wait. *ret_record is what is known then.
+ * processes that pull one name, one works, the others wait: puller->turn, which it ends, or the
+ * turn it takes itself. *ret_record is what is known then.
  */
 int puller_pull(struct puller *puller, const struct imageref *ref, bool missing,
                 struct imagerecord *ret_record, struct sbx_error *err);

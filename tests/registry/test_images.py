@@ -175,6 +175,68 @@ class Pull(RegistryCase):
             asked = [path for path in self.blobs_asked() if path.endswith(layer["digest"])]
             self.assertEqual(1, len(asked))
 
+    def until_waiting(self, count):
+        """So many processes sleep for the lock of the only image that is being fetched."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            for file in os.listdir(self.store + "/records") if os.path.isdir(self.store) else []:
+                inode = os.stat(f"{self.store}/records/{file}").st_ino
+                with open("/proc/locks", encoding="ascii") as locks:
+                    if sum("->" in line and f":{inode} " in line for line in locks) == count:
+                        return
+            time.sleep(0.005)
+        self.fail(f"no {count} processes wait")
+
+    def start_held(self, name):
+        """A pull of it that has asked what the name means, and waits for its configuration."""
+        asked, go = threading.Event(), threading.Event()
+
+        def hold(handler):
+            if "/blobs/" in handler.path:
+                asked.set()
+                go.wait(30)
+            return False
+
+        self.odd.rule = hold
+        self.addCleanup(go.set)
+        process = self.start("image", "pull", "-q", self.offer(name, self.small))
+        self.assertTrue(asked.wait(30))
+        return process, go
+
+    def manifests_asked(self):
+        return len([path for path, _, _ in self.odd.seen if "/manifests/" in path])
+
+    def end_all(self, processes):
+        for process in processes:
+            _, err = process.communicate(timeout=60)
+            self.assertEqual(0, process.returncode, err)
+
+    def test_who_waits_for_a_pull_does_not_ask_again(self):
+        first, go = self.start_held("turn/one")
+        newer = Image([base_layer(), Layer().add("new", b"new")])
+        newer.blobs.update(self.small.blobs)
+        name = self.offer("turn/one", newer)
+        others = [self.start("image", "pull", *options, name) for options in [["--json"], ["-q"]] * 4]
+        self.until_waiting(8)
+        go.set()
+        out = others[0].communicate(timeout=60)[0]
+        self.end_all([first, *others[1:]])
+        self.assertEqual(2, self.manifests_asked())  # once by the first of those that began later
+        self.assertEqual(digest(newer.manifest), json.loads(out)[0]["digest"])
+        self.assertEqual("new", self.inside(name, "cat /new"))
+        self.assertFalse([file for file in os.listdir(self.store + "/records") if len(file) != 64])
+
+    def test_another_goes_on_when_the_one_that_pulls_is_killed(self):
+        first, go = self.start_held("turn/two")
+        name = f"{self.odd.name}/turn/two"
+        others = [self.start("image", "pull", "-q", name) for _ in range(5)]
+        self.until_waiting(5)
+        first.kill()
+        first.communicate()
+        go.set()
+        self.end_all(others)
+        self.assertEqual(2, self.manifests_asked())
+
     def test_forty_layers(self):
         layers = [base_layer()] + [Layer().add(f"n/{i}", str(i).encode()).add("n/last", str(i).encode())
                                    for i in range(40)]
