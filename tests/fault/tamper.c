@@ -7,7 +7,8 @@
  *
  *   tamper list REPORT COMMAND...               what there is: WAY CALLS NAME a line
  *   tamper kill REPORT WAY N COMMAND...         SIGKILL at the N-th call of WAY
- *   tamper fail REPORT WAY N ERRNO COMMAND...   the N-th call of WAY returns -ERRNO, undone
+ *   tamper fail REPORT WAY N ERRNO COMMAND...   the N-th call of WAY returns -ERRNO, undone (but
+ *                                               close(2), which fails with the descriptor closed)
  *
  * Ends when every process has ended; exit status is the command's, 128 + signal, or 99 when
  * something still ran after TIMEOUT seconds (then it is killed and named in the report as STUCK).
@@ -142,12 +143,14 @@ static void name_caller(struct tamper *t, const struct task *task, unsigned long
         fclose(maps);
 }
 
-// "This call is always successful", getuid(2), getpid(2), umask(2), ...: no program looks.
+// "This call is always successful", getuid(2), getpid(2), umask(2), alarm(2), ...: no program
+// looks. _exit(2) and sigreturn(2) do not return: what comes after them is no program's.
 static bool never_fails(unsigned long long number)
 {
-    static const int calls[] = {SYS_getpid,  SYS_getppid,         SYS_gettid,     SYS_getuid,
-                                SYS_geteuid, SYS_getgid,          SYS_getegid,    SYS_getpgrp,
-                                SYS_umask,   SYS_set_tid_address, SYS_sched_yield};
+    static const int calls[] = {SYS_getpid,  SYS_getppid,         SYS_gettid,      SYS_getuid,
+                                SYS_geteuid, SYS_getgid,          SYS_getegid,     SYS_getpgrp,
+                                SYS_umask,   SYS_set_tid_address, SYS_sched_yield, SYS_alarm,
+                                SYS_exit,    SYS_exit_group,      SYS_rt_sigreturn};
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         if (number == (unsigned long long)calls[i])
             return true;
@@ -156,16 +159,19 @@ static bool never_fails(unsigned long long number)
 
 // Replaces the call by one that does not exist; its result is set when it returns. brk(2) tells its
 // failure by no error but by a break that is not the wanted one: C libraries know no other.
-static void skip_call(struct tamper *t, struct task *task)
+// close(2) is done: "Linux always releases the file descriptor", whatever error it returns.
+static void fail_call(struct tamper *t, struct task *task)
 {
     struct user_regs_struct registers;
     if (ptrace(PTRACE_GETREGS, task->pid, 0, &registers) < 0)
         return;
     if (registers.orig_rax == SYS_brk)
         t->error = 0;
+    task->failing = true;
+    if (registers.orig_rax == SYS_close)
+        return;
     registers.orig_rax = (unsigned long long)-1;
     ptrace(PTRACE_SETREGS, task->pid, 0, &registers);
-    task->failing = true;
 }
 
 static void set_result(struct task *task, int error)
@@ -202,7 +208,7 @@ static void at_call(struct tamper *t, struct task *task)
     if (strcmp(t->mode, "kill") == 0)
         kill(task->pid, SIGKILL);
     else
-        skip_call(t, task);
+        fail_call(t, task);
 }
 
 static void ended(struct tamper *t, struct task *task, int status)
