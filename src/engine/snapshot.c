@@ -272,12 +272,19 @@ static int complete(struct taking *taking, const struct keep_answer *answer, boo
     return rc < 0 ? rc : imagerecord_save(new_fd, DELTA_RECORD, record, err);
 }
 
+static int lost(const struct taking *taking, struct sbx_error *err)
+{
+    return err_sys(err, 0, errno, "cannot write the snapshot to the disk of %s",
+                   taking->store.path);
+}
+
 // It appears whole by a rename; the same contents may be there already.
-static int appear(const struct taking *taking, const char *aside, struct sbx_error *err)
+static int appear(const struct taking *taking, const char *aside, bool durable,
+                  struct sbx_error *err)
 {
     int deltas = taking->store.deltas_fd;
     if (renameat(deltas, aside, deltas, taking->record.delta) == 0)
-        return 0;
+        return durable && fsync(deltas) < 0 ? lost(taking, err) : 0;
     if (errno == EEXIST || errno == ENOTEMPTY)
         return tree_remove(deltas, aside) < 0 ? err_sys(err, 0, errno, "cannot remove %s", aside)
                                               : 0;
@@ -301,8 +308,12 @@ static int make(struct taking *taking, int dir_fd, bool hash, struct deadline de
                  : copy(taking, dir_fd, new_fd, hash, deadline, &answer, err);
     if (rc == 0)
         rc = complete(taking, &answer, hash, new_fd, err);
+    // Nobody has another copy, and nobody could tell a part of it from the whole: fsync(2) of each
+    // file would take longer. A fork does not outlive the machine.
+    if (rc == 0 && hash && syncfs(new_fd) < 0)
+        rc = lost(taking, err);
     if (rc == 0)
-        rc = appear(taking, aside, err);
+        rc = appear(taking, aside, hash, err);
     if (rc < 0)
         tree_remove(deltas, aside);
     return rc;
@@ -343,7 +354,9 @@ int snapshot_keep(int dir_fd, const struct record *record, const char *name,
     // What it stands on can be fetched anew, it can't: an image of just now must be on the disk.
     if (rc == 0)
         imagefresh_settle(&taking.store);
-    return rc < 0 ? rc : imagerecord_write(&taking.store, &taking.record, err);
+    if (rc == 0)
+        rc = imagerecord_write(&taking.store, &taking.record, err);
+    return rc == 0 && fsync(taking.store.records_fd) < 0 ? lost(&taking, err) : rc;
 }
 
 int snapshot_remove(const char *name, struct sbx_error *err)

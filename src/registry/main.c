@@ -184,6 +184,8 @@ static int do_import(struct job *job, struct sbx_error *err)
     int rc = puller_import(&job->puller, job->words[0], job->count > 1 ? job->words[1] : NULL,
                            &record, err);
     if (rc == 0)
+        rc = puller_settle_now(&job->puller, err);
+    if (rc == 0)
         show_record(&job->show, &record);
     return rc;
 }
@@ -192,6 +194,8 @@ static int do_build(struct job *job, struct sbx_error *err)
 {
     cleanup_imagerecord struct imagerecord record = {0};
     int rc = puller_build(&job->puller, job->words[0], job->words[1], &record, err);
+    if (rc == 0)
+        rc = puller_settle_now(&job->puller, err);
     if (rc == 0)
         show_record(&job->show, &record);
     return rc;

@@ -86,6 +86,16 @@ void puller_settle(struct puller *puller)
     _exit(0);
 }
 
+int puller_settle_now(struct puller *puller, struct sbx_error *err)
+{
+    imagefresh_settle(&puller->store);
+    puller->fresh = false;
+    return fsync(puller->store.records_fd) < 0
+               ? err_sys(err, 0, errno, "cannot write the image to the disk of %s",
+                         puller->store.path)
+               : 0;
+}
+
 void puller_digest(const void *data, size_t size, char ret_digest[IMAGEREF_DIGEST_SIZE])
 {
     struct sha256 hash;

@@ -28,6 +28,8 @@ void puller_close(struct puller *puller);
 // Leaves a process behind that waits for the disk, if anything was made (imagefresh.h). Nothing can
 // be fetched any more.
 void puller_settle(struct puller *puller);
+// Waits for the disk, with images that no registry has.
+int puller_settle_now(struct puller *puller, struct sbx_error *err);
 #define cleanup_puller cleanup(puller_close)
 
 /*
