@@ -9,7 +9,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -156,4 +158,21 @@ int tree_remove(int dir_fd, const char *name)
     if (empty_dir(&fd, &trail) < 0)
         return -1;
     return unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
+int tree_drop(int dir_fd, const char *name)
+{
+    char gone[NAME_MAX + 8];
+    size_t length = strlen(name);
+    if (length > NAME_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (length > 4 && strcmp(name + length - 4, ".new") == 0)
+        return tree_remove(dir_fd, name);
+    snprintf(gone, sizeof(gone), "%s.new", name);
+    if (tree_remove(dir_fd, gone) < 0 ||
+        (renameat(dir_fd, name, dir_fd, gone) < 0 && errno != ENOENT))
+        return -1;
+    return tree_remove(dir_fd, gone);
 }

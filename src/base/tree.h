@@ -8,3 +8,6 @@
  * there), or -1 and errno.
  */
 int tree_remove(int dir_fd, const char *name);
+
+// The same, but out of sight first, by the name NAME.new: nobody may find half of it.
+int tree_drop(int dir_fd, const char *name);

@@ -131,18 +131,6 @@ static bool is_stood_on(const struct imagestore *store, const char *hex, const s
     return false;
 }
 
-// Out of sight first: nobody may find half of it.
-static bool drop(int dir_fd, const char *name)
-{
-    char gone[NAME_MAX + 8];
-    snprintf(gone, sizeof(gone), "%s.new", name);
-    size_t length = strlen(name);
-    if (length > 4 && strcmp(name + length - 4, ".new") == 0)
-        return tree_remove(dir_fd, name) == 0;
-    return tree_remove(dir_fd, gone) == 0 && renameat(dir_fd, name, dir_fd, gone) == 0 &&
-           tree_remove(dir_fd, gone) == 0;
-}
-
 size_t delta_clear(const struct imagestore *store)
 {
     cleanup_store struct store boxes_store = {.fd = -1};
@@ -157,7 +145,7 @@ size_t delta_clear(const struct imagestore *store)
         if (name[0] == '.' || is_stood_on(store, name, boxes, box_count) ||
             any_record(store, has_delta, name))
             continue;
-        count += drop(store->deltas_fd, name);
+        count += tree_drop(store->deltas_fd, name) == 0;
     }
     store_list_free(boxes, box_count);
     return count;
@@ -171,13 +159,10 @@ void delta_clear_idle(const struct imagestore *store)
         (void)delta_clear(store);
 }
 
-// CACHE/images/deltas/HEX/N
-#define FOLDER "/deltas/"
-
 const char *delta_among(const struct sbx_pair *layers, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strstr(layers[i].value, "/images" FOLDER))
+        if (strstr(layers[i].value, "/images" BOX_DELTAS))
             return layers[i].value;
     return NULL;
 }
@@ -187,9 +172,9 @@ static const char *beneath(const struct imagestore *store, const char *layer)
 {
     size_t length = strlen(store->path);
     if (strncmp(layer, store->path, length) != 0 ||
-        strncmp(layer + length, FOLDER, strlen(FOLDER)) != 0)
+        strncmp(layer + length, BOX_DELTAS, strlen(BOX_DELTAS)) != 0)
         return NULL;
-    return layer + length + strlen(FOLDER);
+    return layer + length + strlen(BOX_DELTAS);
 }
 
 void delta_ended(const char *layer)

@@ -13,8 +13,8 @@
 
 #include "base/cancel.h"
 #include "base/cleanup.h"
+#include "wire/box_msg.h"
 
-#define HOLD_FILE "in-use"
 #define POLL_MS 10
 
 /*
@@ -106,12 +106,12 @@ int imagestore_hold(const struct imagestore *store, bool alone, struct deadline 
                     int *ret_fd, struct sbx_error *err)
 {
     cleanup_fd int fd =
-        openat(store->fd, HOLD_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        openat(store->fd, BOX_STORE_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return err_sys(err, 0, errno, "cannot open %s/%s", store->path, HOLD_FILE);
+        return err_sys(err, 0, errno, "cannot open %s/%s", store->path, BOX_STORE_LOCK);
     while (flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return err_sys(err, 0, errno, "cannot lock %s/%s", store->path, HOLD_FILE);
+            return err_sys(err, 0, errno, "cannot lock %s/%s", store->path, BOX_STORE_LOCK);
         int left = deadline_poll_ms(deadline);
         if (left == 0) {
             err_set(err, SBX_ERR_TIMEOUT, "images are being %s by another process",

@@ -40,14 +40,6 @@ static bool in_use(const struct cachedir *cache, const char *name, const struct 
     return false;
 }
 
-static bool remove_item(const struct cachedir *cache, const char *name)
-{
-    char gone[NAME_MAX + 8];
-    // Out of sight first: nobody may find half of it.
-    snprintf(gone, sizeof(gone), "%s.new", name);
-    return renameat(cache->fd, name, cache->fd, gone) == 0 && tree_remove(cache->fd, gone) == 0;
-}
-
 static bool may_go(const struct prune_rule *rule, const struct prune_item *item, size_t rank)
 {
     return item->used < rule->dead || (rank >= rule->newest && item->used < rule->since);
@@ -63,7 +55,7 @@ static size_t remove_unused(const struct cachedir *cache, const struct prune_ite
         return 0;
     for (size_t i = 0; i < count; i++)
         if (may_go(rule, &items[i], i) && !in_use(cache, items[i].name, boxes, box_count))
-            removed += remove_item(cache, items[i].name);
+            removed += tree_drop(cache->fd, items[i].name) == 0;
     store_list_free(boxes, box_count);
     return removed;
 }

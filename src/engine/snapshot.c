@@ -437,8 +437,8 @@ static int fill_fork(struct taking *taking, const struct sbx_fork *fork, struct 
         rc = boxspec_fill_on(&spec, &image, ret_spec, err);
     image_deinit(&image);
     if (rc == 0) // limits that were defaults are so again
-        ret_spec->box.flags =
-            (ret_spec->box.flags & ~(uint32_t)BOX_LIMITS_ASKED) | (box->flags & BOX_LIMITS_ASKED);
+        ret_spec->box.flags = (ret_spec->box.flags & ~(uint32_t)BOX_LIMITS_ASKED) |
+                              (box->flags & BOX_LIMITS_ASKED) | BOX_FORK;
     return rc;
 }
 

@@ -18,6 +18,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/names.h"
+#include "engine/delta.h"
+#include "engine/record.h"
 #include "engine/store.h"
 
 #define ORIGIN "local"
@@ -145,12 +147,27 @@ static int claim(const struct store *store, const char *id)
     return ours ? steal_fd(&fd) : -1;
 }
 
+// A layer of a snapshot that it stood on, or NULL.
+static char *find_delta(const struct store *store, const char *id)
+{
+    cleanup_record struct record record = {0};
+    cleanup_fd int fd = openat(store->fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || record_read(fd, id, &record) != RECORD_OK)
+        return NULL;
+    const char *layer = delta_among(record.spec.layers, record.spec.layer_count);
+    return layer ? strdup(layer) : NULL;
+}
+
 void store_sweep(const struct store *store, const char *id)
 {
+    cleanup_free char *delta = find_delta(store, id);
     cleanup_fd int fd = claim(store, id);
     if (fd < 0)
         return;
     log_info(ORIGIN, "sandbox %s has lost its monitor: removing what is left of it", id);
-    if (remove_cgroups(fd, id)) // else the record of them stays for the next one who looks
-        remove_directory(store, id, fd);
+    if (!remove_cgroups(fd, id)) // then the record of them stays for the next one who looks
+        return;
+    remove_directory(store, id, fd);
+    if (delta)
+        delta_ended(delta);
 }

@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/lean.h"
+#include "jail/forked.h"
 #include "jail/forward.h"
 #include "jail/ids.h"
 #include "jail/init.h"
@@ -420,6 +421,8 @@ static int run(struct monitor *monitor, struct frame_in *in, struct sbx_error *e
     return code;
 }
 
+#define FORK_TRIES 500
+
 struct arguments {
     uint32_t network; // enum sbx_network: the kind of the sandbox to come
     bool spares;      // be the helper that makes spares
@@ -459,10 +462,16 @@ static int run_monitor(void *payload)
     int code = run(&monitor, &in, &err);
     monitor_clean(&monitor);
     bool failed = code < 0 || (jail.shared && jail.shared->init_error.code);
+    bool gone = forked_remove(&jail.spec, 1);
+    // Nothing is left: say so now. Our own end waits for the kernel to take the network device
+    // apart.
+    monitor_part(&monitor);
     if (failed)
         report_failure(&jail, &err);
     if (jail.boot_fd >= 0)
-        close(jail.boot_fd); // ahead of what the kernel takes its time with: see monitor_clean()
+        close(jail.boot_fd);
+    if (!gone)
+        (void)forked_remove(&jail.spec, FORK_TRIES);
     return failed;
 }
 

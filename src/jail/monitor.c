@@ -274,8 +274,10 @@ void monitor_clean(struct monitor *monitor)
         await_end(monitor->jail);
     if (cgroup_remove(&monitor->cgroup)) // else the records stay, for the next command to sweep it
         remove_directory(monitor->jail);
-    // Nothing is left: say so now. Our own end waits for the kernel to take the network device
-    // apart.
+}
+
+void monitor_part(struct monitor *monitor)
+{
     for (size_t i = 0; i < MONITOR_CLIENTS_MAX; i++)
         if (monitor->clients[i] >= 0)
             close(monitor->clients[i]);

@@ -34,6 +34,9 @@ void monitor_watch(struct monitor *monitor);
 // Kills what lives, removes cgroups and the directory. Works for a half-built sandbox too.
 void monitor_clean(struct monitor *monitor);
 
+// Tells those who wait for the end that it is there.
+void monitor_part(struct monitor *monitor);
+
 // Sets the end of life, `ttl_ms` from now; -1: none. 0, or -1 and errno.
 int monitor_set_ttl(struct monitor *monitor, int64_t ttl_ms);
 

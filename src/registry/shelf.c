@@ -150,17 +150,6 @@ static bool needs_layer(const struct shelf_list *list, const char *hex)
     return false;
 }
 
-// Out of sight first: nobody may find half of it.
-static bool drop(int dir_fd, const char *name)
-{
-    char gone[96];
-    if (!is_hex(name))
-        return tree_remove(dir_fd, name) == 0;
-    snprintf(gone, sizeof(gone), "%s.new", name);
-    return tree_remove(dir_fd, gone) == 0 && renameat(dir_fd, name, dir_fd, gone) == 0 &&
-           tree_remove(dir_fd, gone) == 0;
-}
-
 static size_t clear_trees(const struct puller *puller, const struct shelf_list *list,
                           const struct boxes *boxes)
 {
@@ -171,7 +160,7 @@ static size_t clear_trees(const struct puller *puller, const struct shelf_list *
         if (name[0] == '.' || (is_hex(name) && (needs_tree(list, name) ||
                                                 stands_on(boxes, &puller->store, "trees", name))))
             continue;
-        count += drop(puller->store.trees_fd, name) && is_hex(name);
+        count += tree_drop(puller->store.trees_fd, name) == 0 && is_hex(name);
     }
     return count;
 }
@@ -184,7 +173,7 @@ static size_t clear_layers(const struct puller *puller, const struct shelf_list 
         const char *name = entry->d_name;
         if (name[0] == '.' || (is_hex(name) && needs_layer(list, name)))
             continue;
-        count += drop(puller->store.layers_fd, name) && is_hex(name);
+        count += tree_drop(puller->store.layers_fd, name) == 0 && is_hex(name);
     }
     return count;
 }

@@ -56,8 +56,14 @@ struct box_spec {
 enum box_flags {
     BOX_LIMITS_ASKED = 1 << 0, // the user named a limit: failing to hold it is an error, not a note
     BOX_ROOT_USER = 1 << 1,    // commands may want uid 0 (the default user is root)
-    BOX_KVM = 1 << 2           // process 1 may run guests by /dev/kvm
+    BOX_KVM = 1 << 2,          // process 1 may run guests by /dev/kvm
+    BOX_FORK = 1 << 3          // its layers below BOX_DELTAS are its own and end with it
 };
+
+// Of the path of a layer, between the store of images and the layer's name; and the store's lock:
+// engine/imagestore.h.
+#define BOX_DELTAS "/deltas/"
+#define BOX_STORE_LOCK "in-use"
 
 void box_spec_put(struct buf *out, const struct box_spec *spec);
 // 0 or -1 if malformed or of another version. Strings are borrowed from the payload.

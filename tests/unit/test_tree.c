@@ -97,6 +97,24 @@ static void removes_any_depth(void **state)
     assert_int_equal(faccessat(dir, "deep", F_OK, 0), -1);
 }
 
+// Also with what an earlier one left behind.
+static void drops_by_another_name(void **state)
+{
+    int dir = (int)(intptr_t)*state;
+    static const char *const dirs[] = {"d", "d.new"};
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+        assert_int_equal(mkdirat(dir, dirs[i], 0700), 0);
+    touch(dir, "d/file");
+    touch(dir, "d.new/file");
+    assert_int_equal(tree_drop(dir, "d"), 0);
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+        assert_int_equal(faccessat(dir, dirs[i], F_OK, 0), -1);
+    assert_int_equal(mkdirat(dir, "d.new", 0700), 0);
+    assert_int_equal(tree_drop(dir, "d.new"), 0);
+    assert_int_equal(faccessat(dir, "d.new", F_OK, 0), -1);
+    assert_int_equal(tree_drop(dir, "d"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +122,7 @@ int main(void)
         cmocka_unit_test(removes_what_is_closed),
         cmocka_unit_test(follows_no_link),
         cmocka_unit_test(removes_any_depth),
+        cmocka_unit_test(drops_by_another_name),
     };
     return cmocka_run_group_tests_name("tree", tests, setup, teardown);
 }

@@ -6,6 +6,7 @@ import signal
 import tarfile
 import time
 
+import leaks
 import sandboxcase
 
 # Run inside; the last word of each line it prints is compared with what a copy prints.
@@ -75,6 +76,20 @@ class Snapshots(sandboxcase.SandboxCase):
         self.assertEqual(3, len(os.listdir(f"{self.store}/deltas")))
         self.sandboxes("destroy", *copies)
         self.assertEqual(1, len(os.listdir(f"{self.store}/deltas")))
+
+    def test_files_of_a_fork_end_with_its_time(self):
+        first = self.create("--network", "none")
+        deltas = f"{self.store}/deltas"
+        self.sandboxes("fork", first, "--ttl", "300ms")
+        before = set(leaks.descendants())
+        self.sandboxes("fork", first)
+        self.assertEqual(2, len(os.listdir(deltas)))
+        self.wait_for(lambda: len(os.listdir(deltas)) == 1, "the first fork's files to go")
+        # Of one that is not ended but lost, with the next look.
+        for pid in set(leaks.descendants()) - before:
+            os.kill(pid, signal.SIGKILL)
+        self.wait_for(lambda: len(self.listed()) == 1, "the second fork's end")
+        self.assertEqual([], os.listdir(deltas))
 
     def rootfs(self):
         """A root with a static program in it, which is the shell and all else: that of this machine's busybox."""
