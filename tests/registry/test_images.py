@@ -477,6 +477,9 @@ def hostile():
         yield title, Image([base_layer(), layer], compress="plain"), what
     bomb = images.gzip.compress(tar_header("zeros", 1 << 50) + b"\0" * (64 << 20), 9)
     yield "bomb", packed(bomb), "holds more than"
+    zeros = images.gzip.compress(b"\0" * (16 << 20), 6)
+    yield "bomb that is no file", packed(images.gzip.compress(tar_header(".wh.x", 1 << 40)) + zeros * 20), "belong to no file"
+    yield "bomb in a bomb", packed(images.gzip.compress(zeros)), "compressed more than once"
     whole = images.gzip.compress(base_layer().data(), 1)
     yield "truncated", packed(whole[:len(whole) // 2]), "cannot be read"
     yield "no archive", packed(b"this is no archive" * 100), "cannot be read"

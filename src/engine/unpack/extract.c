@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "engine/unpack/input.h"
 #include "engine/unpack/protocol.h"
 
 #define ID_MAX 65535
@@ -25,6 +26,7 @@
 #define FLUSH_EARLY (64 << 10)
 #define XATTRS_MAX 64
 #define XATTR_BYTES_MAX 65536
+#define ENTRY_BYTES 4096 // an entry's headers and padding, mostly far less
 
 struct extract_dir {
     char *path;
@@ -131,6 +133,12 @@ static int set_file_facts(struct extract *x, struct archive_entry *entry, int fd
     return 0;
 }
 
+static void account(const struct extract *x, uint64_t size)
+{
+    if (x->input)
+        input_account(x->input, size);
+}
+
 static int copy_blocks(struct extract *x, int fd, const char *path, int64_t size)
 {
     const void *data;
@@ -143,6 +151,7 @@ static int copy_blocks(struct extract *x, int fd, const char *path, int64_t size
         if (length > x->bytes_max - x->bytes)
             return too_large(x);
         x->bytes += length;
+        account(x, length);
         for (size_t done = 0; done < length;) {
             ssize_t put = pwrite(fd, (const char *)data + done, length - done,
                                  (off_t)(offset + (int64_t)done));
@@ -340,6 +349,7 @@ static int handle_entry(struct extract *x, struct archive_entry *entry)
     const char *name = archive_entry_pathname(entry);
     if (++x->entries > EXTRACT_ENTRIES_MAX)
         return too_many(x, EXTRACT_ENTRIES_MAX, "entries");
+    account(x, ENTRY_BYTES);
     if (!name || !name[0])
         return err_set(x->err, SBX_ERR_INVALID, "an entry of the archive has no name");
     int rc = path_clean(name, path, x->err);

@@ -9,12 +9,14 @@
 #include "engine/unpack/path.h"
 
 struct archive;
+struct input;
 
 #define EXTRACT_ENTRIES_MAX 2000000
 #define EXTRACT_DIRS_BYTES_MAX (96u << 20) // memory for names of directories, whose modes come last
 
 struct extract {
     struct archive *archive;
+    struct input *input; // that the archive reads, or NULL
     struct path_walk walk;
     bool owners; // are kept
     bool layer;  // of an image: protocol.h says how whiteouts are kept; it may be empty

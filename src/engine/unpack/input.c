@@ -78,35 +78,32 @@ static bool add_bytes(struct input *input, struct filling *filling, const char *
     return true;
 }
 
-static int too_much(const struct input *input, struct archive *archive)
-{
-    archive_set_error(archive, EFBIG, "it holds more than %lu MB when it is decompressed",
-                      (unsigned long)(input->most >> 20));
-    return ARCHIVE_FATAL;
-}
-
 // ARCHIVE_EOF at the end, or when no more are wanted; else the failure.
 static int copy_all(struct input *input, struct archive *archive)
 {
     struct filling filling = {0};
-    uint64_t left = input->most;
     const void *data;
     size_t size;
     la_int64_t offset;
     int status;
-    while ((status = archive_read_data_block(archive, &data, &size, &offset)) == ARCHIVE_OK) {
-        if (size > left)
-            return too_much(input, archive);
-        left -= size;
+    while ((status = archive_read_data_block(archive, &data, &size, &offset)) == ARCHIVE_OK)
         if (!add_bytes(input, &filling, data, size))
             return ARCHIVE_EOF;
-    }
     if (filling.data)
         end_piece(input, filling.index, filling.used);
     return status;
 }
 
-// Only compressions of which the library itself is capable, and any number of them in turn.
+// What one compression unpacks may be endless input of the next that yields nothing.
+static int check_filters(struct archive *archive)
+{
+    if (archive_filter_count(archive) <= 2) // the last is none
+        return ARCHIVE_OK;
+    archive_set_error(archive, EINVAL, "it is compressed more than once");
+    return ARCHIVE_FATAL;
+}
+
+// Only compressions of which the library itself is capable.
 static int decompress(struct input *input, struct archive *archive)
 {
     struct archive_entry *entry;
@@ -117,6 +114,8 @@ static int decompress(struct input *input, struct archive *archive)
     archive_read_support_filter_xz(archive);
     archive_read_support_filter_zstd(archive);
     int status = archive_read_open(archive, input, NULL, read_block, NULL);
+    if (status == ARCHIVE_OK)
+        status = check_filters(archive);
     if (status == ARCHIVE_OK)
         status = archive_read_next_header(archive, &entry);
     return status == ARCHIVE_OK ? copy_all(input, archive) : status;
@@ -187,6 +186,26 @@ void input_allow(struct input *input)
     pthread_mutex_unlock(&input->lock);
 }
 
+void input_account(struct input *input, uint64_t size)
+{
+    input->accounted += size;
+}
+
+static bool is_too_much(const struct input *input)
+{
+    return input->given > input->accounted && input->given - input->accounted > input->most;
+}
+
+int input_check(const struct input *input, struct sbx_error *err)
+{
+    if (!is_too_much(input))
+        return 0;
+    err_set(err, SBX_ERR_QUOTA, "more than %llu MB of the archive belong to no file",
+            (unsigned long long)input->most >> 20);
+    err_hint(err, "it was not made by a tool for archives: make it again with tar");
+    return SBX_ERR_QUOTA;
+}
+
 // The one before is done with when the next is asked for.
 static la_ssize_t take_piece(struct archive *archive, void *payload, const void **ret_data)
 {
@@ -203,7 +222,12 @@ static la_ssize_t take_piece(struct archive *archive, void *payload, const void 
     if (input->held) {
         *ret_data = input->pieces[input->taken % INPUT_PIECES].data;
         size = (la_ssize_t)input->pieces[input->taken % INPUT_PIECES].size;
-    } else if (input->failure[0]) {
+        input->given += (uint64_t)size;
+    }
+    if (is_too_much(input)) {
+        archive_set_error(archive, EFBIG, "too much of it belongs to no file");
+        size = -1;
+    } else if (!input->held && input->failure[0]) {
         archive_set_error(archive, EILSEQ, "%s", input->failure);
         size = -1;
     }

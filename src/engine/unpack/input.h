@@ -19,8 +19,9 @@ struct archive;
 
 struct input {
     int fd;
-    bool hashed;   // the bytes of fd as they are; else whoever sends them does that
-    uint64_t most; // bytes, decompressed
+    bool hashed;               // the bytes of fd as they are; else whoever sends them does that
+    uint64_t most;             // bytes, decompressed, that nothing accounts for
+    uint64_t given, accounted; // the reader's
     struct sha256 hash;
     char *block; // as it was read
     struct {
@@ -38,11 +39,18 @@ struct input {
 };
 
 /*
- * Starts the thread, which touches nothing before input_allow(): meanwhile this process confines
- * itself and it. The struct must outlive the thread, which only input_finish() waits for.
+ * most: how many bytes may be read beyond what input_account() was told. Starts the thread, which
+ * touches nothing before input_allow(): meanwhile this process confines itself and it. The struct
+ * must outlive the thread, which only input_finish() waits for.
  */
 int input_start(struct input *input, int fd, bool hashed, uint64_t most, struct sbx_error *err);
 void input_allow(struct input *input);
+
+// So many of the bytes that were read have become something.
+void input_account(struct input *input, uint64_t size);
+
+// QUOTA when more was read than that. libarchive, which then was given no more, may say otherwise.
+int input_check(const struct input *input, struct sbx_error *err);
 
 // Opens the archive on what the thread makes. ARCHIVE_OK or an error of libarchive's.
 int input_open(struct input *input, struct archive *archive);

@@ -22,8 +22,8 @@
 #include "engine/unpack/input.h"
 #include "engine/unpack/protocol.h"
 
-// What is no file's contents: headers, and what libarchive passes over. Its end must come some day.
-#define HEADERS_MAX (UINT64_C(4) << 30)
+// Of what no file accounts for: what libarchive passes over. Its end must come some day.
+#define PASSED_OVER_MAX (UINT64_C(256) << 20)
 
 static void free_archive(struct archive **archive)
 {
@@ -42,7 +42,7 @@ static int begin(struct input *input, uint64_t bytes_max, bool hashed, struct sb
 {
     int rc = confine_rights(UNPACK_DIR_FD, bytes_max, err);
     if (rc == 0)
-        rc = input_start(input, STDIN_FILENO, hashed, 2 * bytes_max + HEADERS_MAX, err);
+        rc = input_start(input, STDIN_FILENO, hashed, PASSED_OVER_MAX, err);
     if (rc == 0)
         rc = confine_calls(err);
     if (rc == 0)
@@ -62,11 +62,17 @@ static int unpack(struct input *input, uint64_t bytes_max, bool layer, struct un
         rc = open_archive(archive, input, err);
     if (rc < 0)
         return rc;
-    cleanup(extract_deinit) struct extract extract = {
-        .archive = archive, .owners = owners, .bytes_max = bytes_max, .err = err, .layer = layer};
+    cleanup(extract_deinit) struct extract extract = {.archive = archive,
+                                                      .owners = owners,
+                                                      .input = input,
+                                                      .bytes_max = bytes_max,
+                                                      .err = err,
+                                                      .layer = layer};
     path_walk_init(&extract.walk, UNPACK_DIR_FD);
     extract.walk.implied_mode = layer ? UNPACK_IMPLIED_MODE : 0755;
     rc = extract_all(&extract);
+    if (rc < 0 && input_check(input, err) < 0)
+        rc = err->code;
     answer->bytes = extract.bytes;
     answer->entries = extract.entries;
     if (rc == 0)
