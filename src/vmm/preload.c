@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Loaded into QEMU when it runs from a saved guest. Linked with nothing: the C library is the one
+ * Loaded into QEMU when it runs a sandbox's guest. Linked with nothing: the C library is the one
  * that QEMU brings. It does five things:
  *  - The file of the guest's memory is opened read-only, since it is everybody's. QEMU asks for
  *    writing, even though it maps it privately; newer versions (8.2) don't by themselves.
@@ -9,7 +9,7 @@
  *  - Tables of a megabyte each that QEMU fills with zeroes for its 9p devices, and hardly ever uses
  *    (hw/9pfs/9p.c: qpp_table, qpf_table), are given back to the kernel before the guest runs, and
  *    what is left of a megabyte for a tree of devices that none of our guests asks for
- *    (softmmu/device_tree.c).
+ *    (softmmu/device_tree.c). Not if the guest boots: it runs by then.
  *  - A guest hears at once that an address can't be reached, as other sandboxes do.
  *  - It has the name of QEMU's disassembler, which is not loaded then. Nobody asks for it here, and
  *    its tables, relocated for each process, take more memory than any other library's.
@@ -104,7 +104,7 @@ static bool released;
 
 static void note_table(void *begin, size_t size)
 {
-    if (size < TABLE_LEAST || released || table_count == TABLES_MAX)
+    if (size < TABLE_LEAST || released || table_count == TABLES_MAX || getenv(MACHINE_BOOTS))
         return;
     tables[table_count].begin = begin;
     tables[table_count++].size = size;

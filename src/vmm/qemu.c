@@ -241,7 +241,9 @@ static int run(struct arguments *arguments, const struct machine *machine,
         return -1;
     char preload[] = "LD_PRELOAD=" QEMU_PRELOAD;
     char arenas[] = "MALLOC_ARENA_MAX=1"; // mallopt(3): its threads hardly ever meet there
-    char *environment[] = {arenas, ends->memory < 0 && ends->monitor >= 0 ? preload : NULL, NULL};
+    char boots[] = MACHINE_BOOTS "=1";
+    bool saves = ends->memory >= 0; // as it is: all of its memory goes to the file
+    char *environment[] = {arenas, saves ? NULL : preload, ends->monitor < 0 ? boots : NULL, NULL};
     return execve(QEMU_PROGRAM, arguments->list, environment);
 }
 

@@ -14,6 +14,7 @@
 #define MACHINE_SAVED "/vm/saved"
 #define MACHINE_SAVED_MEMORY MACHINE_SAVED "/memory"
 #define MACHINE_SAVED_STATE MACHINE_SAVED "/state"
+#define MACHINE_BOOTS "SANDBOXES_BOOTS" // a variable of QEMU's whose guest is not a saved one
 // Where the jail has what the user mounts: two directories, each a share of the guest's, with what
 // is mounted by its number in the specification.
 #define MACHINE_MOUNTS "/mounts"
