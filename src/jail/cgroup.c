@@ -19,6 +19,8 @@
 #define MOUNT "/sys/fs/cgroup"
 #define CGROUP2_MAGIC 0x63677270
 #define PERIOD_USEC 100000
+#define SOCKETS_FILE "memory.kmem.tcp.limit_in_bytes"
+#define SOCKETS_PART 8 // of the memory, at most that much more
 
 // The name of each part's controller, and version 1's directory it is mounted on by convention.
 static const struct {
@@ -230,18 +232,23 @@ static int set_limits(const struct cgroup *cgroup, const struct jail *jail, stru
     return code;
 }
 
-// Swap would let a sandbox use more than was asked for, at the whole machine's cost.
-static void forbid_swap(const struct cgroup *cgroup, const struct jail *jail)
+// Swap would let a sandbox use more than was asked for, at the whole machine's cost; so would what
+// lies in sockets, which version 1 counts apart, and only where there is a limit.
+static void close_loopholes(const struct cgroup *cgroup, const struct jail *jail)
 {
-    char value[32];
-    snprintf(value, sizeof(value), "%llu", memory_limit(&jail->spec));
+    char whole[32], part[32];
+    unsigned long long limit = memory_limit(&jail->spec);
     int fd = cgroup->fds[CGROUP_MEMORY];
     if (fd < 0 || !jail->spec.memory_bytes)
         return;
-    if (cgroup->v2)
+    if (cgroup->v2) {
         (void)fd_write_file(fd, "memory.swap.max", "0");
-    else
-        (void)fd_write_file(fd, "memory.memsw.limit_in_bytes", value);
+        return;
+    }
+    snprintf(whole, sizeof(whole), "%llu", limit);
+    snprintf(part, sizeof(part), "%llu", limit / SOCKETS_PART);
+    (void)fd_write_file(fd, "memory.memsw.limit_in_bytes", whole);
+    (void)fd_write_file(fd, SOCKETS_FILE, part);
 }
 
 int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_LIMITS],
@@ -271,7 +278,7 @@ int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_err
     int code = set_limits(cgroup, jail, err);
     if (code < 0)
         return code;
-    forbid_swap(cgroup, jail);
+    close_loopholes(cgroup, jail);
     return 0;
 }
 

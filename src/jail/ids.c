@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,6 +25,10 @@
 #define RANGE_SLOTS 4094u
 
 #define USER_ID 1000 // of `user` inside
+
+// Of an ordinary user's sandbox, whose account has 128 and some 100,000 for all that it runs.
+#define INOTIFY_INSTANCES "32"
+#define INOTIFY_WATCHES "32768"
 
 #define NEWUIDMAP "/usr/bin/newuidmap"
 #define NEWGIDMAP "/usr/bin/newgidmap"
@@ -65,10 +71,50 @@ int ids_open_limits(const struct jail *jail)
     return openat(jail->sysctl_fd, "user", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-void ids_forbid_nesting(int limits_fd)
+void ids_limit(const struct jail *jail, int limits_fd)
 {
     // Which namespace's limit is meant is decided at opening: user_namespaces(7).
     (void)fd_write_file(limits_fd, "max_user_namespaces", "0");
+    if (jail->privileged)
+        return;
+    (void)fd_write_file(limits_fd, "max_inotify_instances", INOTIFY_INSTANCES);
+    (void)fd_write_file(limits_fd, "max_inotify_watches", INOTIFY_WATCHES);
+}
+
+/*
+ * What is held in a user namespace (watches, queued signals, message queues) counts against the
+ * account that made it too: as root, one sandbox could use up what this machine's services need. So
+ * the sandbox's own first id makes it, which is nobody else's. Capabilities stay, as some kernels
+ * want one for this, and so do rights over files. Only who may look into that account's processes
+ * can use the namespace afterwards.
+ */
+static bool pose(const struct jail *jail, int *ret_bits)
+{
+    *ret_bits = prctl(PR_GET_SECUREBITS);
+    if (!jail->privileged || prctl(PR_CAPBSET_READ, CAP_SYS_PTRACE) != 1 || *ret_bits < 0 ||
+        prctl(PR_SET_SECUREBITS, *ret_bits | SECBIT_NO_SETUID_FIXUP) < 0)
+        return false;
+    if (syscall(SYS_setresuid, -1, jail->ids.base, -1) == 0)
+        syscall(SYS_setfsuid, 0);
+    return true;
+}
+
+static void unpose(int bits)
+{
+    if (syscall(SYS_setresuid, -1, 0, -1) < 0 || prctl(PR_SET_SECUREBITS, bits) < 0)
+        _exit(1); // nobody that we know how to go on as
+}
+
+pid_t ids_clone(const struct jail *jail, unsigned long flags)
+{
+    int bits;
+    bool posed = pose(jail, &bits);
+    pid_t pid = (pid_t)syscall(SYS_clone, flags | CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    int saved = errno;
+    if (posed && pid != 0)
+        unpose(bits);
+    errno = saved;
+    return pid;
 }
 
 // A rare shared range costs only per-user kernel accounting.
@@ -175,9 +221,9 @@ int ids_map_self(const struct jail *jail, struct sbx_error *err)
     return write_maps(&jail->ids, "self", err);
 }
 
-pid_t ids_fork_holder(void)
+pid_t ids_fork_holder(const struct jail *jail)
 {
-    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    pid_t pid = ids_clone(jail, 0);
     if (pid != 0)
         return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -219,7 +265,7 @@ static int map_owner_of(const struct jail *jail, const char *process, uint32_t u
 
 int ids_owner_namespace(const struct jail *jail, uint32_t uid, uint32_t gid, struct sbx_error *err)
 {
-    pid_t pid = ids_fork_holder();
+    pid_t pid = ids_fork_holder(jail);
     if (pid < 0)
         return jail_fail(err, "user namespace", "cannot make a user namespace for a mount");
     char process[16];

@@ -20,12 +20,16 @@ int ids_map_self(const struct jail *jail, struct sbx_error *err);
 int ids_map_subordinate(const struct jail *jail, pid_t pid, struct sbx_error *err);
 
 // No user namespaces below the caller's, which must be the sandbox's by then: seccomp refuses them
-// too, this holds even without it. limits_fd is from ids_open_limits(), before.
+// too, this holds even without it. And for an ordinary user a part of what the account may watch.
+// limits_fd is from ids_open_limits(), before.
 int ids_open_limits(const struct jail *jail);
-void ids_forbid_nesting(int limits_fd);
+void ids_limit(const struct jail *jail, int limits_fd);
 
-// Forks a process that only holds a new user namespace until it is killed. -1 and errno on failure.
-pid_t ids_fork_holder(void);
+// clone(2) with these flags into a new user namespace of the sandbox's. -1 and errno on failure.
+pid_t ids_clone(const struct jail *jail, unsigned long flags);
+
+// Forks a process that only holds such a namespace until it is killed. -1 and errno on failure.
+pid_t ids_fork_holder(const struct jail *jail);
 void ids_kill_holder(pid_t pid);
 
 // A user namespace in which host owner `uid`:`gid` stands for the sandbox's user, for idmapped

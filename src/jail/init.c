@@ -34,7 +34,7 @@ static int become_inside(const struct jail *jail, int limits_fd, struct sbx_erro
     uint32_t id = jail->ids.inside;
     if (jail->privileged && setns(jail->userns_fd, CLONE_NEWUSER) < 0)
         return jail_fail(err, "user namespace", "cannot enter the sandbox's user namespace");
-    ids_forbid_nesting(limits_fd);
+    ids_limit(jail, limits_fd);
     if ((jail->privileged || jail->ids.sub_count) && syscall(SYS_setgroups, 0, NULL) < 0)
         return jail_fail(err, "user namespace", "cannot drop groups");
     if (syscall(SYS_setresgid, id, id, id) < 0 || syscall(SYS_setresuid, id, id, id) < 0)

@@ -288,7 +288,7 @@ static int start_init(struct jail *jail, const struct cgroup *cgroup, struct sbx
 static int start_namespace(struct jail *jail, struct sbx_error *err)
 {
     bool network = jail->spec.network != SBX_NETWORK_HOST;
-    pid_t pid = network ? network_start(jail, err) : ids_fork_holder();
+    pid_t pid = network ? network_start(jail, err) : ids_fork_holder(jail);
     if (pid < 0)
         return network ? pid : jail_fail(err, "user namespace", "cannot make a user namespace");
     int code = jail->userns_fd = ids_open_namespace(pid, err);

@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/netplan.h"
+#include "jail/ids.h"
 #include "jail/rtnl.h"
 #include "jail/veth.h"
 
@@ -157,8 +158,9 @@ static void run(struct jail *jail)
 
 pid_t network_start(struct jail *jail, struct sbx_error *err)
 {
-    unsigned long flags = CLONE_FILES | SIGCHLD | (jail->privileged ? CLONE_NEWUSER : 0);
-    pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+    pid_t pid = jail->privileged
+                    ? ids_clone(jail, CLONE_FILES)
+                    : (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0)
         return jail_fail(err, STAGE, "cannot start the network process");
     if (pid == 0)

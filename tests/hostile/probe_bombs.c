@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -99,6 +102,52 @@ static int bomb_sockets(void)
         while (write(ends[1], chunk, sizeof(chunk)) > 0)
             ;
     }
+}
+
+// Connections to itself that nobody reads from, each with buffers as large as may be.
+static int bomb_connections(void)
+{
+    static const int large = 1 << 30;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(address);
+    unsigned long total = 0;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &size) < 0)
+        return 1;
+    for (int i = 0; i < 200; i++) {
+        int end = socket(AF_INET, SOCK_STREAM, 0);
+        setsockopt(end, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large));
+        if (connect(end, (struct sockaddr *)&address, size) < 0)
+            return stopped_by("connections", total / MIB);
+        int other = accept(listener, NULL, NULL);
+        setsockopt(other, SOL_SOCKET, SO_RCVBUF, &large, sizeof(large));
+        for (ssize_t got; (got = send(end, chunk, sizeof(chunk), MSG_DONTWAIT)) > 0;)
+            total += (unsigned long)got;
+    }
+    return stopped_by("connections", total / MIB);
+}
+
+// What counts against an account's limits, as much as there is, and holds it.
+static int bomb_account(void)
+{
+    char name[32];
+    union sigval none = {0};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    while (inotify_init1(0) >= 0)
+        ;
+    while (sigqueue(getpid(), SIGRTMIN, none) == 0)
+        ;
+    for (int i = 0; snprintf(name, sizeof(name), "/bomb-%d", i) > 0; i++)
+        if (mq_open(name, O_CREAT | O_RDWR, 0600, NULL) < 0)
+            break;
+    printf("ready\n");
+    fflush(stdout);
+    pause();
+    return 0;
 }
 
 // One page in each 2 MiB costs a page and a page table.
@@ -226,13 +275,27 @@ int bomb_run(const char *kind)
         const char *kind;
         int (*run)(void);
     } bombs[] = {
-        {"anonymous", bomb_anonymous}, {"memfd", bomb_memfd},         {"shm", bomb_shm},
-        {"disk", bomb_disk},           {"home", bomb_home},           {"sysv", bomb_sysv},
-        {"pipes", bomb_pipes},         {"sockets", bomb_sockets},     {"tables", bomb_tables},
-        {"forks", bomb_forks},         {"processes", bomb_processes}, {"inodes", bomb_inodes},
-        {"deep", bomb_deep},           {"orphans", bomb_orphans},     {"cpu", bomb_cpu},
-        {"stubborn", bomb_stubborn},   {"stopper", bomb_stopper},     {"init", bomb_init},
+        {"anonymous", bomb_anonymous},
+        {"memfd", bomb_memfd},
+        {"shm", bomb_shm},
+        {"disk", bomb_disk},
+        {"home", bomb_home},
+        {"sysv", bomb_sysv},
+        {"pipes", bomb_pipes},
+        {"sockets", bomb_sockets},
+        {"tables", bomb_tables},
+        {"forks", bomb_forks},
+        {"processes", bomb_processes},
+        {"inodes", bomb_inodes},
+        {"deep", bomb_deep},
+        {"orphans", bomb_orphans},
+        {"cpu", bomb_cpu},
+        {"stubborn", bomb_stubborn},
+        {"stopper", bomb_stopper},
+        {"init", bomb_init},
         {"files", bomb_files},
+        {"connections", bomb_connections},
+        {"account", bomb_account},
     };
     for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++)
         if (!strcmp(bombs[i].kind, kind))

@@ -2,6 +2,7 @@
 """Programs that use up what they can, for a bounded time: the host keeps its own."""
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -76,6 +77,14 @@ class Bombs(box.Case):
             with self.subTest(kind):
                 done = self.ends(kind)
                 self.assertIn(done.returncode, (0, 137, 124), box.text(done))
+
+    def test_memory_of_connections(self):
+        """Version 1 of cgroups counts it apart."""
+        self.need_cgroup()
+        done = self.ends("connections")
+        self.assertIn(done.returncode, (0, 137), box.text(done))
+        if done.returncode == 0:
+            self.assertLess(int(re.search(r"stopped at (\d+)", done.stdout.decode())[1]), 96)
 
     def test_disk(self):
         for kind in ("disk", "home", "shm", "inodes"):

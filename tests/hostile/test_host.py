@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What only the host can see: rights that a mount could give, what output shows, what stays."""
+import ctypes
 import json
 import os
 import re
@@ -70,6 +71,48 @@ class Rights(box.Case):
                 continue
             if len(known) > 4:
                 self.assertNotIn(known, done.stdout.split())
+
+
+class Account(box.Case):
+    """What the kernel counts for the account that makes sandboxes: 128 inotify instances, say."""
+    LIBC = ctypes.CDLL(None, use_errno=True)
+
+    def instances(self):
+        """How many this account could still make."""
+        found = []
+        while (fd := self.LIBC.inotify_init1(os.O_CLOEXEC)) >= 0 and len(found) < 1000:
+            found.append(fd)
+        for fd in found:
+            os.close(fd)
+        return len(found)
+
+    def queue_works(self):
+        name = f"/hostile-{os.getpid()}".encode()
+        queue = self.LIBC.mq_open(name, os.O_CREAT | os.O_RDWR, 0o600, None)
+        if queue >= 0:
+            os.close(queue)
+            self.LIBC.mq_unlink(name)
+        return queue >= 0
+
+    def test_sandboxes_need_none(self):
+        before = self.instances()
+        with self.box("--network", "none"), self.box("--network", "none"):
+            self.assertEqual(before, self.instances())
+
+    def test_one_sandbox_leaves_some(self):
+        before = self.instances()
+        with self.box("--network", "none", *box.MOUNT) as living:
+            process = living.start(box.INSIDE, "--bomb=account")
+            try:
+                self.assertIn(b"ready", process.stdout.readline())
+                left = self.instances()
+                self.assertGreaterEqual(left, before if box.is_root() else before - 32)
+                if box.is_root():  # whose sandboxes are accounts of their own
+                    self.assertTrue(self.queue_works())
+            finally:
+                process.kill()
+                process.wait()
+                process.stdout.close()
 
 
 class Output(box.Case):
