@@ -151,6 +151,32 @@ static PyObject *box_set_ttl(struct box *self, PyObject *args)
     return (PyObject *)job;
 }
 
+static int run_set_network(struct job *job, const struct sbx_call *call)
+{
+    const struct sbx_spec *rules = &job->in.spec;
+    return sbx_sandbox_set_network(job_box(job)->handle, rules->network, rules->allow,
+                                   rules->allow_count, call, &job->err);
+}
+static const struct job_kind set_network_kind = {"set_network", run_set_network, job_none, NULL};
+
+static PyObject *box_set_network(struct box *self, PyObject *args)
+{
+    PyObject *allow;
+    unsigned network;
+    long long timeout;
+    if (!PyArg_ParseTuple(args, "IOL:set_network", &network, &allow, &timeout))
+        return NULL;
+    struct job *job = job_new(&set_network_kind, self, self->generation, args, timeout);
+    if (!job)
+        return NULL;
+    struct sbx_spec *rules = &job->in.spec;
+    *rules = (struct sbx_spec)SBX_SPEC_INIT;
+    rules->network = network;
+    if (!args_strings(job, allow, &rules->allow, &rules->allow_count))
+        Py_CLEAR(job);
+    return (PyObject *)job;
+}
+
 static int run_metrics(struct job *job, const struct sbx_call *call)
 {
     return sbx_sandbox_metrics(job_box(job)->handle, call, &job->out.metrics, &job->err);
@@ -352,6 +378,7 @@ static PyMethodDef methods[] = {
     METHOD("fork", box_fork, "(labels, env, ttl_ms, tied, timeout_ms)"),
     METHOD("resume", box_resume, "(timeout_ms)"),
     METHOD("set_ttl", box_set_ttl, "(ttl_ms, timeout_ms)"),
+    METHOD("set_network", box_set_network, "(network, allow, timeout_ms)"),
     METHOD("metrics", box_metrics, "(timeout_ms)"),
     METHOD("expose", box_expose, "(port, host_port, timeout_ms)"),
     METHOD("run", box_run, "(exec, timeout_ms)"),

@@ -89,8 +89,9 @@ def pairs(mapping: Mapping[str, str] | None) -> tuple[str, ...]:
     return tuple(str(part) for pair in mapping.items() for part in pair)
 
 
-def _network(options: Mapping[str, Any]) -> int:
-    name = options.get("network") or "default"
+def network(name: str | None) -> int:
+    """The library's number of that name."""
+    name = name or "default"
     if name not in NETWORKS:
         raise SandboxError(f"there is no network '{name}'; choose one of: {', '.join(NETWORKS)}")
     return NETWORKS[name]
@@ -143,7 +144,7 @@ def spec(provider: str, config: SandboxConfig, tied: bool = False, ttl: bool = T
         int(options.get("max_open_files") or 0),
         1 if options.get("tied", tied) else 0,
         milliseconds(config.timeout_seconds) if ttl else 0,
-        _network(options),
+        network(options.get("network")),
         tuple(options.get("allow") or ()),
         pairs(config.env_vars),
         pairs(config.labels),

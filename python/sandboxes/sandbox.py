@@ -527,6 +527,12 @@ class Sandbox:
         box = await self._box("set_timeout")
         await _bridge.call(box.set_ttl(-1 if seconds is None else _client.milliseconds(seconds), 0))
 
+    async def set_network(self, network: str | None = None, allow: Sequence[str] = ()) -> None:
+        """Other rules for its network, from now on: ``network`` and ``allow`` as for create(). What is
+        connected breaks off."""
+        box = await self._box("set_network")
+        await _bridge.call(box.set_network(_client.network(network), tuple(allow), 0))
+
     async def metrics(self) -> Metrics:
         """What it uses now."""
         box = await self._box("metrics")

@@ -328,6 +328,10 @@ class Sandbox:
         """A new time to live, from now on."""
         self._do(self._inner.set_timeout(seconds))
 
+    def set_network(self, network: str | None = None, allow: Sequence[str] = ()) -> None:
+        """Other rules for its network, from now on."""
+        self._do(self._inner.set_network(network, allow))
+
     def metrics(self) -> Metrics:
         """What it uses now."""
         return self._do(self._inner.metrics())

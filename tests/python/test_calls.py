@@ -2,6 +2,7 @@
 """Calls with any provider of the library (PROVIDER): commands, streams, files, processes, cancelling."""
 import asyncio
 import os
+import socket
 import sys
 import threading
 import time
@@ -314,6 +315,33 @@ class Whole(PyCase):
                 except SandboxUnsupportedError:
                     pass
                 self.assertTrue((await box.execute("true")).success)
+
+        self.run_async(main())
+
+    def test_rules_of_the_network_change(self):
+        if not LOCAL:
+            self.skipTest("of real sandboxes")
+
+        async def main():
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                port = server.getsockname()[1]
+                line = f"import socket; socket.create_connection(('10.0.2.2', {port}), 5)"
+                allow = [f"10.0.2.2:{port}"]
+
+                async def reaches(box):
+                    return (await box.execute(["python3", "-c", line])).success
+
+                async with Sandbox.create(network="internet", allow=allow) as box:
+                    self.assertTrue(await reaches(box))
+                    await box.set_network("none")
+                    self.assertFalse(await reaches(box))
+                    await box.set_network("internet", allow)
+                    self.assertTrue(await reaches(box))
+                    with self.assertRaisesRegex(SandboxError, "there is no network 'some'"):
+                        await box.set_network("some")
+            async with Sandbox.create(network="none") as box:
+                with self.assertRaises(SandboxUnsupportedError):
+                    await box.set_network("internet")
 
         self.run_async(main())
 
