@@ -66,3 +66,13 @@ bool netrange_never_whole(uint32_t addr, uint32_t mask)
     }
     return false;
 }
+
+bool netrange_private_any(uint32_t addr, uint32_t mask)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(private_ranges); i++) {
+        uint32_t both = mask & mask_of(private_ranges[i].prefix);
+        if ((addr & both) == (private_ranges[i].addr & both))
+            return true;
+    }
+    return false;
+}

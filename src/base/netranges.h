@@ -13,5 +13,8 @@ bool netrange_never(uint32_t addr);
 // internet's.
 bool netrange_private(uint32_t addr);
 
+// Whether some address of addr/mask is netrange_private().
+bool netrange_private_any(uint32_t addr, uint32_t mask);
+
 // Whether each address of addr/mask is netrange_never().
 bool netrange_never_whole(uint32_t addr, uint32_t mask);

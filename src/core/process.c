@@ -27,11 +27,6 @@ void sbx_process_free(struct sbx_process *process)
     free(process);
 }
 
-static void cleanup_process_fn(struct sbx_process **process)
-{
-    sbx_process_free(*process);
-}
-
 uint32_t sbx_process_pid(const struct sbx_process *process)
 {
     return process ? process->provider->ops.process_pid(process->handle) : 0;
@@ -92,7 +87,7 @@ int process_start(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, enum
     int code = check_supported(provider, exec, err);
     if (code < 0)
         return code;
-    cleanup(cleanup_process_fn) struct sbx_process *process = calloc(1, sizeof(*process));
+    cleanup_process struct sbx_process *process = calloc(1, sizeof(*process));
     if (!process)
         return err_nomem(err);
     process->provider = provider;

@@ -4,6 +4,7 @@
 
 #include <sandboxes/process.h>
 
+#include "base/cleanup.h"
 #include "core/client.h"
 #include "core/feed.h"
 
@@ -15,6 +16,12 @@ struct sbx_process {
     bool fed;       // its whole input was given at the start: no more may be written
     bool ended;     // EXIT has been read
 };
+
+static inline void cleanup_process_fn(struct sbx_process **process)
+{
+    sbx_process_free(*process);
+}
+#define cleanup_process cleanup(cleanup_process_fn)
 
 // What the handle is for. Only with OPEN is exec->input copied, else it must outlive the handle.
 enum process_use {

@@ -11,11 +11,6 @@
 
 #define DEFAULT_OUTPUT_LIMIT (64u * 1024 * 1024)
 
-static void cleanup_process_fn(struct sbx_process **process)
-{
-    sbx_process_free(*process);
-}
-
 // Hands output on until the end. Leaving early is enough to stop the command: freeing its handle
 // kills it.
 static int pump(struct sbx_process *process, struct deadline deadline, sbx_output_fn on_output,
@@ -43,7 +38,7 @@ static int run(struct sbx_sandbox *sandbox, const struct sbx_exec *exec, enum pr
                struct sbx_outcome *ret_outcome, struct sbx_error *err)
 {
     struct deadline deadline = deadline_from_call(call);
-    cleanup(cleanup_process_fn) struct sbx_process *process = NULL;
+    cleanup_process struct sbx_process *process = NULL;
     int code = process_start(sandbox, exec, use, call, &process, err);
     if (code < 0)
         return code;

@@ -227,6 +227,7 @@ static void take_settings(struct serve *serve, const struct serve_values *values
         .warm = (uint32_t)values->warm,
         .max_life_ms = values->max_life,
         .max_upload = values->max_upload,
+        .open_private = values->open_private > 0,
         .open = values->open > 0,
         .debug = values->debug > 0,
     };

@@ -73,6 +73,11 @@ const struct opt_row serve_rows[SERVE_ROW_COUNT] = {
      .help =
          "what sandboxes may reach besides the internet: 192.168.1.20:9000, or 10.0.2.2:9000 for "
          "a port of this machine's loopback; repeatable"},
+    {.name = "allow-private",
+     .kind = OPT_FLAG,
+     FIELD(open_private),
+     .help = "let clients open private addresses of your network to their own sandboxes, by the "
+             "allow lists of the APIs"},
     {.name = "max-sandboxes",
      .kind = OPT_INT,
      .value = "N",

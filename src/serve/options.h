@@ -10,8 +10,8 @@ struct serve_values {
     struct opt_list templates, hosts, allow;
     int64_t port, max_boxes, rate, connections, max_life, grace, warm;
     uint64_t max_upload;
-    int open, plain, debug;
+    int open, open_private, plain, debug;
 };
 
-#define SERVE_ROW_COUNT 22
+#define SERVE_ROW_COUNT 23
 extern const struct opt_row serve_rows[SERVE_ROW_COUNT];

@@ -81,10 +81,6 @@ struct place_wish {
 int place_create(struct serve *serve, const struct place_wish *wish, const struct sbx_call *call,
                  struct place **ret_box, struct sbx_error *err);
 
-// Who may reach the internet may reach what the server's operator allows besides.
-struct serve_settings;
-void place_open_network(const struct serve_settings *settings, struct sbx_spec *spec);
-
 // With the files of another one as they are now. name NULL: none.
 int place_fork(struct place *from, int64_t life_ms, const char *name, const struct sbx_call *call,
                struct place **ret_box, struct sbx_error *err);

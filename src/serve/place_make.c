@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "core/labels.h"
+#include "serve/rules.h"
 #include "serve/serve.h"
 
 // The client's labels as far as the library takes them, so that `sandboxes list` shows them too.
@@ -59,15 +60,6 @@ static int fill_record(struct sheet *sheet, const struct place_wish *wish, struc
     return code < 0 ? code : copy_pairs(&sheet->env, wish->env, err);
 }
 
-void place_open_network(const struct serve_settings *settings, struct sbx_spec *spec)
-{
-    if (settings->allow_count == 0 || spec->network != SBX_NETWORK_DEFAULT || spec->allow_count > 0)
-        return;
-    spec->network = SBX_NETWORK_INTERNET;
-    spec->allow = settings->allow;
-    spec->allow_count = settings->allow_count;
-}
-
 // Without a name its id is its name.
 static void set_names(struct place *box, const char *name)
 {
@@ -89,14 +81,16 @@ static int make_sandbox(struct place *box, const struct place_wish *wish,
     spec.env_count = wish->env->count;
     spec.labels = labels;
     spec.label_count = choose_labels(wish, labels);
-    place_open_network(&box->serve->settings, &spec);
+    int code = rules_grant(&box->serve->settings, &spec, err);
+    if (code < 0)
+        return code;
     // One that is to be paused at its end must not be ended by its monitor.
     spec.ttl_ms = wish->life_ms && !wish->auto_pause ? wish->life_ms : -1;
     int64_t start = clock_boot_ns();
     box->sandbox = warm_take(box->serve, &spec);
     box->sheet.env_apart = box->sandbox != NULL;
     if (!box->sandbox) {
-        int code = sbx_sandbox_create(box->serve->client, &spec, call, &box->sandbox, err);
+        code = sbx_sandbox_create(box->serve->client, &spec, call, &box->sandbox, err);
         if (code < 0)
             return code;
     }

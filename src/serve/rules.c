@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/netranges.h"
+#include "base/netrules.h"
 #include "serve/serve.h"
 
 void rules_deinit(struct rules *rules)
@@ -84,14 +86,64 @@ void rules_put(const struct rules *rules, struct sbx_spec *spec)
     spec->allow_count = rules->count;
 }
 
+// The operator's own list opens the same to everybody.
+static bool is_opened(const struct serve_settings *settings, const char *item)
+{
+    for (size_t i = 0; i < settings->allow_count; i++)
+        if (strcmp(settings->allow[i], item) == 0)
+            return true;
+    return false;
+}
+
+// All addresses are those of the internet, unless clients may name private ones.
+static int close_private(const struct serve_settings *settings, struct sbx_spec *spec,
+                         struct sbx_error *err)
+{
+    cleanup_netrules struct netrules *rules = NULL;
+    bool all = false;
+    int code = netrules_parse(spec->allow, spec->allow_count, &rules, err);
+    for (size_t i = 0; code == 0 && i < spec->allow_count; i++) {
+        const struct netrule *rule = &rules->rule[i];
+        if (rule->name)
+            continue;
+        if (rule->mask == 0 && rule->port == 0)
+            all = true;
+        else if (netrange_private_any(rule->addr, rule->mask) &&
+                 !is_opened(settings, spec->allow[i]))
+            code = err_set(err, SBX_ERR_DENIED,
+                           "'%.80s' holds private addresses, which this server does not open: its "
+                           "operator can, with --allow-private",
+                           spec->allow[i]);
+    }
+    if (code == 0 && all) {
+        spec->network = SBX_NETWORK_DEFAULT;
+        spec->allow_count = 0;
+    }
+    return code;
+}
+
+int rules_grant(const struct serve_settings *settings, struct sbx_spec *spec, struct sbx_error *err)
+{
+    int code =
+        spec->allow_count > 0 && !settings->open_private ? close_private(settings, spec, err) : 0;
+    if (settings->allow_count == 0 || spec->network != SBX_NETWORK_DEFAULT || spec->allow_count > 0)
+        return code;
+    spec->network = SBX_NETWORK_INTERNET;
+    spec->allow = settings->allow;
+    spec->allow_count = settings->allow_count;
+    return code;
+}
+
 int rules_apply(const struct rules *rules, struct place *box, const struct sbx_call *call,
                 struct sbx_error *err)
 {
     struct sbx_spec spec = SBX_SPEC_INIT;
     rules_put(rules, &spec);
-    place_open_network(&box->serve->settings, &spec);
-    int code = sbx_sandbox_set_network(box->sandbox, spec.network, spec.allow, spec.allow_count,
-                                       call, err);
+    int code = rules_grant(&box->serve->settings, &spec, err);
+    if (code < 0)
+        return code;
+    code = sbx_sandbox_set_network(box->sandbox, spec.network, spec.allow, spec.allow_count, call,
+                                   err);
     if (code < 0)
         return place_failed(box, err);
     pthread_mutex_lock(&box->lock);

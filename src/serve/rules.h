@@ -7,6 +7,8 @@
 
 #define RULES_MAX 64
 
+struct serve_settings;
+
 struct rules {
     bool internet;    // what the API says of it
     uint32_t network; // enum sbx_network
@@ -26,5 +28,8 @@ int rules_read_daytona(bool block, const char *ranges, const char *names, struct
 
 // Into a specification; and onto a living sandbox. Borrowed.
 void rules_put(const struct rules *rules, struct sbx_spec *spec);
+// What this server grants of it: without rules of its own also what the operator opened. DENIED.
+int rules_grant(const struct serve_settings *settings, struct sbx_spec *spec,
+                struct sbx_error *err);
 int rules_apply(const struct rules *rules, struct place *box, const struct sbx_call *call,
                 struct sbx_error *err);

@@ -24,8 +24,9 @@ struct serve_settings {
     uint32_t warm;      // sandboxes made ahead, of each kind
     int64_t max_life_ms;
     uint64_t max_upload;
-    bool open;  // requests without a key are fine
-    bool debug; // one sandbox for clients in debug mode
+    bool open_private; // clients may name private addresses in their lists
+    bool open;         // requests without a key are fine
+    bool debug;        // one sandbox for clients in debug mode
 };
 
 struct serve {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/process.h"
 
 #define REPLY_MAX (128u << 20)
 #define OUTPUT_MAX (32u << 20)
@@ -90,11 +91,6 @@ static int read_ask(const struct jsonv *body, struct ask *ask, struct sbx_error 
 
 // --- The command
 
-static void cleanup_process_fn(struct sbx_process **process)
-{
-    sbx_process_free(*process);
-}
-
 static void keep(struct told *told, const struct sbx_event *event)
 {
     struct buf *to = &told->streams[event->stream == SBX_STDERR];
@@ -140,7 +136,7 @@ static int start(struct httpd_request *request, const struct ask *ask,
 static int run(struct httpd_request *request, const struct ask *ask, struct told *told,
                struct sbx_error *err)
 {
-    cleanup(cleanup_process_fn) struct sbx_process *process = NULL;
+    cleanup_process struct sbx_process *process = NULL;
     int code = start(request, ask, &process, err);
     return code < 0 ? code : follow(request, process, told, err);
 }

@@ -200,6 +200,21 @@ class Rules(PortsCase):
         cls.listener.close()
         super().tearDownClass()
 
+    def test_private_addresses_are_the_operators(self):
+        box = self.keep(e2b.Sandbox.create())
+        for item in ("192.168.1.20", "10.0.0.0/8", "0.0.0.0/1", "100.64.1.0/24", "172.31.0.1:80", "0.0.0.0/0:80"):
+            with self.assertRaisesRegex(Exception, "--allow-private"):
+                box.update_network({"allow_out": ["example.com", item]})
+        box.update_network({"allow_out": [self.options[-1], "192.0.2.1"]})  # that is opened by the operator
+        self.assertEqual(box.commands.run(self.probe).stdout, "no\n")  # but never by a list alone
+        box.update_network({"allow_out": ["0.0.0.0/0"]})
+        self.assertEqual(box.commands.run(self.probe).stdout, "yes\n")
+        with self.assertRaisesRegex(Exception, "--allow-private"):
+            self.keep(e2b.Sandbox.create(network={"allow_out": ["192.168.0.0/16"]}))
+        with self.assertRaisesRegex(Exception, "--allow-private"):
+            self.keep(daytona.Daytona(self.config).create(
+                daytona.CreateSandboxFromSnapshotParams(network_allow_list="10.1.0.0/16")))
+
     def test_e2b(self):
         box = self.keep(e2b.Sandbox.create())
         self.assertEqual(box.commands.run(self.probe).stdout, "yes\n")
@@ -229,6 +244,18 @@ class Rules(PortsCase):
                          ("192.0.2.0/24", "no\n"))
         box.update_network_settings(network_allow_list="")
         self.assertEqual(box.process.exec(self.probe).result, "yes\n")
+
+
+class PrivateNetwork(PortsCase):
+    """A server whose operator lets clients name addresses of its network."""
+    options = (*PortsCase.options, "--allow-private")
+
+    def test_lists(self):
+        box = self.keep(e2b.Sandbox.create(network={"allow_out": ["192.168.0.0/16"]}))
+        box.update_network({"allow_out": ["10.0.0.0/8", "0.0.0.0/0"]})
+        box = self.keep(daytona.Daytona(self.config).create(
+            daytona.CreateSandboxFromSnapshotParams(network_allow_list="10.1.0.0/16")))
+        self.assertEqual(box.network_allow_list, "10.1.0.0/16")
 
 
 class Daytona(PortsCase):
