@@ -318,8 +318,10 @@ static int begin(const char *jail, uint32_t network, struct scope *scope, struct
 int launch_begin(struct launcher *launcher, uint32_t network, struct launch *ret_launch,
                  struct sbx_error *err)
 {
-    if (geteuid() != 0) // its jail has nothing to begin with, and may want a group first
+    if (geteuid() != 0) { // its jail has nothing to begin with, and may want a group first
+        spares_drop(&launcher->spares);
         return 0;
+    }
     int boot_fd = spares_take(&launcher->spares, network, launcher->jail);
     if (boot_fd < 0)
         return begin(launcher->jail, network, NULL, ret_launch, err);

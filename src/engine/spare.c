@@ -42,6 +42,13 @@ void spares_forked(struct spares *spares)
     }
 }
 
+void spares_drop(struct spares *spares)
+{
+    pthread_mutex_lock(&spares->lock);
+    spares_forked(spares);
+    pthread_mutex_unlock(&spares->lock);
+}
+
 // -1: none are made for it.
 static int kind_of(uint32_t network)
 {
@@ -128,7 +135,8 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
 
 static uint64_t surroundings(void)
 {
-    static const char *const names[] = {"/proc/thread-self/ns/mnt", "/proc/thread-self/ns/net"};
+    static const char *const names[] = {"/proc/thread-self/ns/mnt", "/proc/thread-self/ns/net",
+                                        "/proc/thread-self/ns/user"};
     char cgroups[4096];
     int nice = getpriority(PRIO_PROCESS, 0);
     uint64_t hash = mix(14695981039346656037u, &nice, sizeof(nice));

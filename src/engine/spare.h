@@ -21,6 +21,7 @@ struct spares {
 void spares_init(struct spares *spares);
 void spares_deinit(struct spares *spares);
 void spares_forked(struct spares *spares); // in the child of a fork: they are the parent's alone
+void spares_drop(struct spares *spares);   // whoever gave up root's rights keeps no way to them
 
 // At each launch: the boot socket of one that waits for its request, else of one that the helper
 // begins now, or -1. The helper starts with the second launch: a program that makes one sandbox

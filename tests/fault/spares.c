@@ -15,6 +15,7 @@
 #include <sandboxes/sandboxes.h>
 
 #define SEEN_MAX 64
+#define NOBODY 65534
 #define TRIES 2000 // of 5 ms each
 
 static int number;
@@ -188,6 +189,40 @@ static void check_killed(void)
     tell(all_end(pid), "none outlives a client that is killed");
 }
 
+// One that gives up root's rights would have them through its helper.
+static void check_dropped(void)
+{
+    int ends[2];
+    char byte;
+    pid_t seen[SEEN_MAX];
+    size_t count;
+    if (pipe(ends) < 0)
+        exit(1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        mark();
+        struct sbx_client *client = begin(seen, &count);
+        if (client && count >= 7 && setresuid(NOBODY, NOBODY, NOBODY) == 0) {
+            create(client); // may well fail
+            if (write(ends[1], "", 1) == 1)
+                pause();
+        }
+        _exit(1);
+    }
+    close(ends[1]);
+    bool began = pid > 0 && read(ends[0], &byte, 1) == 1;
+    count = SEEN_MAX;
+    for (int i = 0; i < TRIES && began && count > 0; i++) {
+        count = find(pid, "sandboxes-spare", seen);
+        pause_a_bit();
+    }
+    tell(began && count == 0, "none is left to a client that is root no more");
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+}
+
 int main(void)
 {
     if (geteuid() != 0) {
@@ -197,6 +232,7 @@ int main(void)
     mark();
     check_use();
     check_killed();
+    check_dropped();
     printf("1..%d\n", number);
     return 0;
 }
