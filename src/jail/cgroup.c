@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,11 +75,11 @@ static int note(const struct cgroup *cgroup, const char *path)
     return fd >= 0 && writev(fd, line, 2) == (ssize_t)line[0].iov_len + 1 ? 0 : -1;
 }
 
-// Makes and opens BASE/sandboxes/ID; BASE/sandboxes is there but for the very first time.
-static int open_group(struct cgroup *cgroup, int part, const char *base, const char *id)
+// Makes and opens GROUP/ID; GROUP is there but for the very first time.
+static int open_group(struct cgroup *cgroup, int part, const char *group, const char *id)
 {
     char path[sizeof(cgroup->paths[part])];
-    int length = snprintf(path, sizeof(path), "%s/sandboxes", base);
+    int length = snprintf(path, sizeof(path), "%s", group);
     if (length >= (int)sizeof(path) - 80) {
         errno = ENAMETOOLONG;
         return -1;
@@ -117,34 +118,130 @@ static int delegate(const char *directory, const bool *needed)
     return 0;
 }
 
+// --- Version 2
+
+// What groups that were passed over hold to, the strictest of each; ULLONG_MAX: none does. Not
+// pids.max, which systemd sets for each of its services, asked or not.
+struct around {
+    unsigned long long memory[3]; // of around_files
+    unsigned long long quota, period;
+};
+#define AROUND_NONE                                                                                \
+    {                                                                                              \
+        .memory = {ULLONG_MAX, ULLONG_MAX, ULLONG_MAX}, .quota = ULLONG_MAX                        \
+    }
+
+static const char *const around_files[] = {"memory.max", "memory.high", "memory.swap.max"};
+
+static bool holds_memory(const struct around *around)
+{
+    bool holds = false;
+    for (size_t i = 0; i < ARRAY_SIZE(around_files); i++)
+        holds |= around->memory[i] != ULLONG_MAX;
+    return holds;
+}
+
+static bool read_in(const char *group, const char *file, char *text, size_t size)
+{
+    char path[320];
+    snprintf(path, sizeof(path), "%s/%s", group, file);
+    return fd_read_file(AT_FDCWD, path, text, size) > 0;
+}
+
+static void pass_over(const char *group, struct around *around)
+{
+    char text[64];
+    unsigned long long value, period;
+    for (size_t i = 0; i < ARRAY_SIZE(around_files); i++)
+        if (read_in(group, around_files[i], text, sizeof(text)) &&
+            sscanf(text, "%llu", &value) == 1 && value < around->memory[i])
+            around->memory[i] = value;
+    if (!read_in(group, "cpu.max", text, sizeof(text)) ||
+        sscanf(text, "%llu %llu", &value, &period) != 2 || period == 0)
+        return;
+    if (around->quota == ULLONG_MAX || value * around->period < around->quota * period) {
+        around->quota = value;
+        around->period = period;
+    }
+}
+
+static int write_in(const char *group, const char *file, const char *value)
+{
+    char path[320];
+    snprintf(path, sizeof(path), "%s/%s", group, file);
+    return fd_write_file(AT_FDCWD, path, value);
+}
+
+static int hold_around(const char *group, const struct around *around)
+{
+    char value[48];
+    for (size_t i = 0; i < ARRAY_SIZE(around_files); i++) {
+        snprintf(value, sizeof(value), "%llu", around->memory[i]);
+        if (around->memory[i] != ULLONG_MAX && write_in(group, around_files[i], value) < 0)
+            return -1;
+    }
+    snprintf(value, sizeof(value), "%llu %llu", around->quota, around->period);
+    return around->quota != ULLONG_MAX ? write_in(group, "cpu.max", value) : 0;
+}
+
+/*
+ * The group of sandboxes below base. Those of processes whose own group was passed over, `passed`
+ * (the rest of its path), and has limits are held to these together, in a group beside the others.
+ */
+static int name_group(const char *base, const char *passed, const struct around *around,
+                      char *ret_group, size_t size)
+{
+    bool apart = holds_memory(around) || around->quota != ULLONG_MAX;
+    int length = snprintf(ret_group, size, "%s/sandboxes", base);
+    size_t begin = (size_t)length;
+    if (apart)
+        length = snprintf(ret_group, size, "%s/sandboxes-%s", base, passed + 1);
+    if ((size_t)length >= size)
+        return -1;
+    for (char *at = ret_group + begin; apart && *at; at++)
+        if (*at == '/')
+            *at = '-';
+    return 0;
+}
+
 /*
  * Version 2 has processes only in leaves, so the group we live in may not pass controllers on. Then
  * the group above it is tried: there a sibling of ours can be made if it was delegated to us. And a
  * group may lack a controller that those above it have: systemd passes on what its units ask for.
  */
-static int open_v2_at(struct cgroup *cgroup, const char *base, const char *id, const bool *needed)
+static int open_v2_at(struct cgroup *cgroup, const char *base, const char *passed,
+                      const struct around *around, const char *id, const bool *asked)
 {
-    char group[300];
-    snprintf(group, sizeof(group), "%.280s/sandboxes", base);
-    if (delegate(base, needed) < 0 || (mkdir(group, 0755) < 0 && errno != EEXIST) ||
+    char group[256];
+    bool needed[CGROUP_LIMITS];
+    memcpy(needed, asked, sizeof(needed));
+    needed[CGROUP_MEMORY] |= holds_memory(around);
+    needed[CGROUP_CPU] |= around->quota != ULLONG_MAX;
+    if (name_group(base, passed, around, group, sizeof(group)) < 0 || delegate(base, needed) < 0 ||
+        (mkdir(group, 0755) < 0 && errno != EEXIST) || hold_around(group, around) < 0 ||
         delegate(group, needed) < 0)
         return -1;
-    return open_group(cgroup, CGROUP_MEMORY, base, id);
+    return open_group(cgroup, CGROUP_MEMORY, group, id);
 }
 
 static int open_v2(struct cgroup *cgroup, const char *self, const struct box_spec *spec)
 {
-    char own[200], base[256];
+    char own[200], whole[200], base[256];
     bool asked = spec->flags & BOX_LIMITS_ASKED;
+    struct around around = AROUND_NONE;
     const bool needed[CGROUP_LIMITS] = {[CGROUP_MEMORY] = asked && spec->memory_bytes,
                                         [CGROUP_PIDS] = asked && spec->max_pids,
                                         [CGROUP_CPU] = spec->cpu_millis > 0};
     if (own_path(self, "", own, sizeof(own)) < 0)
         return -1;
+    memcpy(whole, own, sizeof(whole));
     for (;;) {
-        snprintf(base, sizeof(base), MOUNT "%s", strcmp(own, "/") == 0 ? "" : own);
-        if (open_v2_at(cgroup, base, spec->id, needed) == 0)
+        bool top = strcmp(own, "/") == 0;
+        const char *passed = whole + (top ? 0 : strlen(own));
+        snprintf(base, sizeof(base), MOUNT "%s", top ? "" : own);
+        if (open_v2_at(cgroup, base, passed, &around, spec->id, needed) == 0)
             break;
+        pass_over(base, &around);
         char *slash = strrchr(own, '/');
         if (!slash || !own[1])
             return -1;
@@ -159,12 +256,13 @@ static int open_v2(struct cgroup *cgroup, const char *self, const struct box_spe
 static int open_v1_part(struct cgroup *cgroup, enum cgroup_part part, const char *self,
                         const char *id)
 {
-    char own[200], base[256];
+    char own[200], base[300];
     if (own_path(self, parts[part].controller, own, sizeof(own)) < 0) {
         errno = ENOENT;
         return -1;
     }
-    snprintf(base, sizeof(base), "%s%s", parts[part].mount, strcmp(own, "/") == 0 ? "" : own);
+    snprintf(base, sizeof(base), "%s%s/sandboxes", parts[part].mount,
+             strcmp(own, "/") == 0 ? "" : own);
     return open_group(cgroup, part, base, id);
 }
 

@@ -2,7 +2,8 @@
 /*
  * Control groups of one sandbox: version 2 (one directory) or version 1 (one a controller). They
  * hang beneath our own cgroup in a directory "sandboxes", so that limits around us hold for it too.
- * Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/. Layer: jail.
+ * In version 2 perhaps beneath one above it, in a directory that has our own's limits of memory and
+ * cpu. Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/. Layer: jail.
  */
 #pragma once
 
