@@ -90,15 +90,26 @@ static int clear_ambient(void)
     return 0;
 }
 
-int caps_keep(uint64_t mask)
+static int limit_others(uint64_t mask)
 {
     struct caps_sets sets;
-    if (limit_bounding(mask) < 0 || clear_ambient() < 0 || get_all(&sets) < 0)
+    if (clear_ambient() < 0 || get_all(&sets) < 0)
         return -1;
     sets.permitted &= mask;
     sets.effective = sets.permitted;
     sets.inheritable = sets.permitted;
     return set_all(&sets);
+}
+
+int caps_keep(uint64_t mask)
+{
+    return limit_bounding(mask) < 0 ? -1 : limit_others(mask);
+}
+
+// In this order: nothing becomes inheritable that the bounding set lacks.
+int caps_keep_inherited(uint64_t mask)
+{
+    return limit_others(mask) < 0 ? -1 : limit_bounding(0);
 }
 
 static bool is_locked(void)
@@ -109,8 +120,8 @@ static bool is_locked(void)
 bool caps_are_gone(void)
 {
     struct caps_sets sets;
-    return caps_bounding() == 0 && is_locked() && get_all(&sets) == 0 &&
-           (sets.effective | sets.permitted | sets.inheritable) == 0;
+    return is_locked() && get_all(&sets) == 0 &&
+           (sets.effective | sets.permitted | sets.inheritable) == 0 && caps_bounding() == 0;
 }
 
 static int lock_securebits(void)

@@ -20,6 +20,12 @@
 // empty.
 int caps_keep(uint64_t mask);
 
+/*
+ * The same without a bounding set: root has on exec what it inherits, and whoever becomes another
+ * user has one thing less to lose. The mask must hold SETPCAP.
+ */
+int caps_keep_inherited(uint64_t mask);
+
 // Empties all sets and locks the securebits, so that neither uid 0 nor a file gives any back.
 int caps_drop_all(void);
 

@@ -96,8 +96,7 @@ static int confine(const struct jail *jail, struct sbx_error *err)
     int code = rlimits_apply(&limits, err);
     if (code < 0)
         return code;
-    // An agent that is not root could not empty its commands' bounding sets any more.
-    int dropped = jail->ids.inside ? caps_drop_all() : caps_keep(CAPS_ROOT);
+    int dropped = jail->ids.inside ? caps_drop_all() : caps_keep_inherited(CAPS_ROOT);
     if (dropped < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return jail_fail(err, "capabilities", "cannot drop privileges");
     code = landlock_confine(err);

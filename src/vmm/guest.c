@@ -109,7 +109,7 @@ static int place_ends(const struct ends *ends)
 // As in a sandbox in namespaces: the kernel below is another one, what is allowed is the same.
 static int confine(void)
 {
-    if (caps_keep(CAPS_ROOT) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    if (caps_keep_inherited(CAPS_ROOT) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return guest_fail("cannot drop privileges");
     return 0;
 }
