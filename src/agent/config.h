@@ -17,6 +17,7 @@ struct config {
     size_t group_count; // its supplementary groups
     uint64_t bounding;  // its capability bounding set
     bool powerless;     // it has no capability left that a command could lose
+    bool keeps_nice;    // children do not inherit its preference
     uint64_t tag_max;   // see tree.h
 };
 

@@ -66,20 +66,19 @@ static int make_pipe(int *ret_read, int *ret_write, struct sbx_error *err)
     return 0;
 }
 
-static int open_null(int *ret_fd, struct sbx_error *err)
+static int open_null(struct agent *agent, struct sbx_error *err)
 {
-    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (agent->null_fd < 0)
+        agent->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (agent->null_fd < 0)
         return err_sys(err, 0, errno, "cannot open /dev/null in the sandbox");
-    *ret_fd = fd;
     return 0;
 }
 
 static int make_pipes(struct launch *launch, struct sbx_error *err)
 {
     uint32_t flags = launch->exec.flags;
-    int code = flags & SBX_EXEC_STDIN ? make_pipe(&launch->child_fds[0], &launch->our_in, err)
-                                      : open_null(&launch->child_fds[0], err);
+    int code = flags & SBX_EXEC_STDIN ? make_pipe(&launch->child_fds[0], &launch->our_in, err) : 0;
     if (code == 0)
         code = make_pipe(&launch->our_out[0], &launch->child_fds[1], err);
     if (code == 0 && !(flags & SBX_EXEC_MERGE))
@@ -103,22 +102,32 @@ static int make_terminal(struct launch *launch, struct sbx_error *err)
     return 0;
 }
 
-// The three passed ones are used as they are: what the command writes never passes through here.
-static int make_fds(struct launch *launch, const struct frame *frame, struct sbx_error *err)
+static void close_passed(const struct frame *frame)
+{
+    for (size_t i = 0; i < frame->fd_count; i++)
+        close(frame->fds[i]);
+}
+
+static bool fds_fit(const struct launch *launch, size_t count)
 {
     bool terminal = launch->exec.flags & SBX_EXEC_PTY;
-    if (frame->fd_count != 0 && (frame->fd_count != 3 || terminal)) {
-        for (size_t i = 0; i < frame->fd_count; i++)
-            close(frame->fds[i]);
+    return count == 0 || ((count == 2 || count == 3) && !terminal);
+}
+
+// Those passed are used as they are: what the command writes never passes through here.
+static int make_fds(struct launch *launch, const struct frame *frame, struct sbx_error *err)
+{
+    size_t count = frame->fd_count;
+    if (!fds_fit(launch, count)) {
+        close_passed(frame);
         return err_set(err, SBX_ERR_INVALID,
-                       "a command takes no or three descriptors, and none with "
-                       "a terminal");
+                       "a command takes no, two or three descriptors, and none with a terminal");
     }
-    if (frame->fd_count == 3) {
-        memcpy(launch->child_fds, frame->fds, sizeof(launch->child_fds));
+    if (count) {
+        memcpy(launch->child_fds + 3 - count, frame->fds, count * sizeof(frame->fds[0]));
         return 0;
     }
-    return terminal ? make_terminal(launch, err) : make_pipes(launch, err);
+    return launch->exec.flags & SBX_EXEC_PTY ? make_terminal(launch, err) : make_pipes(launch, err);
 }
 
 static const char *choose_cwd(const struct agent *agent, const struct launch *launch)
@@ -132,6 +141,8 @@ static int prepare(struct agent *agent, struct launch *launch, const struct fram
                    struct sbx_error *err)
 {
     int code = make_fds(launch, frame, err);
+    if (code == 0 && launch->child_fds[0] < 0)
+        code = open_null(agent, err);
     if (code < 0)
         return code;
     launch->cwd = choose_cwd(agent, launch);
@@ -197,7 +208,8 @@ static int launch_start(struct agent *agent, struct launch *launch, uint64_t tag
         .cwd_may_fail = launch->cwd == launch->user->home,
         .config = &agent->config,
         .user = launch->user,
-        .fds = {launch->child_fds[0], launch->child_fds[1], launch->child_fds[2]},
+        .fds = {launch->child_fds[0] < 0 ? agent->null_fd : launch->child_fds[0],
+                launch->child_fds[1], launch->child_fds[2]},
         .terminal = launch->exec.flags & SBX_EXEC_PTY,
         .merge = launch->exec.flags & SBX_EXEC_MERGE,
         .await_ms = choose_await_ms(agent, launch),
@@ -245,7 +257,6 @@ static void set_times(struct agent *agent, struct proc *proc, int64_t started_ns
                       uint64_t timeout_ms)
 {
     proc->started_ns = started_ns;
-    proc->started_unix_ms = clock_unix_ms();
     if (timeout_ms == 0 || timeout_ms > INT64_MAX / 2)
         return;
     proc->deadline_ms = started_ns / 1000000 + (int64_t)timeout_ms;
@@ -309,12 +320,6 @@ static int exec_command(struct agent *agent, struct conn *conn, struct frame *fr
         return err_hint(err, "end some of them first");
     }
     return run(agent, conn, launch, err);
-}
-
-static void close_passed(struct frame *frame)
-{
-    for (size_t i = 0; i < frame->fd_count; i++)
-        close(frame->fds[i]);
 }
 
 int exec_request(struct agent *agent, struct conn *conn, struct frame *frame)

@@ -77,9 +77,6 @@ static void listen_ready(struct agent *agent, struct watch *watch, uint32_t even
 
 static void signals_ready(struct agent *agent, struct watch *watch, uint32_t events)
 {
-    struct signalfd_siginfo info;
-    ssize_t got = read(watch->fd, &info, sizeof(info));
-    (void)got; // which child it was does not matter: signals are merged
     procs_reap(agent);
 }
 
@@ -121,10 +118,10 @@ static int replace_standard_fds(void)
 
 // We may run before others, they may not: sched(7). Raw, as musl's calls only say that they are not
 // POSIX's. Where this fails, rights.c gives the preference up in each child.
-static void keep_preference(void)
+static bool keep_preference(void)
 {
     struct sched_param normal = {0};
-    syscall(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK, &normal);
+    return syscall(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK, &normal) == 0;
 }
 
 static int set_up_process(void)
@@ -137,7 +134,6 @@ static int set_up_process(void)
         if (fd_set_cloexec(fd, true) < 0)
             return -1;
     umask(022);
-    keep_preference();
     reset_signals();
     return block_signals();
 }
@@ -154,10 +150,12 @@ static int watch_children(struct agent *agent)
 
 static int open_agent(struct agent *agent)
 {
+    agent->null_fd = -1;
     procs_init(&agent->procs);
     conns_init(&agent->conns);
     if (config_read(AGENT_FD_MONITOR, &agent->config) < 0 || loop_init(&agent->loop) < 0)
         return -1;
+    agent->config.keeps_nice = keep_preference();
     agent->listen = (struct watch){.ready = listen_ready, .fd = AGENT_FD_LISTEN};
     agent->monitor = (struct watch){.ready = monitor_ready, .fd = AGENT_FD_MONITOR};
     fd_set_nonblock(AGENT_FD_LISTEN, true);

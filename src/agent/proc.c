@@ -6,7 +6,9 @@
 #include <sandboxes/process.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/stream.h"
@@ -287,10 +289,13 @@ static void note_status(struct agent *agent, struct proc *proc, int status)
         kill(proc->pid, SIGKILL);
 }
 
-// Everyone's orphans end here too.
+// Everyone's orphans end here too. The signal is taken first, so none that comes later is lost, and
+// the loop need not look again for one that is dealt with.
 void procs_reap(struct agent *agent)
 {
+    struct signalfd_siginfo info; // signals are merged: which child it was does not matter
     int status;
+    (void)!read(agent->signals.fd, &info, sizeof(info));
     agent->procs.reap_ms = DEADLINE_NEVER;
     for (int i = 0; i < REAP_BATCH; i++) {
         pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | __WALL);

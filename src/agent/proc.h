@@ -47,12 +47,12 @@ struct proc {
     struct log log;
     struct conn *attached; // linked by next_attached
     int64_t started_ns, ended_ns;
-    int64_t started_unix_ms;
-    int64_t deadline_ms; // DEADLINE_NEVER: none
-    int64_t kill_ms;     // next look whether the kill has met all
-    int64_t kill_end_ms; // then it is given up
-    int64_t stalled_ms;  // since then output waits for a slow reader; 0: it does not
-    char *command;       // owned, for people
+    int64_t started_unix_ms; // 0: nobody has asked yet
+    int64_t deadline_ms;     // DEADLINE_NEVER: none
+    int64_t kill_ms;         // next look whether the kill has met all
+    int64_t kill_end_ms;     // then it is given up
+    int64_t stalled_ms;      // since then output waits for a slow reader; 0: it does not
+    char *command;           // owned, for people
     struct proc *next_slot;
     struct proc *previous, *next; // in order of start
 };

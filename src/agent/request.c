@@ -118,8 +118,10 @@ static int signal_to_request(struct agent *agent, struct conn *conn, struct fram
     return 0;
 }
 
-static void put_process(struct buf *out, const struct proc *proc)
+static void put_process(struct buf *out, struct proc *proc)
 {
+    if (!proc->started_unix_ms)
+        proc->started_unix_ms = clock_unix_ms() - (clock_boot_ns() - proc->started_ns) / 1000000;
     wire_put_u32(out, (uint32_t)proc->pid);
     wire_put_u32(out, proc->flags);
     wire_put_u32(out, !proc->exited);

@@ -49,7 +49,8 @@ static void leave_preference(void)
 
 enum rights_step rights_become(const struct config *config, const struct user *user)
 {
-    leave_preference();
+    if (!config->keeps_nice)
+        leave_preference();
     bool lose = user->uid != 0 && !config->powerless;
     if (lose && caps_lock(config->bounding) < 0)
         return RIGHTS_LOCK;

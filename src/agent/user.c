@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "base/error.h"
@@ -16,6 +19,7 @@
 #define GROUP_PATH "/etc/group"
 #define DATABASE_MAX (256 * 1024) // larger files are read only so far
 #define FIELDS_MAX 7
+#define NOBODY 65534 // shown for whoever has no number in here, too
 #define DEFAULT_SHELL "/bin/sh"
 
 // Known even where an image has no passwd.
@@ -169,22 +173,53 @@ static void times_changed(struct timespec ret_changed[2])
     }
 }
 
-int user_find(struct agent *agent, const char *asked, const struct user **ret_user,
-              struct sbx_error *err)
+// In the root's own mount, or absent, root's, and for nobody else to write or replace. What is
+// mounted in its place others outside may change.
+static bool is_roots(const char *path, uint64_t mount)
+{
+    struct statx info;
+    if (syscall(SYS_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
+                STATX_TYPE | STATX_MODE | STATX_UID | STATX_MNT_ID, &info) < 0)
+        return errno == ENOENT;
+    bool known = info.stx_mask & STATX_MNT_ID && info.stx_mnt_id == mount;
+    return known && (info.stx_uid == 0 || info.stx_uid == NOBODY) && !(info.stx_mode & 022) &&
+           (S_ISREG(info.stx_mode) || S_ISDIR(info.stx_mode));
+}
+
+static bool are_roots(void)
+{
+    static const char *const paths[] = {"/", "/etc", PASSWD_PATH, GROUP_PATH};
+    struct statx root;
+    if (syscall(SYS_statx, AT_FDCWD, "/", 0, STATX_MNT_ID, &root) < 0)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+        if (!is_roots(paths[i], root.stx_mnt_id))
+            return false;
+    return true;
+}
+
+// Whether what was read of it still holds. Each look costs as much as some other parts of a start
+// together, and is left out where the files can't have changed.
+static bool is_fresh(const struct agent *agent, const struct user *cache)
 {
     struct timespec changed[2];
-    struct user user;
-    if (!asked[0])
-        asked = agent->config.user;
-    if (strlen(asked) >= sizeof(user.asked))
-        return err_set(err, SBX_ERR_INVALID, "the user's name is too long");
-    struct user *cache = agent->user_cache;
+    if (cache->fixed && !agent->root_ran)
+        return true;
     times_changed(changed);
-    if (cache && strcmp(cache->asked, asked) == 0 &&
-        memcmp(cache->changed, changed, sizeof(changed)) == 0) {
-        *ret_user = cache;
-        return 0;
-    }
+    return memcmp(cache->changed, changed, sizeof(changed)) == 0;
+}
+
+static void note_rights(struct agent *agent, const struct user *user)
+{
+    if (user->uid == 0 || user->uid == NOBODY || user->uid == agent->config.uid)
+        agent->root_ran = true;
+}
+
+static int look_up(const char *asked, struct user *ret_user, struct sbx_error *err)
+{
+    struct user user;
+    struct timespec changed[2];
+    times_changed(changed);
     if (!find_passwd(asked, &user) && !find_builtin(asked, &user)) {
         err_set(err, SBX_ERR_NOT_FOUND, "the sandbox has no user '%s'", asked);
         return err_hint(err, "name a user of the sandbox's /etc/passwd, or a number");
@@ -192,9 +227,29 @@ int user_find(struct agent *agent, const char *asked, const struct user **ret_us
     find_groups(&user);
     copy_text(user.asked, sizeof(user.asked), asked);
     memcpy(user.changed, changed, sizeof(changed));
-    if (!cache && !(cache = agent->user_cache = malloc(sizeof(*cache))))
-        return err_nomem(err);
-    *cache = user;
+    user.fixed = are_roots();
+    *ret_user = user;
+    return 0;
+}
+
+int user_find(struct agent *agent, const char *asked, const struct user **ret_user,
+              struct sbx_error *err)
+{
+    struct user user;
+    struct user *cache = agent->user_cache;
+    if (!asked[0])
+        asked = agent->config.user;
+    if (strlen(asked) >= sizeof(user.asked))
+        return err_set(err, SBX_ERR_INVALID, "the user's name is too long");
+    if (!cache || strcmp(cache->asked, asked) != 0 || !is_fresh(agent, cache)) {
+        int code = look_up(asked, &user, err);
+        if (code < 0)
+            return code;
+        if (!cache && !(cache = agent->user_cache = malloc(sizeof(*cache))))
+            return err_nomem(err);
+        *cache = user;
+    }
+    note_rights(agent, cache);
     *ret_user = cache;
     return 0;
 }

@@ -2,6 +2,7 @@
 // Users as the sandbox's /etc/passwd and /etc/group have them. Both are hostile. Layer: agent.
 #pragma once
 
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -21,6 +22,7 @@ struct user {
     char shell[256];
     char asked[64];             // name or number that was looked up
     struct timespec changed[2]; // of passwd and group when they were read
+    bool fixed;                 // nobody but root could have changed them since
 };
 
 /*

@@ -25,6 +25,7 @@ struct box *box_new(const char *id, int dir_fd)
     box->references = 1;
     box->dir_fd = dir_fd;
     box->oom_kills = -1;
+    box->quick = true;
     snprintf(box->id, sizeof(box->id), "%s", id);
     conn_pool_init(&box->pool);
     return box;

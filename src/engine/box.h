@@ -18,6 +18,7 @@ struct box {
     bool in_guest; // the way to its agent carries bytes alone, no descriptors
     struct conn_pool pool;
     atomic_llong oom_kills; // last known count of the monitor's; -1: not asked yet
+    atomic_bool quick;      // a command is likely to end at once, with little output
 };
 
 // Takes dir_fd over. NULL when out of memory (dir_fd is closed then too).

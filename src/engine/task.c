@@ -110,8 +110,9 @@ static int send_exec(struct task *task, const struct sbx_exec *exec, struct dead
     int code = task->direct ? task_open_pipes(task, &pipes, err) : 0;
     if (code < 0)
         return code;
-    code = frame_send(task->conn.fd, AGENT_EXEC, request.data, request.size, pipes.theirs,
-                      task->direct ? 3 : 0, deadline, err);
+    const int first = pipes.theirs[0] < 0; // the agent has a /dev/null
+    code = frame_send(task->conn.fd, AGENT_EXEC, request.data, request.size, pipes.theirs + first,
+                      task->direct ? 3 - first : 0, deadline, err);
     if (code == 0 && is_whole(task))
         keep_ends(task, &pipes);
     return code;

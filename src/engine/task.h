@@ -2,9 +2,8 @@
 /*
  * Commands in a local sandbox.
  *
- * Theory of operation. A command in the foreground without a terminal is given three descriptors of
- * ours: the agent starts it and later says how it ended, but its output never passes through the
- * agent
+ * Theory of operation. A command in the foreground without a terminal is given descriptors of ours:
+ * the agent starts it and later says how it ended, but its output never passes through the agent
  * ("direct"). Pipes, not sockets, so that /dev/stdout can be opened by the program. Everything else
  * is framed: output and input travel in frames on the command's connection. Either way the
  * connection is in use until EXIT has come; then it is idle again and goes back to the box. Layer:

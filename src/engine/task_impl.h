@@ -38,9 +38,9 @@ struct task {
     char small[TASK_SMALL];
 };
 
-// Descriptors for the three ends of a direct command.
+// The ends of a direct command.
 struct task_pipes {
-    int theirs[3]; // owned by the starter until they are sent
+    int theirs[3]; // owned by the starter until they are sent; the first is -1 without an input
 };
 
 int task_open_pipes(struct task *task, struct task_pipes *ret_pipes, struct sbx_error *err);

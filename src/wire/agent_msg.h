@@ -34,7 +34,8 @@
 
 enum agent_msg {
     // Requests (host to agent); payload fields in order.
-    AGENT_EXEC = 1,      // struct agent_exec; with 0 or 3 descriptors: stdin, stdout, stderr
+    AGENT_EXEC = 1,      // struct agent_exec; with 3 descriptors: stdin, stdout, stderr; with 2: no
+                         // stdin; or with none
     AGENT_ATTACH = 2,    // u32 pid: STARTED again, then kept output, then what follows
     AGENT_INPUT = 3,     // raw bytes
     AGENT_INPUT_END = 4, // nothing

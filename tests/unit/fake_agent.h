@@ -41,8 +41,9 @@ static inline int fake_receive(struct fake *fake, int fd, struct frame *frame)
 {
     if (frame_receive(fd, &fake->in, fake_patience, frame, NULL) < 0)
         return -1;
+    size_t first = frame->fd_count == 2; // no input: stdout and stderr keep their places
     for (size_t i = 0; i < frame->fd_count; i++)
-        fake->fds[i] = frame->fds[i];
+        fake->fds[first + i] = frame->fds[i];
     return (int)frame->type;
 }
 

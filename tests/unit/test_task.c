@@ -69,7 +69,7 @@ static void play_hello(struct fake *fake, int fd)
     struct frame frame;
     int held[3] = {-1, -1, -1};
     while (fake_receive(fake, fd, &frame) == AGENT_EXEC) {
-        if (frame.fd_count == 3) {
+        if (frame.fd_count > 0) {
             fake_started(fd, 7);
             (void)!write(fake->fds[1], "hello", 5);
             (void)!write(fake->fds[2], "oops", 4);
@@ -232,7 +232,7 @@ static void play_flood(struct fake *fake, int fd)
     static char block[65536];
     if (fake_receive(fake, fd, &frame) != AGENT_EXEC)
         return;
-    bool direct = frame.fd_count == 3;
+    bool direct = frame.fd_count > 0;
     fake_started(fd, 7);
     for (size_t done = 0; done < FLOOD; done += sizeof(block))
         if (direct)
