@@ -104,36 +104,58 @@ int err_set(struct sbx_error *err, int code, const char *format, ...)
     return code;
 }
 
+#define NO_PATH "check the path: it, or a directory on the way to it, is not there"
+
 struct errno_row {
     int sys_errno;
     int code;
+    const char *remedy; // NULL: the code's
 };
 
 static const struct errno_row errno_rows[] = {
-    {ENOENT, SBX_ERR_NOT_FOUND},       {ENOTDIR, SBX_ERR_NOT_FOUND},
-    {EEXIST, SBX_ERR_CONFLICT},        {EBUSY, SBX_ERR_CONFLICT},
-    {ENOTEMPTY, SBX_ERR_CONFLICT},     {EISDIR, SBX_ERR_CONFLICT},
-    {EACCES, SBX_ERR_DENIED},          {EPERM, SBX_ERR_DENIED},
-    {EROFS, SBX_ERR_DENIED},           {ENOSPC, SBX_ERR_QUOTA},
-    {EDQUOT, SBX_ERR_QUOTA},           {EMFILE, SBX_ERR_QUOTA},
-    {ENFILE, SBX_ERR_QUOTA},           {EAGAIN, SBX_ERR_QUOTA},
-    {ENOMEM, SBX_ERR_NOMEM},           {EINVAL, SBX_ERR_INVALID},
-    {ENAMETOOLONG, SBX_ERR_INVALID},   {E2BIG, SBX_ERR_INVALID},
-    {ELOOP, SBX_ERR_INVALID},          {ETIMEDOUT, SBX_ERR_TIMEOUT},
-    {ECANCELED, SBX_ERR_CANCELLED},    {EPIPE, SBX_ERR_UNAVAILABLE},
-    {ECONNRESET, SBX_ERR_UNAVAILABLE}, {ECONNREFUSED, SBX_ERR_UNAVAILABLE},
+    {ENOENT, SBX_ERR_NOT_FOUND, NO_PATH},
+    {ENOTDIR, SBX_ERR_NOT_FOUND, NO_PATH},
+    {EEXIST, SBX_ERR_CONFLICT, NULL},
+    {EBUSY, SBX_ERR_CONFLICT, NULL},
+    {ENOTEMPTY, SBX_ERR_CONFLICT, NULL},
+    {EISDIR, SBX_ERR_CONFLICT, "name a file: this is a directory"},
+    {EACCES, SBX_ERR_DENIED, NULL},
+    {EPERM, SBX_ERR_DENIED, NULL},
+    {EROFS, SBX_ERR_DENIED, NULL},
+    {ENOSPC, SBX_ERR_QUOTA, NULL},
+    {EDQUOT, SBX_ERR_QUOTA, NULL},
+    {EMFILE, SBX_ERR_QUOTA, NULL},
+    {ENFILE, SBX_ERR_QUOTA, NULL},
+    {EAGAIN, SBX_ERR_QUOTA, NULL},
+    {ENOMEM, SBX_ERR_NOMEM, NULL},
+    {EINVAL, SBX_ERR_INVALID, NULL},
+    {ENAMETOOLONG, SBX_ERR_INVALID, NULL},
+    {E2BIG, SBX_ERR_INVALID, NULL},
+    {ELOOP, SBX_ERR_INVALID, NULL},
+    {ETIMEDOUT, SBX_ERR_TIMEOUT, NULL},
+    {ECANCELED, SBX_ERR_CANCELLED, NULL},
+    {EPIPE, SBX_ERR_UNAVAILABLE, NULL},
+    {ECONNRESET, SBX_ERR_UNAVAILABLE, NULL},
+    {ECONNREFUSED, SBX_ERR_UNAVAILABLE, NULL},
 };
+
+static const struct errno_row *find_errno(int sys_errno)
+{
+    static const struct errno_row other = {0, SBX_ERR_IO, NULL};
+    for (size_t i = 0; i < ARRAY_SIZE(errno_rows); i++)
+        if (errno_rows[i].sys_errno == sys_errno)
+            return &errno_rows[i];
+    return &other;
+}
 
 int err_code_of_errno(int sys_errno)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(errno_rows); i++)
-        if (errno_rows[i].sys_errno == sys_errno)
-            return errno_rows[i].code;
-    return SBX_ERR_IO;
+    return find_errno(sys_errno)->code;
 }
 
 int err_sys(struct sbx_error *err, int code, int sys_errno, const char *format, ...)
 {
+    const char *remedy = code == 0 ? find_errno(sys_errno)->remedy : NULL;
     if (code == 0)
         code = err_code_of_errno(sys_errno);
     if (!err)
@@ -142,6 +164,8 @@ int err_sys(struct sbx_error *err, int code, int sys_errno, const char *format, 
     va_start(args, format);
     fill(err, code, format, args);
     va_end(args);
+    if (remedy)
+        snprintf(err->remedy, sizeof(err->remedy), "%s", remedy);
     err->sys_errno = sys_errno;
     size_t used = strlen(err->message);
     snprintf(err->message + used, sizeof(err->message) - used, ": %s", strerror(sys_errno));

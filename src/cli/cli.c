@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "cli/message.h"
+#include "cli/naming.h"
 #include "cli/out.h"
 #include "cli/report.h"
 #include "cli/signals.h"
@@ -44,11 +45,19 @@ static void tell_json(struct cli *cli, const struct sbx_error *err)
     out_json(cli, &json);
 }
 
+static void tell(const struct sbx_error *err)
+{
+    cleanup_buf struct buf named = BUF_INIT(4 * sizeof(err->message));
+    naming_add(&named, err->message);
+    const char *message = buf_text(&named);
+    message_error(message ? message : err->message, err->remedy);
+}
+
 int cli_fail(struct cli *cli, const struct sbx_error *err)
 {
     // Whoever pressed Ctrl-C knows that it was cancelled.
     if (err->code != SBX_ERR_CANCELLED || !signals_fatal())
-        message_error(err->message, err->remedy);
+        tell(err);
     if (cli->json)
         tell_json(cli, err);
     return cli_exit_status(err);

@@ -55,7 +55,7 @@ int source_read_file(const char *path, size_t limit, char **ret_data, size_t *re
 {
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        err_sys(err, 0, errno, "cannot open %s", path);
+        err_sys(err, 0, errno, "cannot open '%s'", path);
         return err_hint(err, "check the file's name and that you may read it");
     }
     return source_read_fd(fd, path, limit, ret_data, ret_size, err);

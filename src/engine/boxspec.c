@@ -11,6 +11,7 @@
 #include <sys/sysinfo.h>
 
 #include "base/cleanup.h"
+#include "base/netrules.h"
 #include "core/labels.h"
 #include "wire/monitor_msg.h"
 
@@ -144,7 +145,9 @@ int boxspec_check_network(const struct sbx_spec *asked, struct sbx_error *err)
     if (asked->allow_count && network != SBX_NETWORK_ALLOW && network != SBX_NETWORK_INTERNET)
         return err_set(err, SBX_ERR_INVALID, "an allow list has no meaning with network '%s'",
                        sbx_network_name(network));
-    return 0;
+    // The network stack starts with the first packet: too late to say what is wrong with them.
+    cleanup_netrules struct netrules *rules = NULL;
+    return asked->allow_count ? netrules_parse(asked->allow, asked->allow_count, &rules, err) : 0;
 }
 
 static int fill_network(const struct sbx_spec *asked, struct box_spec *box, struct sbx_error *err)

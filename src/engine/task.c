@@ -72,7 +72,7 @@ static void encode(const struct sbx_exec *exec, struct buf *out)
         .timeout_ms = (uint64_t)exec->timeout_ms,
         .cwd = exec->cwd,
         .user = exec->user,
-        .shell = exec->shell,
+        .shell = exec->shell && !exec->shell[0] ? ":" : exec->shell, // "" is "no line" there
         .argv = (const char **)(uintptr_t)exec->argv,
         .argc = exec->argc,
         .env = (struct sbx_pair *)(uintptr_t)exec->env,

@@ -28,6 +28,12 @@ static void exit_codes_come_back(void **state)
     assert_int_equal(sh(suite.sandbox, "false; true")->outcome.exit_code, 0);
 }
 
+static void an_empty_line_does_nothing_well(void **state)
+{
+    assert_int_equal(sh(suite.sandbox, "")->outcome.exit_code, 0);
+    assert_int_equal(sh(suite.sandbox, " ")->outcome.exit_code, 0);
+}
+
 static void a_signal_that_ends_a_command_is_told(void **state)
 {
     const struct sbx_result *result = sh(suite.sandbox, "kill -KILL $$");
@@ -373,6 +379,7 @@ static void commands_of_several_threads_do_not_mix(void **state)
 const struct contract_case run_cases[] = {
     CASE(a_command_s_output_and_success_come_back, 0),
     CASE(exit_codes_come_back, 0),
+    CASE(an_empty_line_does_nothing_well, 0),
     CASE(a_signal_that_ends_a_command_is_told, SBX_CAP_SIGNAL),
     CASE(stdout_and_stderr_are_apart, SBX_CAP_STDERR),
     CASE(merged_output_keeps_its_order, 0),

@@ -126,6 +126,8 @@ static void what_cannot_be_given_is_an_error(void **state)
         {{.cpu_millis = 1}, SBX_ERR_INVALID},
         {{.cpu_millis = 4000000000u}, SBX_ERR_QUOTA},
         {{.max_open_files = 4000000000u}, SBX_ERR_QUOTA},
+        {{.allow = &(const char *){"http://a.b"}, .allow_count = 1}, SBX_ERR_INVALID},
+        {{.allow = &(const char *){"1.2.3.4/99"}, .allow_count = 1}, SBX_ERR_INVALID},
         {{.network = SBX_NETWORK_NONE, .allow = &(const char *){"a.b"}, .allow_count = 1},
          SBX_ERR_INVALID},
         {{.network = SBX_NETWORK_HOST, .ports = &(struct sbx_port){80, 0}, .port_count = 1},

@@ -103,6 +103,17 @@ class Mistakes(unittest.TestCase):
         ):
             self.assert_usage(words, message, remedy)
 
+    def test_fields_of_the_library_have_the_command_s_names(self):
+        for words, message in (
+            (["--hostname", "a b", "true"], "error: --hostname must have"),
+            (["-l", "a=" + "x" * 300, "true"], "error: --label value of label 'a' must have"),
+            (["-p", "xyzzy", "true"], "error: --provider: there is no provider 'xyzzy'"),
+            (["--", ""], "error: the program's name is empty"),
+            (["--cwd", "spec", "true"], "error: --cwd must be an absolute path, not 'spec'"),
+        ):
+            with self.subTest(words):
+                self.assertIn(message, run("run", *words).stderr)
+
     def test_with_json_a_program_can_read_them(self):
         result = run("run", "--json", "-T", "x")
         self.assertEqual(USAGE, result.returncode)
