@@ -74,10 +74,11 @@ def mounts(directories=()):
 
 def cgroups():
     """Our cgroups that hold no process: a living one belongs to a living sandbox. Their common parent,
-    named sandboxes, is kept on purpose. Those of other accounts are theirs."""
+    named sandboxes or sandboxes-UNIT, is kept on purpose. Those of other accounts are theirs."""
     found = set()
     for folder, _, files in os.walk("/sys/fs/cgroup"):
-        kept = os.path.basename(folder) in OUR_NAMES
+        name = os.path.basename(folder)
+        kept = name in OUR_NAMES or (name.startswith("sandboxes-") and "-doctor-" not in name)
         if kept or not _ours(folder, ()) or "cgroup.procs" not in files:
             continue
         try:
