@@ -24,13 +24,16 @@ measure() {
         i=$((i + 1))
     done
     sort -n "$work/times" | awk -v what="$what" \
-        '{ t[NR] = $1 } END { printf "%-34s %8.2f / %.2f\n", what, t[1] / 1000, t[int((NR + 1) / 2)] / 1000 }'
+        '{ t[NR] = $1 } END { printf "%-36s %8.2f / %.2f\n", what, t[1] / 1000, t[int((NR + 1) / 2)] / 1000 }'
 }
 
 small=$("$s" create --network none)
 "$s" exec "$small" 'echo x >~/file'
 large=$("$s" create --network none -m 1g --disk 400m)
 "$s" exec "$large" 'head -c 200000000 /dev/urandom >~/file'
+measure 'first snapshot of one file, to disk' 1 "$s" snapshot "$small" small
+measure 'first snapshot of 200 MB, to disk' 1 "$s" snapshot "$large" large
+# The same contents again are found to be there.
 measure 'snapshot of one file' 10 "$s" snapshot "$small" small
 measure 'snapshot of 200 MB' 5 "$s" snapshot "$large" large
 measure 'fork with one file' 10 "$s" fork "$small"

@@ -278,6 +278,18 @@ static int lost(const struct taking *taking, struct sbx_error *err)
                    taking->store.path);
 }
 
+/*
+ * Nobody has another copy, and nobody could tell a part of it from the whole: fsync(2) of each file
+ * would take longer. A fork does not outlive the machine; and what is there already was written so.
+ */
+static int make_durable(const struct taking *taking, int new_fd, struct sbx_error *err)
+{
+    struct stat info;
+    if (fstatat(taking->store.deltas_fd, taking->record.delta, &info, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    return syncfs(new_fd) < 0 ? lost(taking, err) : 0;
+}
+
 // It appears whole by a rename; the same contents may be there already.
 static int appear(const struct taking *taking, const char *aside, bool durable,
                   struct sbx_error *err)
@@ -308,10 +320,8 @@ static int make(struct taking *taking, int dir_fd, bool hash, struct deadline de
                  : copy(taking, dir_fd, new_fd, hash, deadline, &answer, err);
     if (rc == 0)
         rc = complete(taking, &answer, hash, new_fd, err);
-    // Nobody has another copy, and nobody could tell a part of it from the whole: fsync(2) of each
-    // file would take longer. A fork does not outlive the machine.
-    if (rc == 0 && hash && syncfs(new_fd) < 0)
-        rc = lost(taking, err);
+    if (rc == 0 && hash)
+        rc = make_durable(taking, new_fd, err);
     if (rc == 0)
         rc = appear(taking, aside, hash, err);
     if (rc < 0)

@@ -118,10 +118,8 @@ static void drops_by_another_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(removes_nothing_and_files),
-        cmocka_unit_test(removes_what_is_closed),
-        cmocka_unit_test(follows_no_link),
-        cmocka_unit_test(removes_any_depth),
+        cmocka_unit_test(removes_nothing_and_files), cmocka_unit_test(removes_what_is_closed),
+        cmocka_unit_test(follows_no_link),           cmocka_unit_test(removes_any_depth),
         cmocka_unit_test(drops_by_another_name),
     };
     return cmocka_run_group_tests_name("tree", tests, setup, teardown);
