@@ -135,6 +135,27 @@ double bench_meminfo_kb(const char *field)
     bench_die("/proc/meminfo has no %s", field);
 }
 
+// Pages that processors keep ready: `count` of each pageset in /proc/zoneinfo.
+static double free_lists_kb(void)
+{
+    FILE *file = fopen("/proc/zoneinfo", "re");
+    char line[256];
+    double pages = 0, count;
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, " count: %lf", &count) == 1)
+            pages += count;
+    if (!file)
+        bench_die("cannot read /proc/zoneinfo");
+    fclose(file);
+    return pages * (double)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+double bench_used_kb(void)
+{
+    return bench_meminfo_kb("MemTotal") - bench_meminfo_kb("MemFree") - free_lists_kb() -
+           bench_meminfo_kb("Active(file)") - bench_meminfo_kb("Inactive(file)");
+}
+
 const char *bench_env(const char *name)
 {
     const char *value = getenv(name);

@@ -29,6 +29,10 @@ double bench_machine_cpu_ms(void);
 // A field of /proc/meminfo in kB.
 double bench_meminfo_kb(const char *field);
 
+// What this machine uses besides pages of files, in kB: exact, unlike MemFree and MemAvailable,
+// which leave out the free pages that each processor keeps ready, hundreds of megabytes at times.
+double bench_used_kb(void);
+
 const char *bench_env(const char *name); // dies when it is not set
 
 // Sum of a field of smaps_rollup in kB over our helper programs, and QEMU; counts them too.

@@ -47,9 +47,9 @@ BOUNDS = [
     (("at once", "500 at once none"), 800, True),
     (("at once", "500 at once internet"), 400, True),
     (("living", "memory each, network none: sum"), 512, False),
-    (("living", "memory each, network none: by MemAvailable"), 512, False),
+    (("living", "memory each, network none: by free pages"), 512, False),
     (("living", "memory each, network internet: sum"), 512, False),
-    (("living", "memory each, network internet: by MemAvailable"), 512, False),
+    (("living", "memory each, network internet: by free pages"), 512, False),
     (("row", "more descriptors"), 2, False),  # of the helper that makes spares, and its like
     (("row", "more mounts"), 0, False),
     (("row", "more cgroups"), 3, False),  # the parent of all, in each hierarchy

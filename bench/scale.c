@@ -98,10 +98,16 @@ static void at_once(size_t count, const char *network)
     free(all.ended);
 }
 
+/*
+ * Parts that have nothing in common, each counted by the kernel as pages it holds:
+ * Documentation/filesystems/proc.rst. Slab holds what /proc/meminfo calls reclaimable too: what is
+ * left of it after forget_unused() is in use. Stacks lie in vmalloc's area, so they are taken from
+ * it. Memory of files is Shmem, thus not of processes.
+ */
 struct memory {
-    double available, slab, kernel_stack, page_tables, per_cpu, in_files;
-    double in_processes; // of ours, whoever's
-    size_t processes;
+    double processes, slab, stacks, tables, per_cpu, areas, files;
+    double used; // by the whole machine: what the parts are held against
+    size_t process_count;
 };
 
 // What the kernel only remembers, names and inodes nobody uses, is nobody's: proc_sys_vm(5). What
@@ -134,14 +140,15 @@ static struct memory measure_memory(void)
     struct memory now = {0};
     settle();
     forget_unused();
-    now.available = bench_meminfo_kb("MemAvailable");
+    now.used = bench_used_kb();
     now.slab = bench_meminfo_kb("Slab");
-    now.kernel_stack = bench_meminfo_kb("KernelStack");
-    now.page_tables = bench_meminfo_kb("PageTables");
+    now.stacks = bench_meminfo_kb("KernelStack");
+    now.tables = bench_meminfo_kb("PageTables");
     now.per_cpu = bench_meminfo_kb("Percpu");
-    now.in_files = bench_meminfo_kb("Shmem");
-    now.in_processes = bench_helpers_kb("Pss", &now.processes);
-    now.in_processes -= bench_helpers_kb("Pss_Shmem", &now.processes);
+    now.areas = bench_meminfo_kb("VmallocUsed") - now.stacks;
+    now.files = bench_meminfo_kb("Shmem");
+    now.processes = bench_helpers_kb("Pss", &now.process_count);
+    now.processes -= bench_helpers_kb("Pss_Shmem", &now.process_count);
     return now;
 }
 
@@ -155,19 +162,26 @@ static void report_part(const char *network, const char *name, double kb, size_t
 static void report_memory(const struct memory *before, size_t count, const char *network)
 {
     struct memory now = measure_memory();
-    double pss = now.in_processes - before->in_processes;
-    double slab = now.slab - before->slab, files = now.in_files - before->in_files,
-           tables = now.kernel_stack + now.page_tables - before->kernel_stack - before->page_tables,
-           per_cpu = now.per_cpu - before->per_cpu;
-    report_part(network, "processes", pss, count);
-    report_part(network, "kernel objects", slab, count);
-    report_part(network, "stacks and page tables", tables, count);
-    report_part(network, "per-cpu", per_cpu, count);
-    report_part(network, "files in memory", files, count);
-    report_part(network, "sum", pss + slab + tables + per_cpu + files, count);
-    report_part(network, "by MemAvailable", before->available - now.available, count);
+    const struct {
+        const char *name;
+        double kb;
+    } parts[] = {
+        {"processes", now.processes - before->processes},
+        {"kernel objects", now.slab - before->slab},
+        {"stacks and page tables", now.stacks + now.tables - before->stacks - before->tables},
+        {"per-cpu", now.per_cpu - before->per_cpu},
+        {"programs of the kernel", now.areas - before->areas},
+        {"files in memory", now.files - before->files},
+    };
+    double sum = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        report_part(network, parts[i].name, parts[i].kb, count);
+        sum += parts[i].kb;
+    }
+    report_part(network, "sum", sum, count);
+    report_part(network, "by free pages", now.used - before->used, count);
     bench_value("living", "processes each", "",
-                (double)(now.processes - before->processes) / (double)count);
+                (double)(now.process_count - before->process_count) / (double)count);
 }
 
 #define EXECS 201
