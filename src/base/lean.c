@@ -77,14 +77,20 @@ void lean_begin(char **argv)
     environ = none;
 }
 
-// Common: see heap_room.
-extern char lean_stack[STACK_SIZE];
-char lean_stack[STACK_SIZE] __attribute__((common, aligned(PAGE)));
+// Common: see heap_room. Not aligned to a page: then all variables would be, and those with an
+// initial value would have a page to themselves.
+extern char lean_stack[STACK_SIZE + PAGE];
+char lean_stack[STACK_SIZE + PAGE] __attribute__((common, aligned(16)));
+
+static char *stack_begin(void)
+{
+    return lean_stack + (PAGE - (uintptr_t)lean_stack % PAGE) % PAGE;
+}
 
 char *lean_stack_end(void)
 {
-    (void)mprotect(lean_stack, PAGE, PROT_NONE);
-    return lean_stack + sizeof(lean_stack);
+    (void)mprotect(stack_begin(), PAGE, PROT_NONE);
+    return stack_begin() + STACK_SIZE;
 }
 
 _Noreturn void lean_run(void (*body)(void))
@@ -116,7 +122,7 @@ void lean_shed(void)
 void lean_trim(void)
 {
     // Below the address are the rest of our own frame and the call's.
-    uintptr_t first = (uintptr_t)lean_stack + PAGE;
+    uintptr_t first = (uintptr_t)stack_begin() + PAGE;
     uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - 512) / PAGE * PAGE;
     if (end > first && end < first + STACK_SIZE)
         (void)madvise((void *)first, end - first, MADV_DONTNEED);

@@ -398,30 +398,65 @@ static void shed(const struct jail *jail)
     lean_trim();
 }
 
-// From its beginning to the end of the sandbox. A failure ahead of the request is told when that is
-// there: with it comes the directory, which must go too.
-static int run(struct monitor *monitor, struct frame_in *in, struct sbx_error *err)
+// Up to the living sandbox: true if there is one. A failure ahead of the request is told when that
+// is there: with it comes the directory, which must go too.
+static bool start(struct monitor *monitor, struct frame_in *in, int *ret_code,
+                  struct sbx_error *err)
 {
     struct jail *jail = monitor->jail;
     struct sbx_error lost = {0};
     int code = build_ahead(monitor, err);
     if (jail->spare && (code < 0 || !spare_wait(jail)))
-        return 0; // nobody knows it yet
+        return false; // nobody knows it yet
     if (receive_request(jail, in, &lost) < 0)
-        return 0; // nobody is there
+        return false; // nobody is there
     prctl(PR_SET_NAME, "sandboxes-monit");
     if (jail->spare)
         spare_wake(jail);
     if (code == 0)
         code = build(monitor, err);
     prctl(PR_SET_DUMPABLE, 0); // the environment of its commands is in our memory
-    shed(jail);
-    if (code == 0)
-        monitor_watch(monitor);
-    return code;
+    *ret_code = code;
+    return code == 0;
 }
 
 #define FORK_TRIES 500
+
+static int finish(struct monitor *monitor, int code, struct sbx_error *err)
+{
+    struct jail *jail = monitor->jail;
+    monitor_clean(monitor);
+    bool failed = code < 0 || (jail->shared && jail->shared->init_error.code);
+    bool gone = forked_remove(&jail->spec, 1);
+    // Nothing is left: say so now. Our own end waits for the kernel to take the network device
+    // apart.
+    monitor_part(monitor);
+    if (failed)
+        report_failure(jail, err);
+    if (jail->boot_fd >= 0)
+        close(jail->boot_fd);
+    if (!gone)
+        (void)forked_remove(&jail->spec, FORK_TRIES);
+    return failed;
+}
+
+// These two by themselves, that what they need of the stack is not kept for the sandbox's life.
+static __attribute__((noinline)) bool raise_sandbox(struct monitor *monitor, struct frame_in *in,
+                                                    int *ret_status)
+{
+    struct sbx_error err = {0};
+    int code = 0;
+    bool lives = start(monitor, in, &code, &err);
+    if (!lives)
+        *ret_status = finish(monitor, code, &err);
+    return lives;
+}
+
+static __attribute__((noinline)) int end_sandbox(struct monitor *monitor)
+{
+    struct sbx_error err = {0};
+    return finish(monitor, 0, &err);
+}
 
 struct arguments {
     uint32_t network; // enum sbx_network: the kind of the sandbox to come
@@ -432,7 +467,6 @@ struct arguments {
 static int run_monitor(void *payload)
 {
     const struct arguments *arguments = payload;
-    struct sbx_error err = {0};
     struct jail jail = {.bare = BARE_INIT,
                         .dir_fd = -1,
                         .boot_fd = -1,
@@ -459,20 +493,12 @@ static int run_monitor(void *payload)
     if (arguments->spares && !spare_fork(&jail))
         return 1;
     close(BOOT_FD);
-    int code = run(&monitor, &in, &err);
-    monitor_clean(&monitor);
-    bool failed = code < 0 || (jail.shared && jail.shared->init_error.code);
-    bool gone = forked_remove(&jail.spec, 1);
-    // Nothing is left: say so now. Our own end waits for the kernel to take the network device
-    // apart.
-    monitor_part(&monitor);
-    if (failed)
-        report_failure(&jail, &err);
-    if (jail.boot_fd >= 0)
-        close(jail.boot_fd);
-    if (!gone)
-        (void)forked_remove(&jail.spec, FORK_TRIES);
-    return failed;
+    int status = 0;
+    if (!raise_sandbox(&monitor, &in, &status))
+        return status;
+    shed(&jail);
+    monitor_watch(&monitor);
+    return end_sandbox(&monitor);
 }
 
 // NETWORK, or NETWORK "spares".

@@ -43,6 +43,8 @@ void monitor_init(struct monitor *monitor, struct jail *jail)
 
 int monitor_set_ttl(struct monitor *monitor, int64_t ttl_ms)
 {
+    if (monitor->timer_fd < 0 && ttl_ms <= 0)
+        return 0;
     if (monitor->timer_fd < 0)
         monitor->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (monitor->timer_fd < 0)
