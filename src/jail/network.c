@@ -8,7 +8,6 @@
 #include <linux/futex.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <net/route.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +26,9 @@
 
 #define STAGE "network namespace"
 #define AWAIT_STEP_MS 20
+// Of a tap device: one less than IPv6 needs, so that the kernel keeps nothing of IPv6 for it, some
+// 18 kB. Frames are as large as the route says, and the device takes what it gets.
+#define TAP_MTU 1279
 
 static int raise_loopback(int fd, struct sbx_error *err)
 {
@@ -66,13 +68,19 @@ static int set_address(int fd, unsigned long request_code, const char *text, str
     return 0;
 }
 
-static int add_default_route(int fd, struct sbx_error *err)
+// With the size of its packets, whatever the device's is: ip-route(8), "mtu".
+static int add_default_route(struct sbx_error *err)
 {
-    struct rtentry route = {.rt_flags = RTF_UP | RTF_GATEWAY};
-    put_address(&route.rt_gateway, NETPLAN_GATEWAY);
-    put_address(&route.rt_dst, "0.0.0.0");
-    put_address(&route.rt_genmask, "0.0.0.0");
-    if (ioctl(fd, SIOCADDRT, &route) < 0)
+    struct rtnl_request request;
+    struct in_addr gateway;
+    uint32_t mtu = NETPLAN_MTU;
+    inet_pton(AF_INET, NETPLAN_GATEWAY, &gateway);
+    rtnl_begin_route(&request);
+    rtnl_add(&request, RTA_GATEWAY, &gateway, sizeof(gateway));
+    struct rtattr *metrics = rtnl_add(&request, RTA_METRICS, NULL, 0);
+    rtnl_add(&request, RTAX_MTU, &mtu, sizeof(mtu));
+    rtnl_end_nested(&request, metrics);
+    if (rtnl_talk(&request) < 0)
         return jail_fail(err, STAGE, "cannot add the default route");
     return 0;
 }
@@ -90,9 +98,10 @@ static int open_tap(void)
     return steal_fd(&fd);
 }
 
-static int open_device(struct sbx_error *err)
+static int open_device(uint32_t *ret_mtu, struct sbx_error *err)
 {
     int fd = open_tap();
+    *ret_mtu = fd >= 0 ? TAP_MTU : NETPLAN_MTU;
     if (fd >= 0)
         return fd;
     if (errno != EACCES && errno != EPERM && errno != ENOENT && errno != ENODEV)
@@ -109,18 +118,19 @@ static void disable_ipv6(void)
 
 static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
 {
+    uint32_t mtu;
     disable_ipv6();
-    int device = open_device(err);
+    int device = open_device(&mtu, err);
     if (device < 0)
         return device;
     shared->device_fd = device;
     // Large frames, and a queue that is not megabytes of them.
-    int code = set_up(NETPLAN_DEVICE, NETPLAN_MTU, NETPLAN_QUEUE, err);
+    int code = set_up(NETPLAN_DEVICE, mtu, NETPLAN_QUEUE, err);
     if (code == 0)
         code = set_address(fd, SIOCSIFADDR, NETPLAN_GUEST, err);
     if (code == 0)
         code = set_address(fd, SIOCSIFNETMASK, NETPLAN_NETMASK, err);
-    return code < 0 ? code : add_default_route(fd, err);
+    return code < 0 ? code : add_default_route(err);
 }
 
 // Says which descriptor the namespace has, or NETNS_FAILED.

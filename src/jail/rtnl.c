@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests about network devices. Layer: jail.
+// Requests about network devices and routes. Layer: jail.
 #include "jail/rtnl.h"
 
 #include <errno.h>
@@ -14,6 +14,19 @@ void rtnl_begin(struct rtnl_request *request, uint16_t flags)
         .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
                    .nlmsg_type = RTM_NEWLINK,
                    .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags)}};
+}
+
+void rtnl_begin_route(struct rtnl_request *request)
+{
+    *request = (struct rtnl_request){
+        .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)),
+                   .nlmsg_type = RTM_NEWROUTE,
+                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL},
+        .route = {.rtm_family = AF_INET,
+                  .rtm_table = RT_TABLE_MAIN,
+                  .rtm_protocol = RTPROT_BOOT,
+                  .rtm_scope = RT_SCOPE_UNIVERSE,
+                  .rtm_type = RTN_UNICAST}};
 }
 
 struct rtattr *rtnl_add(struct rtnl_request *request, unsigned short type, const void *data,

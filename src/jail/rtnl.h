@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests about network devices: rtnetlink(7). Layer: jail.
+// Requests about network devices and routes: rtnetlink(7). Layer: jail.
 #pragma once
 
 #include <linux/rtnetlink.h>
@@ -8,12 +8,18 @@
 
 struct rtnl_request {
     struct nlmsghdr header;
-    struct ifinfomsg info;
+    union {
+        struct ifinfomsg info;
+        struct rtmsg route;
+    };
     char attributes[256];
 };
 
 // An RTM_NEWLINK request with these flags (NLM_F_*) beyond NLM_F_REQUEST and NLM_F_ACK.
 void rtnl_begin(struct rtnl_request *request, uint16_t flags);
+
+// An RTM_NEWROUTE request for a default route of IPv4.
+void rtnl_begin_route(struct rtnl_request *request);
 
 // Adds an attribute; what follows until rtnl_end_nested() is inside it. Requests fit by
 // construction.
