@@ -25,11 +25,18 @@ int cli_client(struct cli *cli, const char *provider, struct sbx_client **ret_cl
     return 0;
 }
 
+// Ctrl-C goes to all of the terminal's processes: a jail that has just been started may hear it and
+// end before we do.
+static bool is_cancelled(const struct sbx_error *err)
+{
+    return signals_fatal() && (err->code == SBX_ERR_CANCELLED || err->code == SBX_ERR_UNAVAILABLE);
+}
+
 int cli_exit_status(const struct sbx_error *err)
 {
     if (err->code == SBX_ERR_EXEC)
         return err->sys_errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-    if (err->code == SBX_ERR_CANCELLED && signals_fatal())
+    if (is_cancelled(err))
         return EXIT_SIGNAL + signals_fatal();
     return EXIT_OURS;
 }
@@ -56,7 +63,7 @@ static void tell(const struct sbx_error *err)
 int cli_fail(struct cli *cli, const struct sbx_error *err)
 {
     // Whoever pressed Ctrl-C knows that it was cancelled.
-    if (err->code != SBX_ERR_CANCELLED || !signals_fatal())
+    if (!is_cancelled(err))
         tell(err);
     if (cli->json)
         tell_json(cli, err);

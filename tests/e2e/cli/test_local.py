@@ -414,6 +414,17 @@ class Interrupted(LocalCase):
             self.assertIn(process.returncode, (130, -signal.SIGINT), step)
         self.assertEqual([], self.ids())
 
+    def test_on_a_terminal_everybody_hears_it(self):
+        """Those whom the command has just started, too: it is no failure of theirs."""
+        for step in range(24):
+            process = self.start("run", "--", "sleep", "20", start_new_session=True)
+            time.sleep(step * 0.0001)
+            os.killpg(process.pid, signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+            self.assertIn(process.returncode, (130, -signal.SIGINT), step)
+            self.assertEqual(b"", err)
+        self.assertEqual([], self.ids())
+
     def test_killed(self):
         process = self.start("run", "echo begun; sleep 30")
         self.assertEqual(b"begun\n", process.stdout.readline())
