@@ -4,11 +4,13 @@
 
 #include <elf.h>
 #include <link.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 
 #define PAGE 4096
 #define STACK_SIZE (512 * 1024)
+#define GUEST_SIZE (128 * 1024) // from its beginning on
 
 #if !defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(__ILP32__)
 #define LEAN 1
@@ -91,6 +94,27 @@ char *lean_stack_end(void)
 {
     (void)mprotect(stack_begin(), PAGE, PROT_NONE);
     return stack_begin() + STACK_SIZE;
+}
+
+char *lean_guest_stack_end(enum lean_guest guest)
+{
+    return LEAN ? stack_begin() + (guest + 1) * GUEST_SIZE : NULL;
+}
+
+int lean_clone(int flags, char *stack, int (*body)(void *), void *payload)
+{
+    if (stack)
+        return clone(body, stack, flags | CLONE_VM, payload);
+    int pid = (int)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        _exit(body(payload));
+    return pid;
+}
+
+unsigned lean_whose_stack(const void *address)
+{
+    size_t at = (size_t)((const char *)address - stack_begin());
+    return at < (size_t)LEAN_GUESTS * GUEST_SIZE ? (unsigned)(at / GUEST_SIZE) : LEAN_GUESTS;
 }
 
 _Noreturn void lean_run(void (*body)(void))

@@ -14,6 +14,19 @@ void lean_begin(char **argv);
 // The end of that stack, guarded at its beginning: for clone(2).
 char *lean_stack_end(void);
 
+// Two more stacks, below, for processes that share our memory until they end or execute something:
+// forking copies page tables, and then each page that either writes to. They must not use the heap.
+// NULL where errno(3) would be shared too (errno_apart.c).
+enum lean_guest { LEAN_FIRST, LEAN_SECOND, LEAN_GUESTS };
+char *lean_guest_stack_end(enum lean_guest guest);
+
+// clone(2): a process that is body(payload) and ends with what that returns; in our memory if it has
+// a stack, else in a copy. -1 and errno on failure.
+int lean_clone(int flags, char *stack, int (*body)(void *), void *payload);
+
+// On whose stack this is: LEAN_GUESTS on the program's own, or any other.
+unsigned lean_whose_stack(const void *address);
+
 // Runs body, which does not return, on a stack of the image where that can be done. It may call
 // lean_shed().
 _Noreturn void lean_run(void (*body)(void));
@@ -22,5 +35,5 @@ _Noreturn void lean_run(void (*body)(void));
 // blocks outside.
 void lean_shed(void);
 
-// Gives back what earlier calls have used of the stack.
+// Gives back what earlier calls have used of the stack, and all of the guests' stacks.
 void lean_trim(void);

@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/lean.h"
 
 // Ids that neither people nor other container tools use: above systemd-nspawn's ranges, below 2^31.
 #define RANGE_FIRST 0x70000000u
@@ -105,13 +106,14 @@ static void unpose(int bits)
         _exit(1); // nobody that we know how to go on as
 }
 
-pid_t ids_clone(const struct jail *jail, unsigned long flags)
+pid_t ids_clone(const struct jail *jail, int flags, char *stack, int (*body)(void *),
+                void *payload)
 {
     int bits;
     bool posed = pose(jail, &bits);
-    pid_t pid = (pid_t)syscall(SYS_clone, flags | CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    pid_t pid = lean_clone(flags | CLONE_NEWUSER | SIGCHLD, stack, body, payload);
     int saved = errno;
-    if (posed && pid != 0)
+    if (posed)
         unpose(bits);
     errno = saved;
     return pid;
@@ -221,14 +223,17 @@ int ids_map_self(const struct jail *jail, struct sbx_error *err)
     return write_maps(&jail->ids, "self", err);
 }
 
-pid_t ids_fork_holder(const struct jail *jail)
+static int hold(void *payload)
 {
-    pid_t pid = ids_clone(jail, 0);
-    if (pid != 0)
-        return pid;
+    (void)payload;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (;;)
         pause();
+}
+
+pid_t ids_fork_holder(const struct jail *jail)
+{
+    return ids_clone(jail, 0, NULL, hold, NULL);
 }
 
 void ids_kill_holder(pid_t pid)

@@ -25,8 +25,9 @@ int ids_map_subordinate(const struct jail *jail, pid_t pid, struct sbx_error *er
 int ids_open_limits(const struct jail *jail);
 void ids_limit(const struct jail *jail, int limits_fd);
 
-// clone(2) with these flags into a new user namespace of the sandbox's. -1 and errno on failure.
-pid_t ids_clone(const struct jail *jail, unsigned long flags);
+// lean_clone() with these flags into a new user namespace of the sandbox's.
+pid_t ids_clone(const struct jail *jail, int flags, char *stack, int (*body)(void *),
+                void *payload);
 
 // Forks a process that only holds such a namespace until it is killed. -1 and errno on failure.
 pid_t ids_fork_holder(const struct jail *jail);

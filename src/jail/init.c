@@ -16,6 +16,7 @@
 #include "base/caps.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/lean.h"
 #include "jail/ids.h"
 #include "jail/landlock.h"
 #include "jail/link.h"
@@ -141,18 +142,39 @@ static int complete(const struct jail *jail, const int *fds, size_t count, struc
     return code < 0 ? code : set_hostname(jail, err);
 }
 
-// The request, and the descriptors that came with it.
-static int hear(struct jail *jail, int link_fd, int fds[LINK_FDS_MAX], size_t *ret_count,
-                struct sbx_error *err)
+// The request is in the monitor's memory, as we are; it changes nothing there that we still need.
+static int hear_within(struct jail *jail, int link_fd, int fds[LINK_FDS_MAX], size_t *ret_count,
+                       struct sbx_error *err)
+{
+    if (link_receive(link_fd, INIT_SPEC, fds, ret_count) < 0)
+        return lost_monitor(err);
+    jail->spec = jail->outer->spec;
+    jail->request = jail->outer->request;
+    return 0;
+}
+
+static int hear_apart(struct jail *jail, int link_fd, int fds[LINK_FDS_MAX], size_t *ret_count,
+                      struct sbx_error *err)
 {
     void *request;
     if (link_receive_data(link_fd, INIT_SPEC, &request, &jail->request_size, fds, ret_count) < 0)
         return lost_monitor(err);
     jail->request = request; // for good: we become another program
-    if (*ret_count < 1 || box_spec_get(request, jail->request_size, &jail->spec) < 0)
+    if (box_spec_get(request, jail->request_size, &jail->spec) < 0)
         return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
-    jail->agent_fd = fds[0];
     return 0;
+}
+
+// The request, and the descriptors that came with it.
+static int hear(struct jail *jail, int link_fd, int fds[LINK_FDS_MAX], size_t *ret_count,
+                struct sbx_error *err)
+{
+    int code = jail->outer ? hear_within(jail, link_fd, fds, ret_count, err)
+                           : hear_apart(jail, link_fd, fds, ret_count, err);
+    if (code == 0 && *ret_count < 1)
+        return err_set(err, SBX_ERR_BUG, "the jail's request is malformed");
+    jail->agent_fd = code == 0 ? fds[0] : -1;
+    return code;
 }
 
 static int build_privileged(struct jail *jail, int link_fd, struct sbx_error *err)
@@ -254,15 +276,68 @@ static int run(struct jail *jail, int link_fd, struct sbx_error *err)
     return code < 0 ? code : run_agent(agent_fd, err);
 }
 
+static int begin(struct jail *jail, int link_fd)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(jail->link_fd); // ours ends when the monitor's copy does, whatever becomes of the signal
+    _exit(run(jail, link_fd, &jail->shared->init_error) < 0);
+}
+
+struct within {
+    struct jail jail;
+    int link_fd;
+};
+
+static int begin_within(void *payload)
+{
+    struct within *within = payload;
+    return begin(&within->jail, within->link_fd);
+}
+
+// In the monitor's memory, but for its own struct jail, until it is the agent: execve(2). Memory
+// alone: nothing of the sandbox's can reach it before.
+static pid_t clone_within(struct jail *jail, int link_fd, char *stack_end)
+{
+    struct within *within = (struct within *)(void *)(stack_end - sizeof(*within));
+    jail->init_within = 1;
+    *within = (struct within){*jail, link_fd};
+    within->jail.outer = jail;
+    return clone(begin_within, within,
+                 NAMESPACES | CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | SIGCHLD, within,
+                 &jail->init_pidfd, NULL, &jail->init_within);
+}
+
+// A copy of us. Born in a cgroup of version 2, if it has one.
+static pid_t clone_apart(struct jail *jail, int link_fd, int cgroup_fd)
+{
+    struct clone_args args = {
+        .flags = NAMESPACES | CLONE_PIDFD | (jail->privileged ? 0 : CLONE_NEWUSER) |
+                 (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
+        .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
+        .pidfd = (uint64_t)(uintptr_t)&jail->init_pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0) {
+        jail->has_cgroup = cgroup_fd >= 0;
+        begin(jail, link_fd);
+    }
+    return pid;
+}
+
 // Its mount namespace is a copy of the one it is made in.
-static pid_t clone_from_bare(struct jail *jail, struct clone_args *args)
+static pid_t clone_from_bare(struct jail *jail, int link_fd, int cgroup_fd)
 {
     bool bare = jail->bare.mounts_fd >= 0;
+    char *stack_end = lean_guest_stack_end(LEAN_SECOND);
     if (bare && bare_enter(&jail->bare) < 0)
         return -1;
-    pid_t pid = (pid_t)syscall(SYS_clone3, args, sizeof(*args));
+    // Without real root the ids it takes on would be our memory's too: prctl(2), PR_SET_DUMPABLE.
+    pid_t pid = stack_end && jail->privileged && cgroup_fd < 0
+                    ? clone_within(jail, link_fd, stack_end)
+                    : clone_apart(jail, link_fd, cgroup_fd);
     int saved = errno;
-    if (pid != 0 && bare && bare_leave(&jail->bare, jail->dir_fd) < 0)
+    if (bare && bare_leave(&jail->bare, jail->dir_fd) < 0)
         return -1; // init ends with us
     if (pid > 0)
         bare_close(&jail->bare);
@@ -272,22 +347,15 @@ static pid_t clone_from_bare(struct jail *jail, struct clone_args *args)
 
 pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error *err)
 {
-    struct clone_args args = {
-        .flags = NAMESPACES | CLONE_PIDFD | (jail->privileged ? 0 : CLONE_NEWUSER) |
-                 (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
-        .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
-        .pidfd = (uint64_t)(uintptr_t)&jail->init_pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    pid_t pid = clone_from_bare(jail, &args);
+    pid_t pid = clone_from_bare(jail, link_fd, cgroup_fd);
     if (pid < 0)
         return jail_fail(err, "user namespace", "cannot make the sandbox's namespaces");
-    if (pid > 0)
-        return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    close(jail->link_fd); // ours ends when the monitor's copy does, whatever becomes of the signal
-    jail->has_cgroup = cgroup_fd >= 0;
-    _exit(run(jail, link_fd, &jail->shared->init_error) < 0);
+    return pid;
+}
+
+bool init_is_within(const struct jail *jail)
+{
+    return __atomic_load_n(&jail->init_within, __ATOMIC_ACQUIRE) != 0;
 }
 
 int init_settle(struct jail *jail, struct sbx_error *err)
@@ -304,9 +372,9 @@ int init_tell(struct jail *jail, struct sbx_error *err)
     int code = mounts_prepare(jail, fds + 1, &count, err);
     if (code < 0)
         return code;
-    link_make_room(jail->link_fd, jail->request_size);
-    int failed =
-        link_send_data(jail->link_fd, INIT_SPEC, jail->request, jail->request_size, fds, 1 + count);
+    size_t size = jail->init_within ? 0 : jail->request_size; // it sees ours
+    link_make_room(jail->link_fd, size);
+    int failed = link_send_data(jail->link_fd, INIT_SPEC, jail->request, size, fds, 1 + count);
     if (failed)
         code = lost_init(err);
     for (size_t i = 1; i <= count; i++)

@@ -12,6 +12,10 @@ pid_t init_start(struct jail *jail, int link_fd, int cgroup_fd, struct sbx_error
 // With real root: tells it the request, with the layers and mounts that it asks for.
 int init_tell(struct jail *jail, struct sbx_error *err);
 
+// Whether it is in our memory still, as it is until it becomes the agent, or ends. Only with real
+// root and without a cgroup of version 2; it allocates nothing there.
+bool init_is_within(const struct jail *jail);
+
 // Waits until it has built all that needs no request, and waits for that. Of a spare only.
 int init_settle(struct jail *jail, struct sbx_error *err);
 
@@ -19,8 +23,9 @@ int init_settle(struct jail *jail, struct sbx_error *err);
 // attached.
 enum init_msg {
     INIT_MAPPED = 'M', // subordinate ids are mapped (only where there are any)
-    INIT_SPEC = 'S',   // the request; with the agent's program, layers and mounts
-    INIT_GO = 'G'      // cgroups are there; descriptors as in enum go_fd
+    INIT_SPEC =
+        'S',      // with the agent's program, layers and mounts; the request, unless it is within
+    INIT_GO = 'G' // cgroups are there; descriptors as in enum go_fd
 };
 enum go_fd {
     GO_LISTEN, // agent's listening socket

@@ -82,7 +82,12 @@ struct jail {
     int device_fd;   // layer-2 device of the sandbox's network, -1 if none
     int init_pidfd;
     pid_t init_pid;
-    pid_t net_pid; // the network process, 0 if there is none any more
+    int32_t init_within; // the kernel sets it to 0 when init no longer shares our memory
+    pid_t net_pid;       // the network process, 0 if there is none any more
+
+    // Init: the monitor's, while it is in the monitor's memory. What this shares with it is only
+    // read, and not after INIT_GO.
+    const struct jail *outer;
 
     struct bare bare; // init is born in a copy of it, if there is one
 };

@@ -390,14 +390,6 @@ static void report_failure(struct jail *jail, struct sbx_error *err)
                          NULL);
 }
 
-// The starter, which ends on the stack that it was given, may be a little late.
-static void shed(const struct jail *jail)
-{
-    if (getppid() != jail->starter)
-        lean_shed();
-    lean_trim();
-}
-
 // Up to the living sandbox: true if there is one. A failure ahead of the request is told when that
 // is there: with it comes the directory, which must go too.
 static bool start(struct monitor *monitor, struct frame_in *in, int *ret_code,
@@ -496,7 +488,6 @@ static int run_monitor(void *payload)
     int status = 0;
     if (!raise_sandbox(&monitor, &in, &status))
         return status;
-    shed(&jail);
     monitor_watch(&monitor);
     return end_sandbox(&monitor);
 }

@@ -18,12 +18,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/lean.h"
 #include "jail/control.h"
 #include "jail/freezer.h"
 #include "jail/init.h"
 #include "jail/link.h"
 #include "jail/netprocess.h"
 
+#define SHED_MS 20                     // until then the sandbox's first command has begun
 #define GET_MNT_NAMESPACE _IO(0xFF, 3) // PIDFD_GET_MNT_NAMESPACE of <linux/pidfd.h>
 
 void monitor_init(struct monitor *monitor, struct jail *jail)
@@ -185,17 +187,29 @@ static void handle(struct monitor *monitor, const struct pollfd *fds)
         control_accept(monitor);
 }
 
+// Not while somebody else is in our memory: init, or the starter, which ends on the stack that it
+// was given.
+static void shed(struct monitor *monitor)
+{
+    if (monitor->shed || init_is_within(monitor->jail) || getppid() == monitor->jail->starter)
+        return;
+    lean_shed();
+    lean_trim();
+    monitor->shed = true;
+}
+
 // poll(2) refuses more entries than there may be open files, and the creator may have few: only
-// those in use are passed on. -1 when waiting is impossible.
-static int wait_any(struct pollfd *fds, size_t count)
+// those in use are passed on. -1 when waiting is impossible, 0 when there is nothing.
+static int wait_any(struct pollfd *fds, size_t count, int timeout_ms)
 {
     struct pollfd used[WATCH_FIXED + MONITOR_CLIENTS_MAX];
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         if (fds[i].fd >= 0)
             used[total++] = fds[i];
-    if (poll(used, total, -1) < 0)
-        return errno == EINTR ? 0 : -1;
+    int ready = poll(used, total, timeout_ms);
+    if (ready <= 0)
+        return ready == 0 || errno == EINTR ? 0 : -1;
     for (size_t i = 0, at = 0; i < count; i++)
         if (fds[i].fd >= 0)
             fds[i].revents = used[at++].revents;
@@ -208,7 +222,8 @@ void monitor_watch(struct monitor *monitor)
     while (!monitor->ending) {
         struct pollfd fds[WATCH_FIXED + MONITOR_CLIENTS_MAX];
         fill_polls(monitor, fds);
-        int ready = wait_any(fds, ARRAY_SIZE(fds));
+        int ready = wait_any(fds, ARRAY_SIZE(fds), monitor->shed ? -1 : SHED_MS);
+        shed(monitor);
         if (ready > 0)
             handle(monitor, fds);
         if (ready < 0)

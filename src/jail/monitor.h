@@ -23,6 +23,7 @@ struct monitor {
     void *rules;                     // texts of the network's rules when they were changed; owned
     bool holds[MONITOR_CLIENTS_MAX]; // this connection keeps the sandbox frozen while it is open
     bool heard;                      // what init had to say: the disk
+    bool shed;                       // only the pages that it needs are left
     bool ending; // destroy was asked for, the time is up, or the creator is gone
 };
 

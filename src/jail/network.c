@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/lean.h"
 #include "base/netplan.h"
 #include "jail/ids.h"
 #include "jail/rtnl.h"
@@ -140,7 +141,7 @@ static void announce(struct jail_shared *shared, int netns_fd)
     syscall(SYS_futex, &shared->netns_fd, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static int build(struct jail *jail, struct sbx_error *err)
+static int build(const struct jail *jail, struct sbx_error *err)
 {
     if (unshare(CLONE_NEWNET) < 0)
         return jail_fail(err, STAGE, "cannot make a network namespace");
@@ -157,8 +158,9 @@ static int build(struct jail *jail, struct sbx_error *err)
     return code;
 }
 
-static void run(struct jail *jail)
+static int run(void *payload)
 {
+    const struct jail *jail = payload;
     struct jail_shared *shared = jail->shared;
     bool failed = build(jail, &shared->net_error) < 0;
     if (failed && shared->netns_fd < 0)
@@ -168,13 +170,11 @@ static void run(struct jail *jail)
 
 pid_t network_start(struct jail *jail, struct sbx_error *err)
 {
-    pid_t pid = jail->privileged
-                    ? ids_clone(jail, CLONE_FILES)
-                    : (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+    char *stack = lean_guest_stack_end(LEAN_FIRST);
+    pid_t pid = jail->privileged ? ids_clone(jail, CLONE_FILES, stack, run, jail)
+                                 : lean_clone(CLONE_FILES | SIGCHLD, stack, run, jail);
     if (pid < 0)
         return jail_fail(err, STAGE, "cannot start the network process");
-    if (pid == 0)
-        run(jail);
     return pid;
 }
 

@@ -5,9 +5,10 @@
 
 #include "jail/jail.h"
 
-// Forks the network process, which shares the caller's descriptors: when it has ended well,
-// shared->netns_fd and device_fd are open here. With real root it is in a new user namespace, the
-// sandbox's to be, which owns the network. Not for SBX_NETWORK_HOST. Returns its pid or a code.
+// Starts the network process, which shares the caller's memory, where it can, and descriptors: when
+// it has ended well, shared->netns_fd and device_fd are open here. With real root it is in a new
+// user namespace, the sandbox's to be, which owns the network. Not for SBX_NETWORK_HOST. Returns
+// its pid or a code.
 pid_t network_start(struct jail *jail, struct sbx_error *err);
 
 /*
