@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <link.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,8 +137,10 @@ _Noreturn void lean_run(void (*body)(void))
 void lean_shed(void)
 {
     extern char _end[]; // ld(1)
-    if (!LEAN || !heap_is_inside())
+    static bool done;   // of what we were copied from, too
+    if (!LEAN || done || !heap_is_inside())
         return;
+    done = true;
     uintptr_t first = ((uintptr_t)_end + PAGE - 1) / PAGE * PAGE;
     move_title();
     (void)munmap((void *)first, SPACE_END - first);

@@ -20,8 +20,8 @@ char *lean_stack_end(void);
 enum lean_guest { LEAN_FIRST, LEAN_SECOND, LEAN_GUESTS };
 char *lean_guest_stack_end(enum lean_guest guest);
 
-// clone(2): a process that is body(payload) and ends with what that returns; in our memory if it has
-// a stack, else in a copy. -1 and errno on failure.
+// clone(2): a process that is body(payload) and ends with what that returns; in our memory if it
+// has a stack, else in a copy. -1 and errno on failure.
 int lean_clone(int flags, char *stack, int (*body)(void *), void *payload);
 
 // On whose stack this is: LEAN_GUESTS on the program's own, or any other.

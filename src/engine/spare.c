@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -16,6 +18,9 @@
 #include "wire/frame.h"
 
 #define READY 3 // at most so many wait
+
+#define ROOT_MOUNT 0x4000 // STATX_MNT_ID_UNIQUE of <linux/stat.h>, Linux 6.8
+#define NETWORK_COOKIE 71 // SO_NETNS_COOKIE of <asm-generic/socket.h>, Linux 5.14
 
 void spares_init(struct spares *spares)
 {
@@ -133,38 +138,62 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
+static uint64_t mix_file(uint64_t hash, const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? mix(hash, &info.st_ino, sizeof(info.st_ino)) : hash;
+}
+
+// No other namespace has this mount. Where the kernel tells it, that is several times faster than
+// asking /proc, which makes objects for each thread that asks.
+static uint64_t mix_mounts(uint64_t hash)
+{
+    struct statx info = {0};
+    if (syscall(SYS_statx, AT_FDCWD, "/", 0, ROOT_MOUNT, &info) == 0 && info.stx_mask & ROOT_MOUNT)
+        return mix(hash, &info.stx_mnt_id, sizeof(info.stx_mnt_id));
+    return mix_file(hash, "/proc/thread-self/ns/mnt");
+}
+
+static uint64_t mix_network(uint64_t hash)
+{
+    uint64_t cookie;
+    socklen_t size = sizeof(cookie);
+    cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && getsockopt(fd, SOL_SOCKET, NETWORK_COOKIE, &cookie, &size) == 0)
+        return mix(hash, &cookie, sizeof(cookie));
+    return mix_file(hash, "/proc/thread-self/ns/net");
+}
+
+// Of this thread.
 static uint64_t surroundings(void)
 {
-    static const char *const names[] = {"/proc/thread-self/ns/mnt", "/proc/thread-self/ns/net",
-                                        "/proc/thread-self/ns/user"};
     char cgroups[4096];
     int nice = getpriority(PRIO_PROCESS, 0);
     uint64_t hash = mix(14695981039346656037u, &nice, sizeof(nice));
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        struct stat info;
-        if (stat(names[i], &info) == 0)
-            hash = mix(hash, &info.st_ino, sizeof(info.st_ino));
-    }
+    // A process of several threads can't leave its user namespace: setns(2).
+    hash = mix_file(mix_network(mix_mounts(hash)), "/proc/self/ns/user");
     ssize_t size = fd_read_file(AT_FDCWD, "/proc/thread-self/cgroup", cgroups, sizeof(cgroups));
     return size > 0 ? mix(hash, cgroups, (size_t)size) : hash;
 }
 
-static void start(struct spares *spares, int kind, uint32_t network, const char *jail)
+static void start(struct spares *spares, int kind, uint32_t network, const char *jail,
+                  uint64_t here)
 {
     int fd = launch_helper(jail, network);
     spares->kinds[kind].fd = fd;
-    spares->kinds[kind].surroundings = surroundings();
+    spares->kinds[kind].surroundings = here;
     spares->kinds[kind].owed = READY;
     spares->kinds[kind].given_up = fd < 0;
 }
 
 // Those made elsewhere are of no use to this thread; maybe it is the only one.
-static void drop_foreign(struct spares *spares, int kind)
+static bool drop_foreign(struct spares *spares, int kind, uint64_t here)
 {
-    if (spares->kinds[kind].fd < 0 || spares->kinds[kind].surroundings == surroundings())
-        return;
+    if (spares->kinds[kind].fd < 0 || spares->kinds[kind].surroundings == here)
+        return false;
     close(steal_fd(&spares->kinds[kind].fd));
-    spares->kinds[kind].launches = 0;
+    spares->kinds[kind].launches = 1;
+    return true;
 }
 
 int spares_take(struct spares *spares, uint32_t network, const char *jail)
@@ -175,10 +204,15 @@ int spares_take(struct spares *spares, uint32_t network, const char *jail)
         return -1;
     frame_in_init(&in);
     pthread_mutex_lock(&spares->lock);
-    drop_foreign(spares, kind);
     bool again = spares->kinds[kind].launches++ > 0;
-    if (spares->kinds[kind].fd < 0 && !spares->kinds[kind].given_up && again)
-        start(spares, kind, network, jail);
+    pthread_mutex_unlock(&spares->lock);
+    if (!again)
+        return -1;
+    uint64_t here = surroundings(); // many at once look at once
+    pthread_mutex_lock(&spares->lock);
+    if (!drop_foreign(spares, kind, here) && spares->kinds[kind].fd < 0 &&
+        !spares->kinds[kind].given_up)
+        start(spares, kind, network, jail, here);
     int fd = take(spares, kind, &in);
     if (fd < 0)
         fd = fork_jail(spares, kind);

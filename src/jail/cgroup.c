@@ -45,6 +45,8 @@ void cgroup_init(struct cgroup *cgroup)
     *cgroup = (struct cgroup){.unified = is_unified()};
     for (int i = 0; i < CGROUP_PARTS; i++)
         cgroup->fds[i] = -1;
+    for (int i = 0; i < CGROUP_LIMITS; i++)
+        cgroup->group_fds[i] = -1;
 }
 
 // Our own path in the hierarchy of `controller` ("" for version 2), from /proc/self/cgroup:
@@ -67,36 +69,61 @@ static int own_path(const char *text, const char *controller, char *out, size_t 
     return -1;
 }
 
-static int note(const struct cgroup *cgroup, const char *path)
+// In the record, before the groups are made.
+static int note(const struct cgroup *cgroup, const struct group_path *paths, size_t count)
 {
+    char end[] = {'\n'};
+    struct iovec lines[2 * CGROUP_PARTS];
+    ssize_t size = 0;
     cleanup_fd int fd = openat(cgroup->dir_fd, "cgroups",
                                O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-    struct iovec line[] = {{(char *)(uintptr_t)path, strlen(path)}, {(char[]){'\n'}, 1}};
-    return fd >= 0 && writev(fd, line, 2) == (ssize_t)line[0].iov_len + 1 ? 0 : -1;
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(paths[i].text);
+        lines[2 * i] = (struct iovec){(char *)(uintptr_t)paths[i].text, length};
+        lines[2 * i + 1] = (struct iovec){end, length > 0};
+        size += (ssize_t)length + (length > 0);
+    }
+    return fd >= 0 && writev(fd, lines, (int)(2 * count)) == size ? 0 : -1;
 }
 
-// Makes and opens GROUP/ID; GROUP is there but for the very first time.
-static int open_group(struct cgroup *cgroup, int part, const char *group, const char *id)
+static int put_path(struct group_path *path, const char *group, const char *id)
 {
-    char path[sizeof(cgroup->paths[part])];
-    int length = snprintf(path, sizeof(path), "%s", group);
-    if (length >= (int)sizeof(path) - 80) {
-        errno = ENAMETOOLONG;
+    int length = snprintf(path->text, sizeof(path->text), "%s/%s", group, id);
+    if (length < (int)sizeof(path->text))
+        return 0;
+    errno = ENAMETOOLONG;
+    path->text[0] = '\0';
+    return -1;
+}
+
+// The group around it is there but for the very first time.
+static int make_group(const char *path)
+{
+    struct group_path parent;
+    if (mkdir(path, 0755) == 0)
+        return 0;
+    if (errno != ENOENT)
         return -1;
-    }
-    snprintf(path + length, sizeof(path) - (size_t)length, "/%s", id);
-    if (note(cgroup, path) < 0)
+    snprintf(parent.text, sizeof(parent.text), "%.*s", (int)(strrchr(path, '/') - path), path);
+    return (mkdir(parent.text, 0755) < 0 && errno != EEXIST) || mkdir(path, 0755) < 0 ? -1 : 0;
+}
+
+static int open_beside(struct cgroup *cgroup, int part, const char *name)
+{
+    int group_fd = part < CGROUP_LIMITS ? cgroup->group_fds[part] : -1;
+    return group_fd < 0 || mkdirat(group_fd, name, 0755) < 0
+               ? -1
+               : openat(group_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+// Makes and opens it.
+static int open_group(struct cgroup *cgroup, int part, const struct group_path *path)
+{
+    int fd = open_beside(cgroup, part, strrchr(path->text, '/') + 1);
+    if (fd < 0 && make_group(path->text) < 0)
         return -1;
-    if (mkdir(path, 0755) < 0) {
-        path[length] = '\0';
-        if (errno != ENOENT || (mkdir(path, 0755) < 0 && errno != EEXIST))
-            return -1;
-        path[length] = '/';
-        if (mkdir(path, 0755) < 0)
-            return -1;
-    }
-    memcpy(cgroup->paths[part], path, sizeof(path));
-    cgroup->fds[part] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    cgroup->paths[part] = *path;
+    cgroup->fds[part] = fd < 0 ? open(path->text, O_PATH | O_DIRECTORY | O_CLOEXEC) : fd;
     return cgroup->fds[part] < 0 ? -1 : 0;
 }
 
@@ -213,15 +240,16 @@ static int open_v2_at(struct cgroup *cgroup, const char *base, const char *passe
                       const struct around *around, const char *id, const bool *asked)
 {
     char group[256];
+    struct group_path path;
     bool needed[CGROUP_LIMITS];
     memcpy(needed, asked, sizeof(needed));
     needed[CGROUP_MEMORY] |= holds_memory(around);
     needed[CGROUP_CPU] |= around->quota != ULLONG_MAX;
     if (name_group(base, passed, around, group, sizeof(group)) < 0 || delegate(base, needed) < 0 ||
         (mkdir(group, 0755) < 0 && errno != EEXIST) || hold_around(group, around) < 0 ||
-        delegate(group, needed) < 0)
+        delegate(group, needed) < 0 || put_path(&path, group, id) < 0 || note(cgroup, &path, 1) < 0)
         return -1;
-    return open_group(cgroup, CGROUP_MEMORY, group, id);
+    return open_group(cgroup, CGROUP_MEMORY, &path);
 }
 
 static int open_v2(struct cgroup *cgroup, const char *self, const struct box_spec *spec)
@@ -253,17 +281,16 @@ static int open_v2(struct cgroup *cgroup, const char *self, const struct box_spe
     return 0;
 }
 
-static int open_v1_part(struct cgroup *cgroup, enum cgroup_part part, const char *self,
-                        const char *id)
+static int find_group(enum cgroup_part part, const char *self, char *ret_group, size_t size)
 {
-    char own[200], base[300];
+    char own[200];
     if (own_path(self, parts[part].controller, own, sizeof(own)) < 0) {
         errno = ENOENT;
         return -1;
     }
-    snprintf(base, sizeof(base), "%s%s/sandboxes", parts[part].mount,
+    snprintf(ret_group, size, "%s%s/sandboxes", parts[part].mount,
              strcmp(own, "/") == 0 ? "" : own);
-    return open_group(cgroup, part, base, id);
+    return 0;
 }
 
 static void read_self(char *text, size_t size)
@@ -272,11 +299,49 @@ static void read_self(char *text, size_t size)
         text[0] = '\0';
 }
 
+static int put_group(const struct cgroup *cgroup, enum cgroup_part part, const char *self,
+                     const char *id, struct group_path *path)
+{
+    char group[256];
+    if (part < CGROUP_LIMITS && cgroup->groups[part])
+        return put_path(path, cgroup->groups[part], id);
+    return find_group(part, self, group, sizeof(group)) < 0 ? -1 : put_path(path, group, id);
+}
+
+static void open_v1(struct cgroup *cgroup, const char *self, const char *id)
+{
+    struct group_path paths[CGROUP_LIMITS] = {0};
+    for (int i = 0; i < CGROUP_LIMITS; i++)
+        (void)put_group(cgroup, i, self, id, &paths[i]);
+    if (note(cgroup, paths, CGROUP_LIMITS) < 0)
+        return;
+    for (int i = 0; i < CGROUP_LIMITS; i++)
+        if (paths[i].text[0])
+            (void)open_group(cgroup, i, &paths[i]);
+}
+
 int cgroup_open_part(struct cgroup *cgroup, enum cgroup_part part, const char *id)
 {
     char self[4096];
+    struct group_path path;
     read_self(self, sizeof(self));
-    return open_v1_part(cgroup, part, self, id);
+    if (put_group(cgroup, part, self, id, &path) < 0 || note(cgroup, &path, 1) < 0)
+        return -1;
+    return open_group(cgroup, part, &path);
+}
+
+void cgroup_open_groups(struct cgroup *cgroup)
+{
+    char self[4096], group[256];
+    if (cgroup->unified)
+        return;
+    read_self(self, sizeof(self));
+    for (int i = 0; i < CGROUP_LIMITS; i++) {
+        if (find_group(i, self, group, sizeof(group)) < 0)
+            continue;
+        cgroup->groups[i] = strdup(group);
+        cgroup->group_fds[i] = open(group, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    }
 }
 
 struct limit {
@@ -358,7 +423,7 @@ int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_LIMITS],
             continue;
         ret_fds[count] = openat(cgroup->fds[i], "tasks", O_WRONLY | O_CLOEXEC);
         if (ret_fds[count] < 0)
-            return jail_fail(err, "cgroup", "cannot open the tasks of '%s'", cgroup->paths[i]);
+            return jail_fail(err, "cgroup", "cannot open the tasks of '%s'", cgroup->paths[i].text);
         count++;
     }
     return count;
@@ -366,13 +431,15 @@ int cgroup_open_entries(const struct cgroup *cgroup, int ret_fds[CGROUP_LIMITS],
 
 int cgroup_create(struct cgroup *cgroup, const struct jail *jail, struct sbx_error *err)
 {
-    char self[4096];
-    read_self(self, sizeof(self));
+    char self[4096] = "";
     cgroup->dir_fd = jail->dir_fd;
+    if (!cgroup->groups[CGROUP_MEMORY] || !cgroup->groups[CGROUP_PIDS] ||
+        !cgroup->groups[CGROUP_CPU])
+        read_self(self, sizeof(self));
     if (cgroup->unified)
         (void)open_v2(cgroup, self, &jail->spec);
-    for (int i = 0; i < CGROUP_LIMITS && !cgroup->v2; i++)
-        (void)open_v1_part(cgroup, i, self, jail->spec.id);
+    if (!cgroup->v2)
+        open_v1(cgroup, self, jail->spec.id);
     int code = set_limits(cgroup, jail, err);
     if (code < 0)
         return code;
@@ -419,11 +486,20 @@ void cgroup_measure(const struct cgroup *cgroup, struct monitor_metrics *ret_met
     *ret_metrics = metrics;
 }
 
+static int remove_once(const struct cgroup *cgroup, int part)
+{
+    const char *path = cgroup->paths[part].text;
+    if (part < CGROUP_LIMITS && cgroup->group_fds[part] >= 0 &&
+        unlinkat(cgroup->group_fds[part], strrchr(path, '/') + 1, AT_REMOVEDIR) == 0)
+        return 0;
+    return rmdir(path);
+}
+
 // A group stays busy for a moment after its last process was reaped.
-static bool remove_group(const char *path)
+static bool remove_group(const struct cgroup *cgroup, int part)
 {
     struct timespec pause = {.tv_nsec = 200000};
-    for (int tries = 0; rmdir(path) < 0 && errno != ENOENT; tries++) {
+    for (int tries = 0; remove_once(cgroup, part) < 0 && errno != ENOENT; tries++) {
         if (errno != EBUSY || tries == 1000)
             return false;
         if (tries == 100)
@@ -437,7 +513,7 @@ bool cgroup_remove(struct cgroup *cgroup)
 {
     bool removed = true;
     for (int i = 0; i < CGROUP_PARTS; i++)
-        if (cgroup->paths[i][0] && !remove_group(cgroup->paths[i]))
+        if (cgroup->paths[i].text[0] && !remove_group(cgroup, i))
             removed = false;
     return removed;
 }

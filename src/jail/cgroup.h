@@ -22,15 +22,26 @@ enum cgroup_part {
     CGROUP_PARTS
 };
 
+struct group_path {
+    char text[256];
+};
+
 struct cgroup {
     bool unified; // this machine has version 2 only; a hybrid one has its controllers in version 1
     bool v2;      // all parts are one directory
     int dir_fd;   // the sandbox's directory, borrowed
     int fds[CGROUP_PARTS]; // directories of this sandbox, -1 where there is none
-    char paths[CGROUP_PARTS][256];
+    struct group_path paths[CGROUP_PARTS];
+    // Version 1, of who makes many: the groups that we are in, and their "sandboxes"; else NULL,
+    // -1.
+    char *groups[CGROUP_LIMITS];
+    int group_fds[CGROUP_LIMITS];
 };
 
 void cgroup_init(struct cgroup *cgroup);
+
+// Ahead of many sandboxes, each of which is made in a copy of this process.
+void cgroup_open_groups(struct cgroup *cgroup);
 
 /*
  * Makes the groups and sets the limits. A limit that was asked for and can't be held is an error;

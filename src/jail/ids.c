@@ -106,8 +106,7 @@ static void unpose(int bits)
         _exit(1); // nobody that we know how to go on as
 }
 
-pid_t ids_clone(const struct jail *jail, int flags, char *stack, int (*body)(void *),
-                void *payload)
+pid_t ids_clone(const struct jail *jail, int flags, char *stack, int (*body)(void *), void *payload)
 {
     int bits;
     bool posed = pose(jail, &bits);
@@ -227,8 +226,9 @@ static int hold(void *payload)
 {
     (void)payload;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (;;)
-        pause();
+    while (pause() < 0)
+        ;
+    return 0;
 }
 
 pid_t ids_fork_holder(const struct jail *jail)

@@ -136,7 +136,7 @@ static int set_hostname(const struct jail *jail, struct sbx_error *err)
 }
 
 // fds: of layers and mounts.
-static int complete(const struct jail *jail, const int *fds, size_t count, struct sbx_error *err)
+static int complete(struct jail *jail, const int *fds, size_t count, struct sbx_error *err)
 {
     int code = mounts_complete(jail, fds, count, err);
     return code < 0 ? code : set_hostname(jail, err);

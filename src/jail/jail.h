@@ -65,6 +65,7 @@ struct jail {
     bool has_cgroup; // init: the number of processes is limited by one, not by an rlimit
     bool privileged; // real root: id ranges, idmapped mounts, network made by the monitor
     bool spare;      // made before anybody asked for it
+    bool copied;     // from a helper, which knows whether it is privileged: spare.h
     int nice;        // of a spare's client
     pid_t starter;   // has our memory until it ends
     int dir_fd;      // the sandbox's directory, flock(2)ed
@@ -79,7 +80,8 @@ struct jail {
     int sysctl_fd;   // init: /proc/sys of the sandbox's own /proc, writable
     int resolv_fd;   // init: this machine's resolv.conf, for network `host` with real root
     int disk_fd;     // the sandbox's disk, on which its writable layers are; -1 if not known (yet)
-    int device_fd;   // layer-2 device of the sandbox's network, -1 if none
+    uint64_t disk_bytes; // init: its size as it is
+    int device_fd;       // layer-2 device of the sandbox's network, -1 if none
     int init_pidfd;
     pid_t init_pid;
     int32_t init_within; // the kernel sets it to 0 when init no longer shares our memory

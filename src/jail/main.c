@@ -114,7 +114,8 @@ static int begin(struct jail *jail, struct sbx_error *err)
     jail->shared = shared;
     jail->shared->netns_fd = NETNS_NONE;
     jail->shared->device_fd = -1;
-    jail->privileged = really_root();
+    if (!jail->copied)
+        jail->privileged = really_root();
     if (!jail->privileged)
         bare_close(&jail->bare); // the root of a user namespace: it needs this machine's mounts
     return 0;
@@ -292,7 +293,7 @@ static int start_namespace(struct jail *jail, struct sbx_error *err)
     if (pid < 0)
         return network ? pid : jail_fail(err, "user namespace", "cannot make a user namespace");
     int code = jail->userns_fd = ids_open_namespace(pid, err);
-    if (code >= 0 && !(network && jail->spare))
+    if (code >= 0 && !(network && jail->copied))
         code = ids_map(jail, pid, err);
     if (network)
         jail->net_pid = pid;
@@ -303,19 +304,24 @@ static int start_namespace(struct jail *jail, struct sbx_error *err)
 
 /*
  * As long as the user namespace has no ids, the kernel's objects of the network belong to the
- * machine's root. Else each of their hundred files in sysfs would have memory for its owner.
+ * machine's root. Else each of their hundred files in sysfs would have memory for its owner. One
+ * sandbox alone is ready sooner if it has ids at once.
  */
-static int map_spare(struct jail *jail, struct sbx_error *err)
+static int map_late(struct jail *jail, struct sbx_error *err)
 {
-    if (!jail->net_pid)
+    if (!jail->net_pid || !jail->copied)
         return 0;
-    network_await_end(jail->net_pid);
-    return ids_map(jail, jail->net_pid, err);
+    if (jail->spare)
+        network_await_end(jail->net_pid);
+    else
+        network_await_namespace(jail, jail->net_pid);
+    return jail->shared->netns_fd == NETNS_FAILED ? join_network(jail, err)
+                                                  : ids_map(jail, jail->net_pid, err);
 }
 
 static int settle(struct jail *jail, struct sbx_error *err)
 {
-    int code = map_spare(jail, err);
+    int code = map_late(jail, err);
     if (code == 0)
         code = join_network(jail, err);
     return code == 0 && jail->init_pid ? init_settle(jail, err) : code;
@@ -347,6 +353,8 @@ static int start_root(struct monitor *monitor, struct sbx_error *err)
         code = cgroup_create(&monitor->cgroup, jail, err);
     if (code == 0 && !jail->init_pid)
         code = start_init(jail, &monitor->cgroup, err);
+    if (code == 0 && jail->privileged)
+        code = map_late(jail, err);
     if (code == 0 && jail->privileged)
         code = init_tell(jail, err);
     if (code == 0 && !v2)
@@ -482,6 +490,11 @@ static int run_monitor(void *payload)
     frame_in_init(&in);
     monitor_init(&monitor, &jail);
     jail.boot_fd = fcntl(BOOT_FD, F_DUPFD_CLOEXEC, 16);
+    if (arguments->spares) {
+        jail.copied = true;
+        jail.privileged = really_root();
+        cgroup_open_groups(&monitor.cgroup);
+    }
     if (arguments->spares && !spare_fork(&jail))
         return 1;
     close(BOOT_FD);

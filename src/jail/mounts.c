@@ -26,7 +26,7 @@
 #define OVERLAY_OPTIONS_MAX 1024
 // Terminals of one sandbox; the machine has 4,096 for all.
 #define PTYS_MAX "max=256"
-#define DISK_BYTES_BEGIN (64u << 20) // until the size that was asked for is known
+#define DISK_BYTES_BEGIN (2ull << 30) // most often what will be asked for: it takes no memory
 
 static int do_mount(const char *what, const char *source, const char *target, const char *type,
                     unsigned long flags, const char *data, struct sbx_error *err)
@@ -47,9 +47,9 @@ static uint64_t disk_bytes(const struct jail *jail)
     return jail->request ? jail->spec.disk_bytes : DISK_BYTES_BEGIN;
 }
 
-static void disk_options(const struct jail *jail, char *out, size_t size)
+static void disk_options(struct jail *jail, char *out, size_t size)
 {
-    uint64_t bytes = disk_bytes(jail);
+    uint64_t bytes = jail->disk_bytes = disk_bytes(jail);
     // An inode takes about 1 KiB of kernel memory; one for each 4 KiB of disk is plenty.
     snprintf(out, size, "size=%" PRIu64 ",nr_inodes=%" PRIu64 ",mode=0755,uid=%u,gid=%u", bytes,
              bytes / 4096 + 1024, owner(jail), owner(jail));
@@ -98,9 +98,11 @@ int mounts_open_disk(struct jail *jail, struct sbx_error *err)
 }
 
 // Gives the disk the size that was asked for.
-static int resize_disk(const struct jail *jail, struct sbx_error *err)
+static int resize_disk(struct jail *jail, struct sbx_error *err)
 {
     char options[128];
+    if (jail->disk_bytes == disk_bytes(jail))
+        return 0;
     disk_options(jail, options, sizeof(options));
     return do_mount("tmpfs", NULL, ".", NULL, MS_REMOUNT | MS_NOSUID, options, err);
 }
@@ -139,6 +141,8 @@ static int make_nodes(const struct jail *jail, struct sbx_error *err)
 
 static int make_names(const struct jail *jail, struct sbx_error *err)
 {
+    if (!names_are_needed(jail))
+        return 0;
     mode_t saved = umask(0);
     create_as(jail, true);
     int code = names_write(jail, err);
@@ -389,7 +393,7 @@ static int attach(struct sbx_error *err)
     return code < 0 ? code : do_mount("device", "dev", ROOT "/dev", NULL, MS_MOVE, NULL, err);
 }
 
-int mounts_complete(const struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err)
+int mounts_complete(struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err)
 {
     if (fd_count != jail->spec.layer_count + jail->spec.mount_count)
         return err_set(err, SBX_ERR_BUG, "the jail lost a descriptor of a layer");

@@ -22,8 +22,7 @@ int mounts_open_disk(struct jail *jail, struct sbx_error *err);
 int mounts_begin(struct jail *jail, struct sbx_error *err);
 
 // And the rest.
-int mounts_complete(const struct jail *jail, const int *fds, size_t fd_count,
-                    struct sbx_error *err);
+int mounts_complete(struct jail *jail, const int *fds, size_t fd_count, struct sbx_error *err);
 
 // How many writable layers there are: one for each run of layers of one target.
 uint32_t mounts_count(const struct box_spec *spec);

@@ -48,16 +48,23 @@ static ssize_t read_servers(const struct jail *jail, char *text, size_t size)
     return got;
 }
 
+static bool is_named(const struct jail *jail)
+{
+    return strcmp(jail->spec.hostname, IMAGE_HOSTNAME) != 0;
+}
+
+bool names_are_needed(const struct jail *jail)
+{
+    return is_named(jail) || jail->spec.network == SBX_NETWORK_HOST;
+}
+
 int names_write(const struct jail *jail, struct sbx_error *err)
 {
-    bool named = strcmp(jail->spec.hostname, IMAGE_HOSTNAME) != 0;
     bool shared = jail->spec.network == SBX_NETWORK_HOST;
     char servers[8192];
-    if (!named && !shared)
-        return 0;
     if (mkdir("up0/etc", 0755) < 0)
         return jail_fail(err, "tmpfs", "cannot make 'etc'");
-    int code = named ? write_hostname(jail->spec.hostname, err) : 0;
+    int code = is_named(jail) ? write_hostname(jail->spec.hostname, err) : 0;
     if (code == 0 && shared && read_servers(jail, servers, sizeof(servers)) > 0)
         code = write_file(UPPER "resolv.conf", servers, err);
     return code;

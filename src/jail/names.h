@@ -4,9 +4,12 @@
 
 #include "jail/jail.h"
 
+// Whether this sandbox has names that its image does not have already.
+bool names_are_needed(const struct jail *jail);
+
 /*
- * Written into the upper layer of the root, where they differ from what images bring: a hostname of
- * the user's (hosts, hostname), and this machine's name servers when its network is shared. The
- * caller creates files as the sandbox's root.
+ * Written into the upper layer of the root,: a hostname of the user's (hosts, hostname), and this
+ * machine's name servers when its network is shared. The caller creates files as the sandbox's
+ * root.
  */
 int names_write(const struct jail *jail, struct sbx_error *err);

@@ -178,7 +178,7 @@ static int make(const char *self, uint64_t memory, uint32_t cpu, bool asked, cha
     cgroup.unified = true;
     int code = cgroup_create(&cgroup, &jail, &err);
     size_t skip = strlen(MOUNT_POINT);
-    const char *path = cgroup.paths[CGROUP_MEMORY];
+    const char *path = cgroup.paths[CGROUP_MEMORY].text;
     snprintf(ret_path, 256, "%s", path[0] ? path + skip : "");
     if (cgroup.v2)
         close(cgroup.fds[CGROUP_MEMORY]);
