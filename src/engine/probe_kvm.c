@@ -119,6 +119,9 @@ int probe_kvm(const char *path)
     if (child < 0)
         return errno;
     if (child == 0) {
+        sigset_t none; // a thread that makes sandboxes may have blocked all
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         signal(SIGALRM, SIG_DFL);
         const struct itimerval bound = {.it_value = {.tv_usec = MICROSECONDS_MAX}};
         setitimer(ITIMER_REAL, &bound, NULL);

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -74,10 +75,15 @@ static void it_is_tried_once(void **state)
     assert_int_equal(told, 1);
 }
 
-// Whether this machine's own works is its own affair; the answers have to agree.
+// Whether this machine's own works is its own affair; the answers have to agree. Asked by a thread
+// that no signal reaches, as the library's are: else one that interprets would count for half a
+// minute.
 static void the_real_one_is_judged(void **state)
 {
     char cache[128];
+    sigset_t all, before;
+    sigfillset(&all);
+    assert_int_equal(sigprocmask(SIG_SETMASK, &all, &before), 0);
     snprintf(cache, sizeof(cache), "%s/real", (char *)*state);
     use("", cache);
     int failed = accel_try();
@@ -86,6 +92,7 @@ static void the_real_one_is_judged(void **state)
     assert_int_equal(told, 0);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
+    assert_int_equal(sigprocmask(SIG_SETMASK, &before, NULL), 0);
 }
 
 static void it_can_be_chosen(void **state)
