@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "vmm/guest.h"
+#include "wire/machine.h"
 
 #ifndef RNDRESEEDCRNG
 #define RNDRESEEDCRNG _IO('R', 0x07)
@@ -61,17 +62,19 @@ static int bring_up(int fd, const char *name)
     return ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
-// The addresses of QEMU's user-space network: 10.0.2.2 is the way out, 10.0.2.3 resolves names.
 static int set_card(int fd)
 {
-    struct ifreq request = {.ifr_name = "eth0", .ifr_addr = in_address("10.0.2.15")};
+    struct ifreq request = {.ifr_name = "eth0", .ifr_mtu = MACHINE_NET_MTU};
     struct rtentry route = {.rt_dst = in_address("0.0.0.0"),
                             .rt_genmask = in_address("0.0.0.0"),
-                            .rt_gateway = in_address("10.0.2.2"),
+                            .rt_gateway = in_address(MACHINE_NET_GATEWAY),
                             .rt_flags = RTF_UP | RTF_GATEWAY};
+    if (ioctl(fd, SIOCSIFMTU, &request) < 0)
+        return -1;
+    request.ifr_addr = in_address(MACHINE_NET_GUEST);
     if (ioctl(fd, SIOCSIFADDR, &request) < 0)
         return -1;
-    request.ifr_netmask = in_address("255.255.255.0");
+    request.ifr_netmask = in_address(MACHINE_NET_MASK);
     if (ioctl(fd, SIOCSIFNETMASK, &request) < 0 || bring_up(fd, "eth0") < 0)
         return -1;
     return ioctl(fd, SIOCADDRT, &route);

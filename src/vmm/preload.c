@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Loaded into QEMU when it runs a sandbox's guest. Linked with nothing: the C library is the one
- * that QEMU brings. It does five things:
+ * that QEMU brings. It does six things:
  *  - The file of the guest's memory is opened read-only, since it is everybody's. QEMU asks for
  *    writing, even though it maps it privately; newer versions (8.2) don't by themselves.
  *  - What the guest gives back is taken from its own copies of pages alone: QEMU would punch holes
@@ -10,6 +10,7 @@
  *    (hw/9pfs/9p.c: qpp_table, qpf_table), are given back to the kernel before the guest runs, and
  *    what is left of a megabyte for a tree of devices that none of our guests asks for
  *    (softmmu/device_tree.c). Not if the guest boots: it runs by then.
+ *  - Frames of the guest's network are larger than Ethernet's.
  *  - A guest hears at once that an address can't be reached, as other sandboxes do.
  *  - It has the name of QEMU's disassembler, which is not loaded then. Nobody asks for it here, and
  *    its tables, relocated for each process, take more memory than any other library's.
@@ -22,6 +23,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <slirp/libslirp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,6 +94,16 @@ EXPORTED ssize_t recv(int fd, void *data, size_t size, int flags)
     if (got < 0 && (errno == EHOSTUNREACH || errno == ENETUNREACH || errno == ETIMEDOUT))
         errno = ECONNRESET;
     return got;
+}
+
+// QEMU has no words for the size of its network's frames.
+EXPORTED Slirp *slirp_new(const SlirpConfig *config, const SlirpCb *callbacks, void *opaque)
+{
+    SlirpConfig *own = (SlirpConfig *)(uintptr_t)config; // on QEMU's stack, as long as its version
+    Slirp *(*make)(const SlirpConfig *, const SlirpCb *, void *) =
+        (Slirp * (*)(const SlirpConfig *, const SlirpCb *, void *)) dlsym(RTLD_NEXT, "slirp_new");
+    own->if_mtu = own->if_mru = MACHINE_NET_MTU;
+    return make ? make(config, callbacks, opaque) : NULL;
 }
 
 // Used by the first thread alone, while it is alone.

@@ -182,7 +182,8 @@ static void add_devices(struct arguments *a, const struct machine *machine)
     if (!machine->network)
         return;
     add(a, "-netdev");
-    add(a, "user,id=net,ipv6=off");
+    add(a, "user,id=net,ipv6=off,net=" MACHINE_NET "/25,host=" MACHINE_NET_GATEWAY
+           ",dns=" MACHINE_NET_DNS ",dhcpstart=" MACHINE_NET_GUEST);
     add(a, "-device");
     add(a, "virtio-net-%s,netdev=net%s", bus, machine->acpi ? ",romfile=" : "");
 }

@@ -14,6 +14,20 @@
 #define MACHINE_SAVED "/vm/saved"
 #define MACHINE_SAVED_MEMORY MACHINE_SAVED "/memory"
 #define MACHINE_SAVED_STATE MACHINE_SAVED "/state"
+/*
+ * The guest's network, in a part of the jail's own that nobody uses there: what the jail finds at
+ * its gateway and name service, 10.0.2.2 and 10.0.2.3, the guest finds there too (docs/network.md).
+ */
+#define MACHINE_NET "10.0.2.128"
+#define MACHINE_NET_MASK "255.255.255.128"
+#define MACHINE_NET_GATEWAY "10.0.2.129"
+#define MACHINE_NET_DNS "10.0.2.130" // of QEMU's own, which no guest asks
+#define MACHINE_NET_GUEST "10.0.2.140"
+/*
+ * TCP ends in QEMU and each frame costs it a turn: the larger, the better. But the card takes each
+ * in one piece, which must be had without waiting: with its headers, four pages.
+ */
+#define MACHINE_NET_MTU 15360
 #define MACHINE_BOOTS "SANDBOXES_BOOTS" // a variable of QEMU's whose guest is not a saved one
 // Where the jail has what the user mounts: two directories, each a share of the guest's, with what
 // is mounted by its number in the specification.

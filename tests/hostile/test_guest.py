@@ -3,8 +3,11 @@
 import errno
 import os
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -128,6 +131,30 @@ class Guest(sandboxcase.SandboxCase):
             self.env["SANDBOXES_MICROVM_SAVED"] = saved
             box = self.guest("--network", "internet")
             self.assertEqual("1\n1\n", self.sandboxes("exec", box, "--", "sh", "-c", script)[1])
+
+    def test_a_port_of_this_machine_that_is_allowed(self):
+        """It is where other sandboxes find it."""
+        package = os.path.join(os.environ["BUILD"], "python")
+        if not os.path.isdir(package):
+            self.skipTest("the Python package is not built")
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+
+        def answer():
+            connection = server.accept()[0]
+            connection.sendall(b"reached\n")
+            connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        place = f"10.0.2.2/{server.getsockname()[1]}"
+        script = ("import sys; from sandboxes import sync; "
+                  "print(sync.run(sys.argv[1], network='internet', allow=[sys.argv[2]]).stdout)")
+        done = subprocess.run([sys.executable, "-c", script, f"bash -c 'cat </dev/tcp/{place}'", place.replace("/", ":")],
+                              env={**self.env, "PYTHONPATH": package, "SANDBOXES_PROVIDER": "microvm"}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        if b"is not installed" in done.stderr:
+            self.skipTest(done.stderr)
+        self.assertEqual(b"reached", done.stdout.strip(), done.stderr)
 
     def test_false_accelerator(self):
         """It is seen through, told once, and the guest runs."""
