@@ -231,8 +231,11 @@ static int look_into(const char *path, const char *host, struct deadline deadlin
         return 0; // not there, or not for us
     if (rc == 0)
         rc = credentials_read(root, host, out, helper, sizeof(helper), err);
-    if (rc < 0)
-        return err_wrap(err, "%s", path);
+    if (rc < 0) {
+        err_wrap(err, "%s", path);
+        err_hint(err, "mend that file, or remove it and log in anew: docker login %s", host);
+        return rc;
+    }
     return !out->found && helper[0] ? ask_helper(helper, host, deadline, out, err) : 0;
 }
 

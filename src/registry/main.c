@@ -311,7 +311,8 @@ static int run_command(int argc, const char *const *argv, int turn_fd)
         status = complain(&err, EXIT_USAGE);
     } else if (!verb) {
         status = usage(name, NULL);
-    } else if (operands.count - 1 < verb->least || operands.count - 1 > verb->most) {
+    } else if (operands.count - 1 < verb->least || operands.count - 1 > verb->most ||
+               (values.all > 0 && verb->run != do_prune)) {
         status = usage(name, verb->usage);
     } else {
         struct job job = {.turn_fd = turn_fd,

@@ -117,6 +117,11 @@ static int pull_anywhere(struct puller *puller, const struct imageref *ref,
         rc = pull_from(puller, &endpoint, ref, ret_record, &own);
         if (rc == 0)
             return 0;
+        if (own.code == SBX_ERR_UNAVAILABLE)
+            err_hint(&own,
+                     "see whether this machine reaches it: curl -I %s/v2/; https_proxy names a "
+                     "proxy, and [images] of the configuration mirrors",
+                     places[i].base);
         log_info("images", "%s: %s", places[i].host, own.message);
         if (err)
             *err = own;

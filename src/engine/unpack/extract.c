@@ -56,10 +56,12 @@ static int fail(struct extract *x, const char *name)
 
 static int too_large(struct extract *x)
 {
-    err_set(x->err, SBX_ERR_QUOTA, "the archive holds more than %llu MB",
+    err_set(x->err, SBX_ERR_QUOTA, "%s holds more than %llu MB",
+            x->layer ? "a layer of the image" : "the archive",
             (unsigned long long)x->bytes_max >> 20);
-    return err_hint(x->err, "if that is meant, free disk where it is unpacked: half of what is "
-                            "free may be used, up to 16 GiB");
+    return err_hint(x->err, "if that is meant, free disk in the cache directory (sandboxes image "
+                            "prune), or choose another with SANDBOXES_CACHE_DIR: half of what is "
+                            "free there may be used, up to 16 GiB");
 }
 
 static int too_many(struct extract *x, unsigned most, const char *what)
