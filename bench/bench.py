@@ -25,8 +25,9 @@ SIZES = {
     "quick": {"first": 60, "process": 40, "exec": 100, "at once": (64,), "living": 100, "row": 200,
               "throughput": (256, 3), "guest": (15, 10)},
     "full": {"first": 300, "process": 200, "exec": 500, "at once": (64, 500), "living": 1000,
-             "row": 10000, "throughput": (1024, 5)},
+             "row": 10000, "throughput": (1024, 5), "guest": (30, 50), "fill": 16},
 }
+ALONE = "fill"  # leaves no memory for others: only when it is asked for
 # (what, against what, bound of the ratio of minima and of medians, True: at least)
 FLAT = 1.25  # what drift of the machine is allowed where a figure is to stay the same
 TARGETS = [
@@ -69,7 +70,7 @@ def make_root(base):
     shutil.copy(shutil.which("busybox") or "/bin/busybox", os.path.join(root, "bin/busybox"))
     for applet in APPLETS:
         os.symlink("busybox", os.path.join(root, "bin", applet))
-    for program in ("hello", "cat"):
+    for program in ("hello", "cat", "traffic"):
         shutil.copy(os.path.join(BUILD, "bench", program), os.path.join(root, "bin", program))
     with open(os.path.join(root, "etc/passwd"), "w", encoding="ascii") as file:
         file.write("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n")
@@ -176,6 +177,10 @@ def measure(sizes, groups, env):
         print(f"==> guest: {rounds} rounds, {idle} idle", flush=True)
         for name, count in (("first", rounds), ("exec", 5 * rounds), ("pooled", rounds), ("idle", idle)):
             rows += run_program("guest", [name, count], env)
+        rows += run_program("throughput", [64, rounds // 5, "microvm"], env)
+    if ALONE in groups:
+        print(f"==> guests until {sizes[ALONE]} GiB are used", flush=True)
+        rows += run_program("guest", ["fill", sizes[ALONE]], env)
     return rows
 
 
@@ -252,7 +257,7 @@ def environment(base, memory, root):
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("size", nargs="?", choices=SIZES, default="full")
-    parser.add_argument("groups", nargs="*", help="first process exec 'at once' living row throughput guest")
+    parser.add_argument("groups", nargs="*", help="first process exec 'at once' living row throughput guest fill")
     parser.add_argument("--skip", default="", help="names of cases, with commas between")
     options = parser.parse_args()
     sizes = SIZES[options.size]
@@ -264,7 +269,7 @@ def main():
         env = environment(base, memory, root)
         living = Living(make_bundle(base, "living", root, ["/bin/sleep", "3600"]), env)
         env.update(living.environment, BENCH_SKIP=options.skip)
-        rows = measure(sizes, options.groups or list(sizes), env)
+        rows = measure(sizes, options.groups or [name for name in sizes if name != ALONE], env)
     finally:
         if living:
             living.end()

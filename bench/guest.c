@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sandboxes under a kernel of their own (docs/microvm.md).
-// usage: guest first COUNT | exec COUNT | pooled COUNT | idle COUNT
+// usage: guest first COUNT | exec COUNT | pooled COUNT | idle COUNT | fill GIB
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,10 +76,84 @@ static void idle(struct ours *ours, size_t count)
         ours_destroy(sandboxes[i]);
 }
 
+#define FILL_MAX 4000
+#define FAILED_MAX 5                // starts that took too long: others use the processors too
+#define LEFT_KB (2.0 * 1024 * 1024) // for all else on this machine
+
+struct filling {
+    struct sbx_sandbox *sandboxes[FILL_MAX];
+    double taken[FILL_MAX];
+    size_t count, failed;
+};
+
+static void hello_in(const struct filling *fill, const char *which, size_t index)
+{
+    char name[64];
+    uint64_t begin = bench_now();
+    ours_hello(fill->sandboxes[index], false);
+    snprintf(name, sizeof(name), "fill: a command in the %s", which);
+    bench_value("guests", name, "ms", (double)(bench_now() - begin) / 1e6);
+}
+
+static void make_one(struct ours *ours, struct filling *fill)
+{
+    struct sbx_error err = {0};
+    uint64_t begin = bench_now();
+    struct sbx_sandbox *sandbox =
+        ours_try_create(ours, bench_env("BENCH_ROOT"), SBX_NETWORK_NONE, &err);
+    if (!sandbox) {
+        fprintf(stderr, "bench: guest %zu: %s\n", fill->count + 1, err.message);
+        fill->failed++;
+        return;
+    }
+    fill->taken[fill->count] = (double)(bench_now() - begin) / 1e6;
+    fill->sandboxes[fill->count++] = sandbox;
+}
+
+static void make_until(struct ours *ours, struct filling *fill, double least_kb)
+{
+    while (fill->count < FILL_MAX && fill->failed < FAILED_MAX &&
+           bench_meminfo_kb("MemAvailable") > least_kb)
+        make_one(ours, fill);
+    if (fill->count == 0)
+        bench_die("fill: no guest was made");
+}
+
+// Guests one after another until so much memory is used.
+static void fill(struct ours *ours, size_t gib)
+{
+    static struct filling all;
+    ours_destroy(ours_create(ours, bench_env("BENCH_ROOT"), SBX_NETWORK_NONE));
+    sleep(1);
+    double before = bench_meminfo_kb("MemAvailable"), wanted = (double)gib * 1024 * 1024;
+    if (before < wanted + LEFT_KB)
+        bench_die("fill: only %.1f GiB are available, two of which are not used", before / 1048576);
+    make_until(ours, &all, before - wanted);
+    bench_value("guests", "fill: in so much memory", "GiB",
+                (before - bench_meminfo_kb("MemAvailable")) / 1048576);
+    bench_value("guests", "fill: guests at once", "", (double)all.count);
+    bench_value("guests", "fill: starts that failed", "", (double)all.failed);
+    size_t tenth = all.count / 10 ? all.count / 10 : 1;
+    bench_samples("guests", "fill: first tenth made", "ms", all.taken, tenth);
+    bench_samples("guests", "fill: last tenth made", "ms", all.taken + all.count - tenth, tenth);
+    sleep(SETTLE_S);
+    hello_in(&all, "first", 0);
+    hello_in(&all, "middle one", all.count / 2);
+    hello_in(&all, "last", all.count - 1);
+    uint64_t begin = bench_now();
+    for (size_t i = 0; i < all.count; i++)
+        ours_destroy(all.sandboxes[i]);
+    bench_value("guests", "fill: each destroyed", "ms",
+                (double)(bench_now() - begin) / 1e6 / (double)all.count);
+    sleep(SETTLE_S);
+    bench_value("guests", "fill: less memory available afterwards", "kB",
+                before - bench_meminfo_kb("MemAvailable"));
+}
+
 static const struct {
     const char *name;
     void (*run)(struct ours *ours, size_t count);
-} cases[] = {{"first", first}, {"exec", exec}, {"pooled", pooled}, {"idle", idle}};
+} cases[] = {{"first", first}, {"exec", exec}, {"pooled", pooled}, {"idle", idle}, {"fill", fill}};
 
 int main(int argc, char **argv)
 {

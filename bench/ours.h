@@ -13,7 +13,9 @@ void ours_close(struct ours *ours);           // destroys what it made
 
 // A sandbox of this image (NULL: default) and network, tied to this process. Dies on failure.
 struct sbx_sandbox *ours_create(struct ours *ours, const char *image, uint32_t network);
-void ours_destroy(struct sbx_sandbox *sandbox); // frees the handle too
+struct sbx_sandbox *ours_try_create(struct ours *ours, const char *image, uint32_t network,
+                                    struct sbx_error *err); // NULL on failure
+void ours_destroy(struct sbx_sandbox *sandbox);             // frees the handle too
 
 // Runs /bin/hello (or echo hello in the default image) and checks its output.
 void ours_hello(struct sbx_sandbox *sandbox, bool host_image);
