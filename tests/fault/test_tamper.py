@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills every process of a sandbox's life at its system calls, or lets these calls fail, one at a time.
 
-usage: test_tamper.py TAMPER kill|fail STRIDE [TEST]. Whatever is hit: nothing hangs, what stays behind is
+usage: test_tamper.py TAMPER kill|fail STRIDE TEST.... Whatever is hit: nothing hangs, what stays behind is
 removed by the next command, and the next sandbox works.
 """
 import errno
@@ -21,12 +21,14 @@ SCENARIOS = {
     "run": 'exec "$0" run --image "$1" --network none -- true',
     "life": '"$0" create --image "$1" -l life=1 >id && "$0" exec "$(cat id)" true && '
             '"$0" destroy "$(cat id)"',
+    "fork": '"$0" create --image "$1" >id && "$0" fork --ttl 2s "$(cat id)" >two && "$0" snapshot "$(cat id)" kept && '
+            '"$0" destroy "$(cat two)" && "$0" destroy "$(cat id)"',
 }
 ERRORS = (errno.ENOMEM, errno.EPERM)
 SHELL, OURS = "sh", "sandboxes"
 
 
-class Tamper(SandboxCase):
+class TamperCase(SandboxCase):
     def tamper(self, *arguments, scenario):
         """(exit status, what was hit, stuck processes) of one run under tamper."""
         report = os.path.join(self.work, "report")
@@ -91,11 +93,24 @@ class Tamper(SandboxCase):
         self.assertEqual(0, problems, "see above")
         self.sandboxes("run", "--network", "none", "--", "true")
 
+
+class Tamper(TamperCase):
     def test_tied_sandbox(self):
         self.every_process("run")
 
     def test_detached_sandbox(self):
         self.every_process("life")
+
+
+class Forked(TamperCase):
+    def recover(self, what, must_be_gone):
+        super().recover(what, must_be_gone)
+        self.sandboxes("image", "rm", "kept", check=False)
+        self.sandboxes("image", "prune")
+        self.assertEqual([], os.listdir(os.path.join(self.cache, "sandboxes/images/deltas")), what)
+
+    def test_forked_sandbox(self):
+        self.every_process("fork")
 
 
 if __name__ == "__main__":
