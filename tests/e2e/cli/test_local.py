@@ -188,6 +188,20 @@ class Exec(LocalCase):
         if os.geteuid() == 0: # an ordinary user asks for root when the sandbox is made
             self.assert_out(b"0\n", "exec", "-u", "root", self.name, "id -u")
 
+    @unittest.skipUnless(os.geteuid() == 0, "an ordinary user asks for root when the sandbox is made")
+    def test_what_root_changes_is_seen(self):
+        line = "exec", self.name, "id -G; grep ^CapBnd /proc/self/status"
+        none = b"CapBnd:\t0000000000000000\n"
+        self.assert_out(b"1000\n" + none, *line)
+        self.assert_out(none, "exec", "-u", "root", self.name,
+                        "touch /tmp/f; chown 1000 /tmp/f; grep ^CapBnd /proc/self/status;"
+                        "(until [ -e /tmp/go ]; do sleep 0.05; done; echo extra:x:4242:user >>/etc/group;"
+                        "touch /tmp/done) </dev/null >/dev/null 2>&1 &")
+        self.assert_out(b"1000\n" + none, *line)
+        self.assert_out(b"", "exec", self.name,
+                        "touch /tmp/go; until [ -e /tmp/done ]; do sleep 0.05; done")
+        self.assert_out(b"1000 4242\n" + none, *line)
+
     def test_streams(self):
         data = NOISE * 200
         self.assert_out(data, "exec", self.name, "cat", data=data)
