@@ -236,7 +236,7 @@ def make_libexec(base):
     libexec = os.path.join(base, "libexec")
     os.mkdir(libexec)
     for name in ("jail/sandboxes-jail", "agent/sandboxes-agent", "netstack/sandboxes-netstack",
-                 "vmm/sandboxes-vmm", "vmm/sandboxes-guest", "vmm/sandboxes-preload.so"):
+                 "vmm/sandboxes-vmm", "vmm/sandboxes-guest", "vmm/sandboxes-preload.so", "vmm/sandboxes-thaw"):
         shutil.copy(os.path.join(BUILD, "src", name), libexec)
     os.chmod(libexec, 0o755)
     return libexec

@@ -135,5 +135,7 @@ int machine_find(struct machine_parts *ret_parts, struct sbx_error *err)
         code = find_program("sandboxes-guest", ret_parts->guest, err);
     if (code == 0)
         code = find_program("sandboxes-preload.so", ret_parts->preload, err);
+    if (code == 0)
+        code = find_program("sandboxes-thaw", ret_parts->thaw, err);
     return code < 0 ? code : find_program("sandboxes-agent", ret_parts->agent, err);
 }

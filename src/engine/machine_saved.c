@@ -79,11 +79,22 @@ static int copy_state(int from, int to)
     return fd_write_full(to, data, (size_t)info.st_size);
 }
 
+// An emulated one's QEMU besides, where it could be frozen.
+static int keep_frozen(int from, int new_fd)
+{
+    struct stat info;
+    cleanup_fd int to =
+        openat(new_fd, "files/frozen", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (to < 0 || fstat(from, &info) < 0 || info.st_size > MACHINE_FROZEN_MAX)
+        return -1;
+    return copy_memory(from, to, info.st_size);
+}
+
 static int keep(const struct saving *saving, int new_fd, const struct frame *frame,
                 struct sbx_error *err)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    if (frame->type != AGENT_DONE || frame->fd_count != 2)
+    if (frame->type != AGENT_DONE || frame->fd_count < 2 || frame->fd_count > 3)
         return err_set(err, SBX_ERR_PROTOCOL, "the guest was not saved");
     if (mkdirat(new_fd, "files", 0755) < 0)
         return err_sys(err, 0, errno, "cannot make the directory of a saved guest");
@@ -91,7 +102,8 @@ static int keep(const struct saving *saving, int new_fd, const struct frame *fra
     cleanup_fd int state = openat(new_fd, "files/state", flags, 0644);
     if (memory < 0 || state < 0 ||
         copy_memory(frame->fds[0], memory, (off_t)saving->machine.memory_mb << 20) < 0 ||
-        copy_state(frame->fds[1], state) < 0)
+        copy_state(frame->fds[1], state) < 0 ||
+        (frame->fd_count == 3 && keep_frozen(frame->fds[2], new_fd) < 0))
         return err_sys(err, 0, errno, "cannot keep a saved guest");
     cleanup_fd int manifest = openat(new_fd, "manifest", flags, 0644);
     const char text[] = "layer\t" MACHINE_SAVED "\tfiles\n";

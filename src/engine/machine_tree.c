@@ -218,11 +218,15 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
     if (code == 0)
         code = copy_translator(files_fd, err);
     if (code == 0)
+        code = copy(files_fd, parts->agent, "image/bin/agent", err); // covered but for a rehearsal
+    if (code == 0)
         code = copy(files_fd, parts->firmware, "vm/firmware", err);
     if (code == 0)
         code = copy(files_fd, parts->kernel, "vm/kernel", err);
     if (code == 0)
         code = copy(files_fd, parts->preload, "vm/preload.so", err);
+    if (code == 0)
+        code = copy(files_fd, parts->thaw, "vm/thaw", err);
     if (code == 0)
         code = write_disk(new_fd, parts, err);
     // Whom QEMU's network asks for the guest: the jail's own resolver, docs/network.md.
@@ -234,8 +238,8 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
 int machine_tree(const struct machine_parts *parts, struct deadline deadline,
                  struct image *ret_tree, struct sbx_error *err)
 {
-    const char *const paths[] = {parts->qemu,  parts->firmware, parts->kernel, parts->modules,
-                                 parts->guest, parts->agent,    parts->preload};
+    const char *const paths[] = {parts->qemu,  parts->firmware, parts->kernel,  parts->modules,
+                                 parts->guest, parts->agent,    parts->preload, parts->thaw};
     cleanup(cachedir_close) struct cachedir cache = {.fd = -1};
     int code = cachedir_open(&cache, err);
     if (code < 0)

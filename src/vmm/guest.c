@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@
 #define DEVICES_MAX 8
 #define PORT_WAIT_MS 10000
 #define AGENT_WAIT_NS 5000000
+#define REST_NS 50000000
 
 char guest_error[200];
 
@@ -38,6 +40,7 @@ struct guest {
     int link_fd;  // the agent's monitor
     pid_t agent;
     bool configured, failed;
+    bool rehearses, over;
 };
 
 int guest_fail(const char *what)
@@ -132,6 +135,7 @@ static void make_group(void)
     if (mount("cgroup2", "/group", "cgroup2", 0, NULL) < 0)
         return; // a kernel without: the number of its processes is the guest's own affair
     (void)fd_write_file(AT_FDCWD, "/group/cgroup.subtree_control", "+pids");
+    rmdir("/group/box"); // of a rehearsal, with its limit
     mkdir("/group/box", 0755);
 }
 
@@ -184,7 +188,7 @@ static int prepare(struct guest *guest)
     cleanup_fd int program = open("/agent", O_RDONLY | O_CLOEXEC);
     if (program < 0)
         return guest_fail("cannot open the agent's program");
-    if (guest_leave_disk() < 0 || guest_set_network() < 0 || start_agent(guest, program) < 0)
+    if (guest_leave_disk() < 0 || start_agent(guest, program) < 0)
         return -1;
     nanosleep(&pause, NULL); // it goes before us, for its priority, until it waits too
     return 0;
@@ -216,6 +220,8 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
 {
     struct guest *guest = user;
     struct guest_config config;
+    if (type == GUEST_OVER && guest->rehearses)
+        return guest->over = true;
     if (type != GUEST_CONFIG || guest->configured || guest_config_get(payload, size, &config) < 0)
         return false;
     guest->configured = true;
@@ -266,30 +272,62 @@ static void greet(struct guest *guest)
     mux_send(&guest->mux, GUEST_HELLO, hello.data, hello.size);
 }
 
-int main(void)
+static void play(int port, bool rehearses, int network)
 {
-    struct guest guest = {.first_fd = -1, .link_fd = -1};
-    mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    guest_load_modules();
-    int port = open_port();
-    if (port < 0)
-        end();
+    struct guest guest = {.first_fd = -1, .link_fd = -1, .rehearses = rehearses};
     mux_init(&guest.mux, port);
     guest.mux.user = &guest;
     guest.mux.open = connect_agent;
     guest.mux.message = take_message;
-    if (prepare(&guest) < 0)
+    if (network < 0 || prepare(&guest) < 0)
         report_failure(&guest);
     else
         greet(&guest);
-    for (bool ended = false; !ended;) {
+    for (bool ended = false; !ended && !guest.over;) {
         // Its end of the link closes when the agent ends, and with it all processes of the sandbox.
         struct pollfd link = {.fd = guest.link_fd, .events = POLLIN};
         if (mux_turn(&guest.mux, &link, 1, -1) < 0)
             break;
         ended = link.revents || (guest.failed && guest.mux.out.size == 0);
     }
-    end();
+    if (!guest.over)
+        end();
+    kill(guest.agent, SIGKILL);
+    waitpid(guest.agent, NULL, 0);
+}
+
+/*
+ * A guest that will be saved is a sandbox once before, in namespaces of its own: what copies do,
+ * mounts and a first command, an emulated processor has translated then, and nothing else is left
+ * of it.
+ */
+static void rehearse(int port, int network)
+{
+    const struct timespec pause = {0, REST_NS};
+    pid_t pid =
+        (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWNS | CLONE_NEWUTS, NULL, NULL, NULL, NULL);
+    if (pid < 0)
+        return;
+    if (pid == 0) {
+        play(port, true, network);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    nanosleep(&pause, NULL); // its mounts go when it has gone
+}
+
+int main(int argc, char **argv)
+{
+    mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    guest_load_modules();
+    int port = open_port();
+    if (port < 0)
+        end();
+    int network = guest_set_network();
+    for (int i = 1; i < argc; i++) // what the kernel made nothing of
+        if (strcmp(argv[i], "rehearse") == 0)
+            rehearse(port, network);
+    play(port, false, network);
     return 1;
 }

@@ -34,7 +34,8 @@
 #define KVM_BOOT_MS 5000 // for one that has never run a guest before: then the next way is tried
 #define RESTORE_MS 20000
 #define LOG_MS 100
-#define SAVE_MS 10000
+#define SAVE_MS 20000
+#define REST_MS 50
 #define ACCEPT_BATCH 16
 
 struct vmm {
@@ -47,8 +48,10 @@ struct vmm {
     size_t logged;
     bool told;             // CONFIG is on its way: from here on the guest is this sandbox's
     bool greeted;          // the guest says that it is ready
+    bool waits;            // to be saved
     struct qemu_ends ends; // what it was started with, but for the port
     int monitor_fd;        // our end
+    pid_t pid;             // QEMU
     struct warm warm;
     char failed[256]; // what the guest says of its failure
 };
@@ -81,6 +84,16 @@ static int read_config(struct vmm *vmm)
     return code;
 }
 
+static int make_pair(int *ret_ours, int *ret_theirs)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    *ret_ours = ends[0];
+    *ret_theirs = ends[1];
+    return 0;
+}
+
 // The guest is ours from here on: what it becomes, and the connection on which its agent greets.
 static bool send_config(struct vmm *vmm)
 {
@@ -110,22 +123,28 @@ static bool send_config(struct vmm *vmm)
     if (payload.failed)
         return false;
     mux_send(&vmm->mux, GUEST_CONFIG, payload.data, payload.size);
-    int first = dup(AGENT_FD_FIRST);
+    int first, unheard;
+    if (vmm->machine.saved != MACHINE_SAVE)
+        first = dup(AGENT_FD_FIRST);
+    else if (make_pair(&unheard, &first) < 0)
+        return false;
     if (first < 0)
         return false;
     mux_add(&vmm->mux, first);
     return true;
 }
 
-// From a saved guest it does not come: that has said it before.
+// From a saved guest it does not come: that has said it before. One that rehearses says it twice.
 static bool take_hello(struct vmm *vmm, const void *payload, size_t size)
 {
     struct wire_reader in = wire_reader(payload, size);
-    if (vmm->told || wire_u32(&in) != GUEST_PROTOCOL || !wire_end(&in))
+    if (vmm->waits || wire_u32(&in) != GUEST_PROTOCOL || !wire_end(&in))
         return false;
-    if (vmm->machine.saved != MACHINE_SAVE)
+    if (!vmm->told && (vmm->machine.saved != MACHINE_SAVE || qemu_rehearses(&vmm->machine)))
         return send_config(vmm);
-    vmm->told = true;
+    if (vmm->machine.saved != MACHINE_SAVE)
+        return false;
+    vmm->waits = true;
     return true;
 }
 
@@ -136,7 +155,8 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
         return take_hello(vmm, payload, size);
     if (type == GUEST_READY && vmm->told && size == 0) {
         vmm->greeted = true;
-        warm_wait(&vmm->warm);
+        if (vmm->machine.saved != MACHINE_SAVE)
+            warm_wait(&vmm->warm);
         return true;
     }
     if (type == GUEST_FAILED && size < sizeof(vmm->failed)) {
@@ -227,31 +247,77 @@ static int greet(void)
 
 static int hand_over(const struct vmm *vmm)
 {
-    const int fds[] = {vmm->ends.memory, vmm->ends.state};
+    const int fds[] = {vmm->ends.memory, vmm->ends.state, vmm->ends.frozen};
     struct frame_in in;
     struct frame request;
     frame_in_init(&in);
     int code = frame_receive(AGENT_FD_FIRST, &in, deadline_in(SAVE_MS), &request, NULL);
     bool asked = code == 0 && request.type == AGENT_GUEST;
     frame_in_deinit(&in);
-    return asked ? frame_send(AGENT_FD_FIRST, AGENT_DONE, NULL, 0, fds, ARRAY_SIZE(fds),
-                              deadline_in(SAVE_MS), NULL)
+    return asked ? frame_send(AGENT_FD_FIRST, AGENT_DONE, NULL, 0, fds,
+                              ARRAY_SIZE(fds) - (vmm->ends.frozen < 0), deadline_in(SAVE_MS), NULL)
                  : -1;
+}
+
+static bool wait_for(struct vmm *vmm, const bool *what, struct deadline late)
+{
+    while (!*what)
+        if (deadline_poll_ms(late) == 0 || mux_turn(&vmm->mux, NULL, 0, deadline_poll_ms(late)) < 0)
+            return false;
+    return true;
+}
+
+static void rehearse(struct vmm *vmm, struct deadline late)
+{
+    struct deadline rest;
+    if (!wait_for(vmm, &vmm->greeted, late))
+        return;
+    warm_rehearse(&vmm->warm, &vmm->mux);
+    while (vmm->warm.fd >= 0 && deadline_poll_ms(late) > 0) {
+        struct pollfd answers = {.fd = vmm->warm.fd, .events = POLLIN};
+        if (mux_turn(&vmm->mux, &answers, 1, deadline_poll_ms(late)) < 0)
+            return;
+        warm_turn(&vmm->warm, &vmm->mux, answers.revents);
+    }
+    // Nothing of it may come behind OVER.
+    for (rest = deadline_in(REST_MS); deadline_poll_ms(rest) > 0;)
+        if (mux_turn(&vmm->mux, NULL, 0, deadline_poll_ms(rest)) < 0)
+            return;
+    mux_send(&vmm->mux, GUEST_OVER, NULL, 0);
+}
+
+// Whether what was frozen runs: not where this machine's kernel holds on to pages of its own.
+static bool try_thaw(struct vmm *vmm)
+{
+    struct qemu_ends ends = {.memory = vmm->ends.memory, .state = -1, .frozen = vmm->ends.frozen};
+    int port, monitor, log;
+    ends.thaws = true;
+    if (make_pair(&port, &ends.port) < 0 || make_pair(&monitor, &ends.monitor) < 0)
+        return false;
+    pid_t pid = qemu_start(&vmm->machine, &ends, &log);
+    close(ends.port);
+    close(ends.monitor);
+    bool runs = pid > 0 && save_try(monitor, deadline_in(SAVE_MS)) == 0;
+    if (pid > 0)
+        kill(pid, SIGKILL);
+    return runs;
 }
 
 // Waits for HELLO, behind which the guest waits for what it becomes; then it is not run again.
 static void save(struct vmm *vmm)
 {
     struct deadline boot = boot_deadline(vmm);
-    while (!vmm->told && deadline_poll_ms(boot) > 0)
-        if (mux_turn(&vmm->mux, NULL, 0, deadline_poll_ms(boot)) < 0)
-            break;
-    if (!vmm->told) {
+    if (qemu_rehearses(&vmm->machine))
+        rehearse(vmm, boot);
+    if (!wait_for(vmm, &vmm->waits, boot)) {
         read_last_words(vmm);
         return refuse(vmm, "the guest did not start");
     }
     if (save_guest(vmm->monitor_fd, vmm->ends.state, deadline_in(SAVE_MS)) < 0)
         return refuse(vmm, "the guest could not be saved");
+    if (vmm->ends.frozen >= 0 &&
+        (save_freeze(vmm->pid, deadline_in(SAVE_MS)) < 0 || !try_thaw(vmm)))
+        close(steal_fd(&vmm->ends.frozen));
     if (greet() == 0 && hand_over(vmm) == 0)
         (void)poll(&(struct pollfd){.fd = AGENT_FD_MONITOR, .events = POLLIN}, 1, SAVE_MS);
 }
@@ -266,41 +332,48 @@ static void prepare(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static int make_pair(int *ret_ours, int *ret_theirs)
+static int make_files(struct vmm *vmm)
 {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+    struct qemu_ends *ends = &vmm->ends;
+    ends->memory = memfd_create("memory", MFD_CLOEXEC);
+    ends->state = memfd_create("state", MFD_CLOEXEC);
+    if (qemu_rehearses(&vmm->machine))
+        ends->frozen = memfd_create("frozen", MFD_CLOEXEC);
+    if (ends->memory < 0 || ends->state < 0)
         return -1;
-    *ret_ours = ends[0];
-    *ret_theirs = ends[1];
-    return 0;
+    return ftruncate(ends->memory, (off_t)vmm->machine.memory_mb << 20);
+}
+
+static int open_files(struct qemu_ends *ends)
+{
+    ends->frozen = open(MACHINE_SAVED_FROZEN, O_RDONLY | O_CLOEXEC);
+    ends->thaws = ends->frozen >= 0;
+    if (ends->thaws)
+        ends->memory = open(MACHINE_SAVED_MEMORY, O_RDONLY | O_CLOEXEC);
+    else
+        ends->state = open(MACHINE_SAVED_STATE, O_RDONLY | O_CLOEXEC);
+    return ends->memory < 0 && ends->state < 0 ? -1 : 0;
 }
 
 static int open_ends(struct vmm *vmm, int *ret_port)
 {
     struct qemu_ends *ends = &vmm->ends;
-    *ends = (struct qemu_ends){-1, -1, -1, -1};
+    *ends = (struct qemu_ends){-1, -1, -1, -1, -1, false};
     if (make_pair(ret_port, &ends->port) < 0)
         return -1;
     if (vmm->machine.saved == MACHINE_BOOT)
         return 0;
-    if (vmm->machine.saved == MACHINE_RESTORE)
-        vmm->ends.state = open(MACHINE_SAVED_STATE, O_RDONLY | O_CLOEXEC);
-    else
-        vmm->ends.state = memfd_create("state", MFD_CLOEXEC);
-    if (vmm->ends.state < 0 || make_pair(&vmm->monitor_fd, &ends->monitor) < 0)
+    if (make_pair(&vmm->monitor_fd, &ends->monitor) < 0)
         return -1;
-    if (vmm->machine.saved == MACHINE_RESTORE)
-        return 0;
-    ends->memory = memfd_create("memory", MFD_CLOEXEC);
-    return ends->memory < 0 ? -1 : ftruncate(ends->memory, (off_t)vmm->machine.memory_mb << 20);
+    return vmm->machine.saved == MACHINE_SAVE ? make_files(vmm) : open_files(ends);
 }
 
 static void restore(struct vmm *vmm)
 {
     if (!send_config(vmm))
         return;
-    if (save_restore(vmm->monitor_fd) < 0)
+    int monitor = vmm->monitor_fd;
+    if ((vmm->ends.thaws ? save_go_on(monitor) : save_restore(monitor)) < 0)
         return refuse(vmm, "QEMU takes no orders");
     serve(vmm);
 }
@@ -322,8 +395,8 @@ int main(void)
     prepare();
     if (read_config(&vmm) < 0 || open_ends(&vmm, &port) < 0)
         return 1;
-    pid_t pid = qemu_start(&vmm.machine, &vmm.ends, &vmm.log_fd);
-    if (pid < 0)
+    vmm.pid = qemu_start(&vmm.machine, &vmm.ends, &vmm.log_fd);
+    if (vmm.pid < 0)
         return 1;
     close(vmm.ends.port);
     mux_init(&vmm.mux, port);
@@ -331,6 +404,6 @@ int main(void)
     vmm.mux.user = &vmm;
     vmm.mux.message = take_message;
     run(&vmm);
-    kill(pid, SIGKILL);
+    kill(vmm.pid, SIGKILL);
     return 1;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Loaded into QEMU when it runs a sandbox's guest. Linked with nothing: the C library is the one
- * that QEMU brings. It does six things:
+ * Loaded into QEMU. Linked with nothing: the C library is the one that QEMU brings. Besides
+ * freezing it (freeze.c) it does six things:
  *  - The file of the guest's memory is opened read-only, since it is everybody's. QEMU asks for
  *    writing, even though it maps it privately; newer versions (8.2) don't by themselves.
  *  - What the guest gives back is taken from its own copies of pages alone: QEMU would punch holes
@@ -33,6 +33,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "vmm/freeze.h"
 #include "wire/machine.h"
 
 #define TABLE_LEAST (1 << 20)
@@ -42,6 +43,8 @@
 
 long syscall(long number, ...);
 
+static bool is_copy; // of a saved guest
+
 static int open_at(const char *path, int flags, int mode)
 {
     const char saved[] = MACHINE_SAVED_MEMORY;
@@ -49,7 +52,7 @@ static int open_at(const char *path, int flags, int mode)
     while (i < sizeof(saved) && path[i] == saved[i])
         i++; // ends behind the NUL of both, or where they differ
     if (i == sizeof(saved))
-        flags = O_RDONLY | O_CLOEXEC;
+        flags = O_RDONLY | O_CLOEXEC, is_copy = true;
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
@@ -79,7 +82,9 @@ EXPORTED __attribute__((alias("__open_2"))) int open64_checked(const char *path,
 
 EXPORTED int fallocate(int fd, int mode, off_t offset, off_t size)
 {
-    return mode & FALLOC_FL_PUNCH_HOLE ? 0 : (int)syscall(SYS_fallocate, fd, mode, offset, size);
+    if (is_copy && mode & FALLOC_FL_PUNCH_HOLE)
+        return 0;
+    return (int)syscall(SYS_fallocate, fd, mode, offset, size);
 }
 
 EXPORTED __attribute__((alias("fallocate"))) int fallocate64(int fd, int mode, off_t offset,
@@ -112,7 +117,7 @@ static struct {
     size_t size;
 } tables[TABLES_MAX];
 static size_t table_count;
-static bool released;
+static bool released, listens;
 
 static void note_table(void *begin, size_t size)
 {
@@ -175,9 +180,13 @@ EXPORTED int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *time
     for (size_t i = 0; i < table_count && !released; i++)
         release(tables[i].begin, tables[i].size);
     released |= table_count > 0;
+    if (!listens)
+        listens = freeze_listen();
     if (timeout)
         copy = *timeout; // the kernel changes it
-    return (int)syscall(SYS_ppoll, fds, count, timeout ? &copy : NULL, mask, SIGSET_BYTES);
+    int ready = (int)syscall(SYS_ppoll, fds, count, timeout ? &copy : NULL, mask, SIGSET_BYTES);
+    is_copy |= freeze_if_asked();
+    return ready;
 }
 
 // Capstone's interface, as far as QEMU uses it: nothing can be disassembled.

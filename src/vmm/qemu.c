@@ -18,7 +18,7 @@
 #define PORT_FD 10
 #define MONITOR_FD 11
 #define MEMORY_FD 12 // MEMORY_PATH
-// 13 is QEMU_STATE_FD.
+// 13 is QEMU_STATE_FD, 14 FROZEN_FD.
 #define MEMORY_PATH "/proc/self/fd/12"
 #define TSC_TRIES 20
 #define TSC_PAUSE_NS 20000000
@@ -144,7 +144,8 @@ static void add_kernel(struct arguments *a, const struct machine *machine)
     uint32_t khz = machine->kvm ? 0 : tsc_khz();
     if (khz)
         snprintf(clock, sizeof(clock), " tsc_early_khz=%u", khz);
-    add(a, COMMAND_LINE "%s%s", clock, machine->debug ? " console=ttyS0 ignore_loglevel" : "");
+    add(a, COMMAND_LINE "%s%s%s", clock, qemu_rehearses(machine) ? " rehearse" : "",
+        machine->debug ? " console=ttyS0 ignore_loglevel" : "");
     if (!machine->debug)
         return;
     add(a, "-serial");
@@ -211,9 +212,17 @@ static void add_saved(struct arguments *a, const struct machine *machine)
     add(a, "defer");
 }
 
+static void add_all(struct arguments *a, const struct machine *machine)
+{
+    add_machine(a, machine);
+    add_kernel(a, machine);
+    add_devices(a, machine);
+    add_saved(a, machine);
+}
+
 static int place(const struct qemu_ends *ends)
 {
-    const int sources[] = {ends->port, ends->monitor, ends->memory, ends->state};
+    const int sources[] = {ends->port, ends->monitor, ends->memory, ends->state, ends->frozen};
     int high[ARRAY_SIZE(sources)]; // none of them is where another one goes
     for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
         high[i] = sources[i] < 0 ? -1 : fcntl(sources[i], F_DUPFD_CLOEXEC, 32);
@@ -243,19 +252,18 @@ static int run(struct arguments *arguments, const struct machine *machine,
     char preload[] = "LD_PRELOAD=" QEMU_PRELOAD;
     char arenas[] = "MALLOC_ARENA_MAX=1"; // mallopt(3): its threads hardly ever meet there
     char boots[] = MACHINE_BOOTS "=1";
-    bool saves = ends->memory >= 0; // as it is: all of its memory goes to the file
-    char *environment[] = {arenas, saves ? NULL : preload, ends->monitor < 0 ? boots : NULL, NULL};
-    return execve(QEMU_PROGRAM, arguments->list, environment);
+    char *environment[] = {arenas, preload, machine->saved != MACHINE_RESTORE ? boots : NULL, NULL};
+    return execve(ends->thaws ? QEMU_THAW : QEMU_PROGRAM, arguments->list, environment);
 }
 
 pid_t qemu_start(const struct machine *machine, const struct qemu_ends *ends, int *ret_log)
 {
     struct arguments arguments = {0};
     int log[2];
-    add_machine(&arguments, machine);
-    add_kernel(&arguments, machine);
-    add_devices(&arguments, machine);
-    add_saved(&arguments, machine);
+    if (ends->thaws)
+        add(&arguments, "qemu"); // it has been told
+    else
+        add_all(&arguments, machine);
     if (fd_pipe(log) < 0)
         return -1;
     pid_t pid = fork();

@@ -3,15 +3,20 @@
 #include "vmm/save.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vmm/frozen.h"
 #include "vmm/qemu.h"
 
 #define LINES_MAX 16384 // of answers to one order
+#define PAUSE_NS 1000000
 
 struct talk {
     int fd;
@@ -95,9 +100,37 @@ int save_guest(int monitor_fd, int state_fd, struct deadline deadline)
     return 0;
 }
 
+int save_freeze(pid_t pid, struct deadline deadline)
+{
+    const struct timespec pause = {0, PAUSE_NS};
+    int status;
+    if (kill(pid, FROZEN_SIGNAL) < 0)
+        return -1;
+    while (waitpid(pid, &status, WNOHANG) == 0)
+        if (deadline_poll_ms(deadline) == 0 || nanosleep(&pause, NULL) < 0)
+            return -1;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+int save_try(int monitor_fd, struct deadline deadline)
+{
+    static const struct order order = {"{\"execute\":\"query-status\"}", "\"return\"", false};
+    struct talk talk = {.fd = monitor_fd, .state_fd = -1, .deadline = deadline};
+    return carry_out(&talk, &order);
+}
+
+static int tell(int monitor_fd, const char *text)
+{
+    return send(monitor_fd, text, strlen(text), MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
 int save_restore(int monitor_fd)
 {
-    const char text[] = "migrate_set_capability x-ignore-shared on\n"
-                        "migrate_incoming fd:" QEMU_STATE_FD "\n";
-    return send(monitor_fd, text, sizeof(text) - 1, MSG_NOSIGNAL) < 0 ? -1 : 0;
+    return tell(monitor_fd, "migrate_set_capability x-ignore-shared on\n"
+                            "migrate_incoming fd:" QEMU_STATE_FD "\n");
+}
+
+int save_go_on(int monitor_fd)
+{
+    return tell(monitor_fd, "{\"execute\":\"cont\"}");
 }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/clock.h"
 
 // Writes the state of a guest, which does not run on, to the file state_fd. -1 when QEMU does not
@@ -16,3 +18,9 @@ int save_guest(int monitor_fd, int state_fd, struct deadline deadline);
  * them one by one, at a turn of its loop each. It ends if it can't; else the guest is heard.
  */
 int save_restore(int monitor_fd);
+
+// A saved one, whose QEMU is `pid`, is written to FROZEN_FD besides, and QEMU ends.
+int save_freeze(pid_t pid, struct deadline deadline);
+// That one, thawed: whether it takes orders, and that its guest goes on.
+int save_try(int monitor_fd, struct deadline deadline);
+int save_go_on(int monitor_fd);

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "vmm/qemu.h"
 #include "wire/agent_msg.h"
 
 #define IDLE_MS 50 // who makes a sandbox for a command at once has sent it by then
+#define REHEARSED 12
 #define COMMANDS 6 // the second of a kind goes ways that the first did not, and so on, ever less
 
 void warm_init(struct warm *warm)
@@ -35,9 +37,11 @@ static bool send_command(struct warm *warm, const char *program)
 // One after the other: a program that no directory of PATH has, then some times one that is there.
 static bool send_next(struct warm *warm)
 {
-    if (warm->sent == COMMANDS)
+    if (warm->sent == (warm->rehearses ? REHEARSED : COMMANDS))
         return false;
-    return send_command(warm, warm->sent++ == 0 ? "sandboxes-no-program" : AGENT_WARM_PROGRAM);
+    if (warm->sent++ == 0)
+        return send_command(warm, "sandboxes-no-program");
+    return send_command(warm, warm->rehearses && warm->sent % 2 ? QEMU_SHOW : AGENT_WARM_PROGRAM);
 }
 
 // False at the end; the guest may say what it likes.
@@ -70,6 +74,12 @@ static void begin(struct warm *warm, struct mux *mux)
     mux_add(mux, ends[1]);
     if (!send_next(warm))
         end(warm);
+}
+
+void warm_rehearse(struct warm *warm, struct mux *mux)
+{
+    warm->rehearses = true;
+    begin(warm, mux);
 }
 
 void warm_turn(struct warm *warm, struct mux *mux, short revents)

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 #include "wire/frame.h"
 #include "wire/mux.h"
@@ -16,10 +18,14 @@ struct warm {
     int fd;                // our end of its connection; -1: none
     struct frame_in in;
     int sent; // commands
+    bool rehearses;
 };
 
 void warm_init(struct warm *warm);
 // The guest is ready.
 void warm_wait(struct warm *warm);
 // When mux has had a turn; fd was polled with it.
+// At once, in a guest that will be saved, with a program of its image besides. Then warm_turn()
+// until warm->fd is -1.
+void warm_rehearse(struct warm *warm, struct mux *mux);
 void warm_turn(struct warm *warm, struct mux *mux, short revents);

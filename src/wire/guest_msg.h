@@ -2,8 +2,9 @@
 /*
  * What sandboxes-vmm, outside, and process 1 of a guest say to each other on channel 0 of the
  * guest's serial port (mux.h). The guest says HELLO and waits: that is the state in which guests
- * are saved. CONFIG makes it this sandbox's, and READY answers. Streams lead to the agent's socket
- * in the guest; the first one is the connection on which it greets. Layer: wire.
+ * are saved. CONFIG makes it this sandbox's, and READY answers. One that will be saved is
+ * first a sandbox for show, until it is told OVER, and says HELLO a second time. Streams lead to
+ * the agent's socket in the guest; the first one is the connection on which it greets. Layer: wire.
  */
 #pragma once
 
@@ -20,7 +21,8 @@ enum guest_msg {
     GUEST_HELLO = MUX_USER, // u32 GUEST_PROTOCOL
     GUEST_CONFIG,           // struct guest_config
     GUEST_FAILED,           // text: what could not be done; the guest ends
-    GUEST_READY             // nothing: the agent runs
+    GUEST_READY,            // nothing: the agent runs
+    GUEST_OVER              // to a guest that rehearses: nothing; it says HELLO anew
 };
 
 struct guest_config {

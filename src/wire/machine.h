@@ -14,6 +14,7 @@
 #define MACHINE_SAVED "/vm/saved"
 #define MACHINE_SAVED_MEMORY MACHINE_SAVED "/memory"
 #define MACHINE_SAVED_STATE MACHINE_SAVED "/state"
+#define MACHINE_SAVED_FROZEN MACHINE_SAVED "/frozen" // of one that is emulated: vmm/frozen.h
 /*
  * The guest's network, in a part of the jail's own that nobody uses there: what the jail finds at
  * its gateway and name service, 10.0.2.2 and 10.0.2.3, the guest finds there too (docs/network.md).
@@ -35,6 +36,7 @@
 #define MACHINE_MOUNTS_READ MACHINE_MOUNTS "/read"
 #define MACHINE_MOUNTS_WRITABLE MACHINE_MOUNTS "/write"
 #define MACHINE_STATE_MAX (4u << 20) // bytes of a guest's state but for its memory
+#define MACHINE_FROZEN_MAX (512u << 20)
 
 enum machine_saved {
     MACHINE_BOOT = 0,

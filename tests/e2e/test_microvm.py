@@ -90,10 +90,27 @@ class Microvm(sandboxcase.SandboxCase):
         self.sandboxes("destroy", box)
         self.assertEqual(125, self.sandboxes("destroy", box, check=False)[0])
 
+    def test_thawed(self):
+        """A copy is the QEMU that was frozen; where that can't be had, one that migrates."""
+        self.own()
+        frozen = os.path.join(self.saved()[0], "files/frozen")
+        for program in "/vm/thaw", "/usr/bin/qemu-system-x86_64":
+            box = self.create("-p", "microvm", "--network", "none")
+            pid, = sandboxcase.descendants("qemu")
+            self.assertIn(program, os.readlink(f"/proc/{pid}/exe"))
+            status = sandboxcase.status_of(pid)
+            self.assertEqual("1", status["NoNewPrivs"])
+            self.assertEqual("2", status.get("Seccomp_filters", "2"), "what QEMU forbids itself")
+            self.assertEqual("well\n", self.sandboxes("exec", box, "--", "echo", "well")[1])
+            self.sandboxes("destroy", box)
+            if os.path.exists(frozen):
+                os.rename(frozen, frozen + ".away")
+        os.rename(frozen + ".away", frozen)
+
     def test_damaged(self):
         self.own()
-        state = os.path.join(self.saved()[0], "files/state")
-        os.truncate(state, 1000)
+        frozen = os.path.join(self.saved()[0], "files/frozen")
+        os.truncate(frozen, 1000)
         self.assertIn("the guest boots", self.own()[1])
         self.assertEqual([], self.saved())
         self.assertNotIn("the guest boots", self.own()[1])
