@@ -105,6 +105,8 @@ int err_set(struct sbx_error *err, int code, const char *format, ...)
 }
 
 #define NO_PATH "check the path: it, or a directory on the way to it, is not there"
+#define NO_SPACE "free space where that is written; a sandbox has as much as --disk gives it"
+#define NO_FILES "raise the limit of open files: ulimit -n"
 
 struct errno_row {
     int sys_errno;
@@ -122,10 +124,10 @@ static const struct errno_row errno_rows[] = {
     {EACCES, SBX_ERR_DENIED, NULL},
     {EPERM, SBX_ERR_DENIED, NULL},
     {EROFS, SBX_ERR_DENIED, NULL},
-    {ENOSPC, SBX_ERR_QUOTA, NULL},
-    {EDQUOT, SBX_ERR_QUOTA, NULL},
-    {EMFILE, SBX_ERR_QUOTA, NULL},
-    {ENFILE, SBX_ERR_QUOTA, NULL},
+    {ENOSPC, SBX_ERR_QUOTA, NO_SPACE},
+    {EDQUOT, SBX_ERR_QUOTA, NO_SPACE},
+    {EMFILE, SBX_ERR_QUOTA, NO_FILES},
+    {ENFILE, SBX_ERR_QUOTA, NO_FILES},
     {EAGAIN, SBX_ERR_QUOTA, NULL},
     {ENOMEM, SBX_ERR_NOMEM, NULL},
     {EINVAL, SBX_ERR_INVALID, NULL},

@@ -28,6 +28,20 @@ static void wrapping_keeps_code_and_errno(void **state)
     assert_true(err.remedy[0] != '\0');
 }
 
+static void what_the_system_says_has_a_remedy_of_its_own(void **state)
+{
+    (void)state;
+    struct sbx_error err;
+    err_sys(&err, 0, ENOENT, "cannot open 'x'");
+    assert_non_null(strstr(err.remedy, "path"));
+    err_sys(&err, 0, ENOSPC, "cannot write 'x'");
+    assert_non_null(strstr(err.remedy, "space"));
+    err_sys(&err, SBX_ERR_EXEC, ENOENT, "cannot run 'x'");
+    assert_string_equal(err.remedy, sbx_code_remedy(SBX_ERR_EXEC));
+    err_sys(&err, 0, ECONNRESET, "cannot send");
+    assert_string_equal(err.remedy, sbx_code_remedy(SBX_ERR_UNAVAILABLE));
+}
+
 static void long_messages_are_cut_at_a_character(void **state)
 {
     (void)state;
@@ -47,6 +61,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_a_name_and_a_remedy),
         cmocka_unit_test(wrapping_keeps_code_and_errno),
+        cmocka_unit_test(what_the_system_says_has_a_remedy_of_its_own),
         cmocka_unit_test(long_messages_are_cut_at_a_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
