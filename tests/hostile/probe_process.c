@@ -102,6 +102,14 @@ static void raise_limits(const struct world *world, struct result *result)
     result_refused(result, -1);
 }
 
+// Of process 1, which could lose all its descriptors; here to what they are.
+static void limit_init(const struct world *world, struct result *result)
+{
+    struct rlimit now;
+    getrlimit(RLIMIT_NOFILE, &now);
+    result_refused(result, prlimit(1, RLIMIT_NOFILE, &now, NULL));
+}
+
 static void own_priority(const struct world *world, struct result *result)
 {
     int nice = getpriority(PRIO_PROCESS, 0);
@@ -198,6 +206,7 @@ const struct probe process_probes[] = {
     {"53", "open a process of the host", open_victim},
     {"53", "SIGIO to the host", own_signals},
     {"54", "raise limits", raise_limits},
+    {"54", "limit process 1", limit_init},
     {"54", "own priority", own_priority},
     {"54", "negative nice", lower_nice},
     {"54", "SCHED_FIFO", real_time},
