@@ -99,12 +99,19 @@ int conn_nonsense(struct sbx_error *err)
     return err_set(err, SBX_ERR_PROTOCOL, "the sandbox sent an answer that makes no sense");
 }
 
+int conn_ended(struct sbx_error *err)
+{
+    err_hint(err, "'sandboxes list' shows whether it lives: its time may be up, or somebody has "
+                  "destroyed it");
+    return SBX_ERR_UNAVAILABLE;
+}
+
 int conn_receive(struct conn *conn, struct deadline deadline, struct frame *ret_frame,
                  struct sbx_error *err)
 {
     int code = frame_receive(conn->fd, &conn->in, deadline, ret_frame, err);
     if (code < 0)
-        return code;
+        return code == SBX_ERR_UNAVAILABLE ? conn_ended(err) : code;
     if (ret_frame->fd_count == 0 && ret_frame->channel == 0)
         return 0;
     for (size_t i = 0; i < ret_frame->fd_count; i++)

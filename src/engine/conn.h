@@ -42,6 +42,10 @@ int conn_receive(struct conn *conn, struct deadline deadline, struct frame *ret_
 // The answer made no sense. Returns PROTOCOL.
 int conn_nonsense(struct sbx_error *err);
 
+// The connection was closed from the other side, as err says. Adds the likely reason; returns
+// UNAVAILABLE.
+int conn_ended(struct sbx_error *err);
+
 #define CONN_POOL_MAX 4
 
 struct conn_pool {

@@ -222,7 +222,8 @@ static int receive(struct filelink *link, void *data, size_t size, size_t *ret_s
             return 0;
         }
         if (got == 0 || errno == ECONNRESET)
-            return err_set(err, SBX_ERR_UNAVAILABLE, "the sandbox closed the connection");
+            return err_set(err, SBX_ERR_UNAVAILABLE, "the sandbox closed the connection"),
+                   conn_ended(err);
         if (errno != EAGAIN && errno != EINTR)
             return err_sys(err, 0, errno, "cannot hear the sandbox");
         code = box_await(link->box, link->fd, POLLIN, 0, link->deadline, NULL, err);

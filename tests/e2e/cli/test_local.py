@@ -446,6 +446,15 @@ class Interrupted(LocalCase):
         process.communicate(timeout=10)
         self.wait_for(lambda: not self.ids(), "the sandbox is gone")
 
+    def test_a_command_whose_sandbox_goes(self):
+        box = self.create()
+        process = self.start("exec", box, "echo begun; sleep 30")
+        self.assertEqual(b"begun\n", process.stdout.readline())
+        self.sandboxes("destroy", box)
+        _, err = process.communicate(timeout=20)
+        self.assertEqual(125, process.returncode)
+        self.assertIn(b"closed the connection\n  try: 'sandboxes list' shows whether it lives", err)
+
     def test_an_insisting_user(self):
         process = self.start("run", "trap '' INT TERM; echo begun; sleep 30; sleep 30")
         self.assertEqual(b"begun\n", process.stdout.readline())
