@@ -36,7 +36,7 @@ static const struct language_deps python_deps[] = {
     {0},
 };
 
-#define NPM_QUIET "--no-audit", "--no-fund", "--loglevel=error"
+#define NPM_QUIET "--no-audit", "--no-fund", "--loglevel=error", NPM_PATIENCE
 
 static const struct language_deps node_deps[] = {
     {.manifest = "package.json",

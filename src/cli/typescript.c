@@ -25,7 +25,7 @@ static const char *const by_stripping[] = {"node", "--experimental-strip-types",
                                            NULL};
 static const char *const by_tsx[] = {"tsx", "{file}", NULL};
 static const char *const by_ts_node[] = {"ts-node", "{file}", NULL};
-static const char *const by_npx[] = {"npx", "-y", "tsx", "{file}", NULL};
+static const char *const by_npx[] = {"npx", "-y", NPM_PATIENCE, "tsx", "{file}", NULL};
 
 static bool has_line(const char *text, const char *line)
 {

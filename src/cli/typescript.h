@@ -10,3 +10,6 @@ int typescript_choose(struct sbx_sandbox *sandbox, const struct sbx_call *call,
 // The choice for the probe's output: node's version ("" when there is none) and the other tools
 // that are there, a word each. NULL when nothing can run it.
 language_words typescript_pick(const char *probed);
+
+// Where there is no network, npm says so after two minutes, the time limit of most runs.
+#define NPM_PATIENCE "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"
