@@ -44,7 +44,7 @@ static const struct opt_row common_rows[] = {
 
 static int complain(const struct sbx_error *err, int status)
 {
-    fprintf(stderr, "sandboxes serve: %s\n  hint: %s\n", err->message, err->remedy);
+    fprintf(stderr, "sandboxes: error: %s\n  try: %s\n", err->message, err->remedy);
     return status;
 }
 
