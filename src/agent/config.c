@@ -37,18 +37,18 @@ static int copy_config(const struct agent_config *told, struct config *config)
     return 0;
 }
 
-static void read_rights(struct config *config)
+static void read_rights(bool ready, struct config *config)
 {
     int groups = getgroups(0, NULL);
     config->uid = geteuid();
     config->gid = getegid();
     config->group_count = groups > 0 ? (size_t)groups : 0;
-    config->bounding = caps_bounding();
+    config->bounding = ready ? 0 : caps_bounding();
     config->powerless = config->bounding == 0 && caps_are_gone();
     config->tag_max = tree_tag_max();
 }
 
-int config_read(int fd, struct config *ret_config)
+int config_read(int fd, bool ready, struct config *ret_config)
 {
     struct agent_config told;
     char probe;
@@ -62,6 +62,6 @@ int config_read(int fd, struct config *ret_config)
         return -1;
     int result = copy_config(&told, ret_config);
     agent_config_deinit(&told);
-    read_rights(ret_config);
+    read_rights(ready, ret_config);
     return result;
 }

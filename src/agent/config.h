@@ -21,5 +21,6 @@ struct config {
     uint64_t tag_max;   // see tree.h
 };
 
-// Reads the first datagram of fd. -1 when there is none or it is malformed.
-int config_read(int fd, struct config *ret_config);
+// Reads the first datagram of fd. -1 when there is none or it is malformed. ready: as
+// AGENT_READY_ARGUMENT says.
+int config_read(int fd, bool ready, struct config *ret_config);

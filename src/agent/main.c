@@ -124,7 +124,7 @@ static bool keep_preference(void)
     return syscall(SYS_sched_setscheduler, 0, SCHED_OTHER | SCHED_RESET_ON_FORK, &normal) == 0;
 }
 
-static int set_up_process(void)
+static int set_up_process(bool ready)
 {
     // Nobody inside may look into this process: /proc/1, ptrace(2).
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || replace_standard_fds() < 0)
@@ -134,7 +134,8 @@ static int set_up_process(void)
         if (fd_set_cloexec(fd, true) < 0)
             return -1;
     umask(022);
-    reset_signals();
+    if (!ready)
+        reset_signals();
     return block_signals();
 }
 
@@ -148,12 +149,12 @@ static int watch_children(struct agent *agent)
     return fd < 0 ? -1 : watch_set(agent, &agent->signals, EPOLLIN);
 }
 
-static int open_agent(struct agent *agent)
+static int open_agent(struct agent *agent, bool ready)
 {
     agent->null_fd = -1;
     procs_init(&agent->procs);
     conns_init(&agent->conns);
-    if (config_read(AGENT_FD_MONITOR, &agent->config) < 0 || loop_init(&agent->loop) < 0)
+    if (config_read(AGENT_FD_MONITOR, ready, &agent->config) < 0 || loop_init(&agent->loop) < 0)
         return -1;
     agent->config.keeps_nice = keep_preference();
     agent->listen = (struct watch){.ready = listen_ready, .fd = AGENT_FD_LISTEN};
@@ -177,11 +178,11 @@ static int greet(struct agent *agent)
     return conn->closed ? -1 : 0; // else our creator would wait for the greeting for ever
 }
 
-static _Noreturn void serve(void)
+static _Noreturn void serve(bool ready)
 {
     static struct agent agent;
     lean_shed();
-    if (set_up_process() < 0 || open_agent(&agent) < 0 || greet(&agent) < 0)
+    if (set_up_process(ready) < 0 || open_agent(&agent, ready) < 0 || greet(&agent) < 0)
         _exit(1);
     for (;;) {
         loop_turn(&agent);
@@ -192,10 +193,20 @@ static _Noreturn void serve(void)
     }
 }
 
+static void serve_ready(void)
+{
+    serve(true);
+}
+
+static void serve_any(void)
+{
+    serve(false);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], AGENT_WARM_ARGUMENT) == 0)
         return warm_main();
     lean_begin(argv);
-    lean_run(serve);
+    lean_run(argc == 2 && strcmp(argv[1], AGENT_READY_ARGUMENT) == 0 ? serve_ready : serve_any);
 }

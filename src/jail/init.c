@@ -106,8 +106,10 @@ static int confine(const struct jail *jail, struct sbx_error *err)
 
 static int run_agent(int agent_fd, struct sbx_error *err)
 {
-    static const char *const argv[] = {"sandboxes-agent", NULL};
+    static const char *const argv[] = {"sandboxes-agent", AGENT_READY_ARGUMENT, NULL};
     static const char *const envp[] = {NULL};
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     syscall(SYS_execveat, agent_fd, "", argv, envp, AT_EMPTY_PATH);
     return jail_fail(err, "agent", "cannot start the agent");
 }

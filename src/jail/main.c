@@ -527,6 +527,9 @@ int main(int argc, char **argv)
     arguments.starter = getpid();
     syscall(SYS_close_range, BOOT_FD + 1, ~0u, 0);
     umask(022);
+    // What our caller ignores every command would ignore.
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a record past the caller's file size limit is an error, not the end
     int pid = clone(run_monitor, lean_stack_end(), CLONE_VM | SIGCHLD, &arguments);

@@ -25,7 +25,8 @@
 #include "jail/link.h"
 #include "jail/netprocess.h"
 
-#define SHED_MS 20                     // until then the sandbox's first command has begun
+#define SHED_MS 200 // until then the sandbox's first command has begun
+#define SHED_MOST_MS 10000
 #define GET_MNT_NAMESPACE _IO(0xFF, 3) // PIDFD_GET_MNT_NAMESPACE of <linux/pidfd.h>
 
 void monitor_init(struct monitor *monitor, struct jail *jail)
@@ -191,7 +192,7 @@ static void handle(struct monitor *monitor, const struct pollfd *fds)
 // was given.
 static void shed(struct monitor *monitor)
 {
-    if (monitor->shed || init_is_within(monitor->jail) || getppid() == monitor->jail->starter)
+    if (init_is_within(monitor->jail) || getppid() == monitor->jail->starter)
         return;
     lean_shed();
     lean_trim();
@@ -218,12 +219,16 @@ static int wait_any(struct pollfd *fds, size_t count, int timeout_ms)
 
 void monitor_watch(struct monitor *monitor)
 {
+    int shed_ms = SHED_MS;
     watch_directory(monitor);
     while (!monitor->ending) {
         struct pollfd fds[WATCH_FIXED + MONITOR_CLIENTS_MAX];
         fill_polls(monitor, fds);
-        int ready = wait_any(fds, ARRAY_SIZE(fds), monitor->shed ? -1 : SHED_MS);
-        shed(monitor);
+        int ready = wait_any(fds, ARRAY_SIZE(fds), monitor->shed ? -1 : shed_ms);
+        if (ready == 0 && !monitor->shed) {
+            shed(monitor);
+            shed_ms = shed_ms < SHED_MOST_MS ? 2 * shed_ms : shed_ms;
+        }
         if (ready > 0)
             handle(monitor, fds);
         if (ready < 0)

@@ -91,6 +91,10 @@ void agent_config_deinit(struct agent_config *config);
 #define AGENT_WARM_PROGRAM "/proc/self/exe"
 #define AGENT_WARM_ARGUMENT "warm"
 
+// Its argument where whoever becomes the agent has no bounding set of capabilities any more, and
+// ignores no signal.
+#define AGENT_READY_ARGUMENT "ready"
+
 // EXEC's payload. argv empty means `shell` is run by /bin/sh -c. Strings are borrowed.
 struct agent_exec {
     uint32_t flags; // enum sbx_exec_flags, and of ours AGENT_EXEC_UNSEEN, AGENT_EXEC_WHOLE
