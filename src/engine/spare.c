@@ -114,12 +114,19 @@ static int fork_jail(struct spares *spares, int kind)
     return -1;
 }
 
+// Without the buffer that a message may need.
+static bool is_silent(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 // The next message of the helper, if there is one.
 static int take(struct spares *spares, int kind, struct frame_in *in)
 {
     struct frame frame;
     int fd = spares->kinds[kind].fd;
-    int filled = fd < 0 ? 0 : frame_fill(fd, in);
+    int filled = fd < 0 || is_silent(fd) ? 0 : frame_fill(fd, in);
     if (filled == 0)
         return -1;
     if (filled > 0 && frame_next(in, &frame) == 1 && frame.type == BOX_SPARE &&

@@ -347,9 +347,10 @@ static int build_ahead(struct monitor *monitor, struct sbx_error *err)
 static int start_root(struct monitor *monitor, struct sbx_error *err)
 {
     struct jail *jail = monitor->jail;
-    bool v2 = monitor->cgroup.unified;
+    // One of many has no ids before its network is there: meanwhile the groups.
+    bool first = monitor->cgroup.unified || (jail->copied && !jail->spare);
     int code = jail->privileged ? 0 : ids_choose(jail, err);
-    if (code == 0 && v2)
+    if (code == 0 && first)
         code = cgroup_create(&monitor->cgroup, jail, err);
     if (code == 0 && !jail->init_pid)
         code = start_init(jail, &monitor->cgroup, err);
@@ -357,7 +358,7 @@ static int start_root(struct monitor *monitor, struct sbx_error *err)
         code = map_late(jail, err);
     if (code == 0 && jail->privileged)
         code = init_tell(jail, err);
-    if (code == 0 && !v2)
+    if (code == 0 && !first)
         code = cgroup_create(&monitor->cgroup, jail, err);
     return code;
 }
