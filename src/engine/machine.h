@@ -21,8 +21,7 @@ struct machine_parts {
     char kernel[PATH_MAX];
     char modules[PATH_MAX]; // of that kernel; "" when all is built in
     bool acpi;              // it wants an ordinary PC, with PCI and ACPI
-    char vmm[PATH_MAX], guest[PATH_MAX], agent[PATH_MAX], preload[PATH_MAX],
-        thaw[PATH_MAX];
+    char vmm[PATH_MAX], guest[PATH_MAX], agent[PATH_MAX], preload[PATH_MAX], thaw[PATH_MAX];
 };
 
 // Looks for all of it. SETUP with the command that adds what is missing.
