@@ -111,9 +111,12 @@ static int make_group(const char *path)
 static int open_beside(struct cgroup *cgroup, int part, const char *name)
 {
     int group_fd = part < CGROUP_LIMITS ? cgroup->group_fds[part] : -1;
-    return group_fd < 0 || mkdirat(group_fd, name, 0755) < 0
-               ? -1
-               : openat(group_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (group_fd < 0 || mkdirat(group_fd, name, 0755) < 0)
+        return -1;
+    int fd = openat(group_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) // nobody else would remove it
+        (void)unlinkat(group_fd, name, AT_REMOVEDIR);
+    return fd;
 }
 
 // Makes and opens it.
