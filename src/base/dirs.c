@@ -56,8 +56,8 @@ static int make_owned(char *path, struct sbx_error *err)
     return check_owned(path, err);
 }
 
-// The first candidate whose variable is set and absolute. 0 or -1 if there is none or it is too
-// long.
+// The first candidate whose variable is set and absolute, and a home only if it is there. 0 or -1 if
+// there is none or it is too long.
 static int pick_cache(char *ret_path, size_t size, bool *ret_chosen)
 {
     static const struct {
@@ -72,6 +72,9 @@ static int pick_cache(char *ret_path, size_t size, bool *ret_chosen)
     for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
         const char *base = getenv(candidates[i].variable);
         if (!base || base[0] != '/')
+            continue;
+        // Accounts of services have a home that must not come to be: /nonexistent.
+        if (!candidates[i].chosen && access(base, F_OK) < 0)
             continue;
         *ret_chosen = candidates[i].chosen;
         return (size_t)snprintf(ret_path, size, "%s%s", base, candidates[i].below) < size ? 0 : -1;

@@ -259,6 +259,8 @@ static void write_image(void)
 {
     if (!find_ids())
         end(15);
+    if (image.filter_count == 0) // a copy would be freer than the original
+        end(16);
     data_end = FROZEN_DATA_AT;
     add_actions();
     add_fds();

@@ -257,8 +257,7 @@ _Noreturn void thaw(void)
     call(SYS_arch_prctl, ARCH_SET_FS, (long)image->threads[0].tls, 0, 0);
     call(SYS_set_tid_address, (long)image->threads[0].id, 0, 0, 0);
     call(SYS_prctl, PR_SET_NAME, (long)"qemu-system-x86", 0, 0);
-    if (image->filter_count)
-        forbid();
+    forbid();
     for (unsigned i = 1; i < image->thread_count; i++)
         start(&image->threads[i]);
     __asm__ volatile("mov %0, %%rsp\n"

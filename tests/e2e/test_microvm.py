@@ -25,7 +25,8 @@ class Microvm(sandboxcase.SandboxCase):
         self.env.update(SANDBOXES_MICROVM_KERNEL=KERNEL)
 
     def saved(self):
-        return glob.glob(os.path.join(self.cache, "sandboxes/saved-*"))
+        return [path for path in glob.glob(os.path.join(self.cache, "sandboxes/saved-*"))
+                if not path.endswith((".new", ".old"))]
 
     def own(self):
         """What is a guest's own: lines of OWN."""

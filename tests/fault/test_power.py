@@ -21,12 +21,17 @@ class Power(sandboxcase.SandboxCase):
         target = os.path.join(self.work, name)
         os.mkdir(target)
         run("mount", "-o", ",".join(("loop", *options)), disk, target)
-        self.addCleanup(run, "umount", target)
+        self.mounted.append(target)
         return target
+
+    def tearDown(self):
+        for target in self.mounted:
+            run("umount", target)
+        super().tearDown()
 
     def setUp(self):
         super().setUp()
-        self.disk, self.tries = os.path.join(self.work, "disk"), 0
+        self.disk, self.tries, self.mounted = os.path.join(self.work, "disk"), 0, []
         try:
             with open(self.disk, "wb") as file:
                 file.truncate(SIZE)

@@ -380,6 +380,24 @@ static void a_runtime_directory_that_cant_be_looked_at_is_not_passed_over(void *
     assert_int_equal(strncmp(ret, *state, strlen(*state)), 0);
 }
 
+// Accounts of services have a home that is not there, on purpose.
+static void a_home_that_is_not_there_is_not_made(void **state)
+{
+    char home[256], ret[512];
+    struct sbx_error err;
+    snprintf(home, sizeof(home), "%s/absent", (char *)*state);
+    setenv("HOME", home, 1);
+    unsetenv("XDG_CACHE_HOME");
+    unsetenv("SANDBOXES_CACHE_DIR");
+    assert_int_equal(dirs_cache(ret, sizeof(ret), &err), 0);
+    assert_int_equal(access(home, F_OK), -1);
+    assert_int_equal(strncmp(ret, "/var/tmp/", 9), 0);
+    rmdir(ret); // unless others use it
+    assert_int_equal(mkdir(home, 0700), 0);
+    assert_int_equal(dirs_cache(ret, sizeof(ret), &err), 0);
+    assert_int_equal(strncmp(ret, home, strlen(home)), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +410,7 @@ int main(void)
         cmocka_unit_test(label_locks_exclude_and_leave_nothing),
         cmocka_unit_test(a_runtime_directory_of_others_is_refused),
         cmocka_unit_test(a_runtime_directory_that_cant_be_looked_at_is_not_passed_over),
+        cmocka_unit_test(a_home_that_is_not_there_is_not_made),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

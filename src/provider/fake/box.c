@@ -199,15 +199,45 @@ int fake_inject_exec(struct fake_provider *provider, struct sbx_error *err)
     return inject(provider, &provider->exec_failures, provider->exec_error, err);
 }
 
-static int delay(const struct fake_provider *provider, const struct sbx_call *call,
-                 struct sbx_error *err)
+static int delay(int64_t ms, const struct sbx_call *call, struct sbx_error *err)
 {
-    if (provider->create_delay_ms == 0)
+    if (ms == 0)
         return 0;
     struct deadline whole = deadline_from_call(call);
-    int64_t until = clock_boot_ms() + provider->create_delay_ms;
+    int64_t until = clock_boot_ms() + ms;
     int code = deadline_wait(deadline_min(whole, until), -1, 0, NULL, err);
     return code == SBX_ERR_TIMEOUT && until <= whole.at_ms ? 0 : code;
+}
+
+static bool try_to_search(struct fake_provider *provider)
+{
+    fake_lock(provider);
+    bool taken = !provider->searching;
+    provider->searching = true;
+    fake_unlock(provider);
+    return taken;
+}
+
+int fake_lock_labels(void *self, const struct sbx_pair *labels, size_t label_count,
+                     const struct sbx_call *call, void **ret_lock, struct sbx_error *err)
+{
+    (void)labels, (void)label_count; // whoever looks for others waits as well
+    struct fake_provider *provider = self;
+    while (!try_to_search(provider)) {
+        int code = delay(1, call, err);
+        if (code < 0)
+            return code;
+    }
+    *ret_lock = provider;
+    return 0;
+}
+
+void fake_unlock_labels(void *lock)
+{
+    struct fake_provider *provider = lock;
+    fake_lock(provider);
+    provider->searching = false;
+    fake_unlock(provider);
 }
 
 // With the lock held.
@@ -270,7 +300,7 @@ int fake_create(void *self, const struct sbx_spec *spec, const struct sbx_call *
 {
     struct fake_provider *provider = self;
     struct fake_handle *handle = NULL;
-    int code = delay(provider, call, err);
+    int code = delay(provider->create_delay_ms, call, err);
     if (code < 0)
         return code;
     fake_lock(provider);

@@ -43,6 +43,7 @@ struct fake_provider {
     int64_t create_delay_ms, create_failures, exec_failures, max_sandboxes, retry_after_ms;
     int create_error, exec_error;
     bool configured;
+    bool searching; // somebody gets or creates
 };
 
 struct fake_box {
@@ -88,6 +89,11 @@ const char *fake_user_name(uint32_t uid);
 const char *fake_user_home(uint32_t uid);
 
 // The sandbox part of the table (box.c).
+// Mutual exclusion of get-or-create, of this process's threads.
+int fake_lock_labels(void *provider, const struct sbx_pair *labels, size_t label_count,
+                     const struct sbx_call *call, void **ret_lock, struct sbx_error *err);
+void fake_unlock_labels(void *lock);
+
 int fake_create(void *provider, const struct sbx_spec *spec, const struct sbx_call *call,
                 void **ret_box, struct sbx_error *err);
 int fake_get(void *provider, const char *id, const struct sbx_call *call, void **ret_box,
