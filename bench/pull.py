@@ -5,7 +5,7 @@
 An image of this machine's own programs and libraries, about 220 MB unpacked, in one layer and in
 four, lies in Debian's docker-registry on loopback. Per round, in turn: the layers fetched to
 /dev/null (curl), decompressed to nothing (gzip -t), unpacked from what is here already (tar -xz), and
-the image pulled. Then starts from it beside starts from `host`, and 50 pulls at once beside one.
+the image pulled. Then starts from it beside starts from `host`, and 50 pulls and starts at once beside one.
 Seconds, least / median.
 """
 import io
@@ -95,10 +95,10 @@ class Bench:
             if process.wait():
                 raise SystemExit(f"failed: {lines}")
 
-    def many(self, count, name):
-        for process in [self.start("image", "pull", "-q", name) for _ in range(count)]:
+    def many(self, count, *words):
+        for process in [self.start(*words) for _ in range(count)]:
             if process.wait():
-                raise SystemExit("a pull failed")
+                raise SystemExit(f"one of many failed: {' '.join(words)}")
 
     def show(self):
         for what, times in self.times.items():
@@ -143,9 +143,15 @@ def main():
                 bench.measure(key + ": sandboxes image pull", bench.sandboxes, "image", "pull", "-q", name)
                 bench.renew()
         name = cases[0][1]
+        pull, run = ("image", "pull", "-q", name), ("run", "--network", "none", "--image", name, "true")
         for _ in range(max(1, rounds // 2)):
-            bench.measure("50 pulls at once", bench.many, 50, name)
-            bench.renew()
+            for count in (1, 50):
+                bench.measure(f"{count} image pull at once", bench.many, count, *pull)
+                bench.renew()
+                bench.measure(f"{count} run at once", bench.many, count, *run)
+                if count == 50:
+                    bench.measure("50 run at once, the image is here", bench.many, count, *run)
+                bench.renew()
         bench.sandboxes("run", "--network", "none", "--image", name, "true")
         bench.sandboxes("run", "--network", "none", "true")
         for _ in range(rounds * 6):
