@@ -453,6 +453,20 @@ class Access(RegistryCase):
             self.assertRegex(err, what)
             self.assertIn("\n  try: ", err)
             self.assertNotIn("\033", err)
+            self.assertEqual("127.0.0.1:1" in name, "curl -I http://127.0.0.1:1/v2/" in err)
+
+    def test_a_damaged_docker_config_is_named(self):
+        name = self.offer("own/config", self.small)
+        self.odd.basic = ("me", "s3cret")
+        self.login()
+        with open(self.work + "/.docker/config.json", "w", encoding="utf-8") as file:
+            file.write('{"auths":')
+        status, _, err = self.image("pull", name, check=False)
+        self.assert_clean_failure(status, err)
+        self.assertRegex(err, r"docker/config.json: not valid JSON.*\n  try: mend that file, or remove it")
+
+    def test_all_is_for_prune(self):
+        self.assertEqual(2, self.image("list", "--all", check=False)[0])
 
 
 def hostile():
