@@ -69,20 +69,26 @@ static int set_address(int fd, unsigned long request_code, const char *text, str
     return 0;
 }
 
-// With the size of its packets, whatever the device's is: ip-route(8), "mtu".
-static int add_default_route(struct sbx_error *err)
+// With the size of its packets, whatever the device's is: ip-route(8), "mtu". The gateway, which is
+// this machine's loopback where the rules say so, has one of its own; else its packets would be as
+// small as the device.
+static int add_route(bool of_gateway, struct sbx_error *err)
 {
     struct rtnl_request request;
     struct in_addr gateway;
     uint32_t mtu = NETPLAN_MTU;
     inet_pton(AF_INET, NETPLAN_GATEWAY, &gateway);
     rtnl_begin_route(&request);
+    if (of_gateway) {
+        request.route.rtm_dst_len = 32;
+        rtnl_add(&request, RTA_DST, &gateway, sizeof(gateway));
+    }
     rtnl_add(&request, RTA_GATEWAY, &gateway, sizeof(gateway));
     struct rtattr *metrics = rtnl_add(&request, RTA_METRICS, NULL, 0);
     rtnl_add(&request, RTAX_MTU, &mtu, sizeof(mtu));
     rtnl_end_nested(&request, metrics);
     if (rtnl_talk(&request) < 0)
-        return jail_fail(err, STAGE, "cannot add the default route");
+        return jail_fail(err, STAGE, "cannot add a route");
     return 0;
 }
 
@@ -131,7 +137,9 @@ static int add_device(struct jail_shared *shared, int fd, struct sbx_error *err)
         code = set_address(fd, SIOCSIFADDR, NETPLAN_GUEST, err);
     if (code == 0)
         code = set_address(fd, SIOCSIFNETMASK, NETPLAN_NETMASK, err);
-    return code < 0 ? code : add_default_route(err);
+    if (code == 0)
+        code = add_route(true, err);
+    return code < 0 ? code : add_route(false, err);
 }
 
 // Says which descriptor the namespace has, or NETNS_FAILED.
