@@ -196,7 +196,8 @@ static void add_fd(int number)
     read_all(path, text, sizeof(text));
     snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
     call(SYS_readlinkat, AT_FDCWD, (long)path, (long)target, FROZEN_PATH_MAX - 1);
-    struct frozen_fd fd = {.number = number, .flags = (uint32_t)field(text, "flags:\t", 8)};
+    struct frozen_fd fd = {
+        .number = number, .kind = FROZEN_PATH, .flags = (uint32_t)field(text, "flags:\t", 8)};
     if (strcmp(target, "anon_inode:[eventfd]") == 0) {
         fd.kind = FROZEN_EVENT;
         fd.value = field(text, "eventfd-count:", 16);
@@ -207,7 +208,7 @@ static void add_fd(int number)
         fd.kind = FROZEN_EPOLL;
         add_watches(number, text);
     } else if (is_given(number)) {
-        return;
+        fd.kind = FROZEN_GIVEN;
     } else if (strncmp(target, "/memfd:memory", 13) == 0) {
         fd.kind = FROZEN_RAM;
     } else if (strncmp(target, "/memfd:", 7) == 0) {
@@ -272,14 +273,17 @@ static void write_image(void)
     end(0);
 }
 
+// poll(2) of the first thread ends with EINTR, and freeze_if_asked() goes on. Where it was about to
+// wait it is asked once more.
+static void note(int number)
+{
+    asked = true;
+}
+
 // Each thread comes here, the first one last. Copies go on behind it.
 static void stop(int number, siginfo_t *info, void *context)
 {
     bool first = call(SYS_gettid, 0, 0, 0, 0) == call(SYS_getpid, 0, 0, 0, 0);
-    if (first && !asked) {
-        asked = true; // poll(2) ends with EINTR, and freeze_if_asked() goes on
-        return;
-    }
     uint32_t place = first ? 0 : __atomic_add_fetch(&stopped, 1, __ATOMIC_SEQ_CST);
     struct frozen_thread *thread = &image.threads[place];
     thread_numbers[place] = (int32_t)call(SYS_gettid, 0, 0, 0, 0);
@@ -294,8 +298,11 @@ static void stop(int number, siginfo_t *info, void *context)
 
 bool freeze_listen(void)
 {
+    struct sigaction request = {.sa_handler = note, .sa_flags = SA_RESTART};
     struct sigaction action = {.sa_sigaction = stop, .sa_flags = SA_SIGINFO | SA_RESTART};
-    return sigaction(FROZEN_SIGNAL, &action, NULL) == 0;
+    sigfillset(&action.sa_mask);
+    return sigaction(FROZEN_SIGNAL, &request, NULL) == 0 &&
+           sigaction(FROZEN_STOP, &action, NULL) == 0;
 }
 
 // True when all but this one have stopped. Some may just be ending, or beginning.
@@ -308,7 +315,7 @@ static bool stop_others(long self)
         end(13);
     for (size_t i = 0; i < count && count > before + 1; i++)
         if (threads[i] != self)
-            call(SYS_tgkill, self, threads[i], FROZEN_SIGNAL, 0);
+            call(SYS_tgkill, self, threads[i], FROZEN_STOP, 0);
     return count == before + 1;
 }
 
@@ -324,7 +331,7 @@ bool freeze_if_asked(void)
         call(SYS_nanosleep, (long)&pause, 0, 0, 0);
     }
     image.thread_count++; // and this one
-    call(SYS_tgkill, self, self, FROZEN_SIGNAL, 0);
+    call(SYS_tgkill, self, self, FROZEN_STOP, 0);
     asked = false;
     return true;
 }
@@ -338,7 +345,7 @@ EXPORTED int pthread_sigmask(int how, const sigset_t *set, sigset_t *ret_old)
     if (set) {
         memcpy(&mask, set, sizeof(mask));
         if (how != SIG_UNBLOCK)
-            mask &= ~(1ull << (FROZEN_SIGNAL - 1));
+            mask &= ~(1ull << (FROZEN_STOP - 1));
     }
     return (int)-call(SYS_rt_sigprocmask, how, (long)(set ? &mask : NULL), (long)ret_old,
                       SIGSET_BYTES);

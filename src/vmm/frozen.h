@@ -20,8 +20,10 @@
 #define FROZEN_SIGNALS 64
 #define FROZEN_PAGE 4096ull
 
-// To QEMU from its parent: freeze. None that it uses itself.
+// To QEMU from its parent: freeze; and from one of its threads to the others: stop. None that QEMU
+// uses itself.
 #define FROZEN_SIGNAL 44
+#define FROZEN_STOP 45
 // Descriptors that its parent gives a frozen one anew, as it does the first three: 10 and 11 and
 #define FROZEN_ENDS 10
 #define FROZEN_MEMORY_FD 12 // the guest's memory
@@ -49,7 +51,14 @@ struct frozen_thread {
     int32_t *id; // of the C library, in which it waits for the thread's end: clone(2), ctid
 };
 
-enum frozen_kind { FROZEN_PATH, FROZEN_RAM, FROZEN_EVENT, FROZEN_SIGNALFD, FROZEN_EPOLL };
+enum frozen_kind {
+    FROZEN_GIVEN,
+    FROZEN_PATH,
+    FROZEN_RAM,
+    FROZEN_EVENT,
+    FROZEN_SIGNALFD,
+    FROZEN_EPOLL
+};
 
 struct frozen_fd {
     int32_t number;

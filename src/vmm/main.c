@@ -35,6 +35,7 @@
 #define RESTORE_MS 20000
 #define LOG_MS 100
 #define SAVE_MS 20000
+#define TRIAL_MS 5000
 #define REST_MS 50
 #define ACCEPT_BATCH 16
 
@@ -166,6 +167,13 @@ static bool take_message(void *user, uint32_t type, const void *payload, size_t 
     return false;
 }
 
+static void open_mux(struct vmm *vmm, int port)
+{
+    mux_init(&vmm->mux, port);
+    vmm->mux.user = vmm;
+    vmm->mux.message = take_message;
+}
+
 static void accept_all(struct vmm *vmm)
 {
     for (int i = 0; i < ACCEPT_BATCH; i++) {
@@ -286,18 +294,23 @@ static void rehearse(struct vmm *vmm, struct deadline late)
     mux_send(&vmm->mux, GUEST_OVER, NULL, 0);
 }
 
-// Whether what was frozen runs: not where this machine's kernel holds on to pages of its own.
+// Whether a copy of what was frozen becomes a sandbox: not where this machine's kernel holds on to
+// pages of its own.
 static bool try_thaw(struct vmm *vmm)
 {
-    struct qemu_ends ends = {.memory = vmm->ends.memory, .state = -1, .frozen = vmm->ends.frozen};
+    struct qemu_ends ends = {
+        .memory = vmm->ends.memory, .state = -1, .frozen = vmm->ends.frozen, .thaws = true};
     int port, monitor, log;
-    ends.thaws = true;
     if (make_pair(&port, &ends.port) < 0 || make_pair(&monitor, &ends.monitor) < 0)
         return false;
     pid_t pid = qemu_start(&vmm->machine, &ends, &log);
     close(ends.port);
     close(ends.monitor);
-    bool runs = pid > 0 && save_try(monitor, deadline_in(SAVE_MS)) == 0;
+    mux_deinit(&vmm->mux);
+    open_mux(vmm, port);
+    vmm->greeted = false;
+    bool runs = pid > 0 && send_config(vmm) && save_go_on(monitor) == 0 &&
+                wait_for(vmm, &vmm->greeted, deadline_in(TRIAL_MS));
     if (pid > 0)
         kill(pid, SIGKILL);
     return runs;
@@ -399,10 +412,8 @@ int main(void)
     if (vmm.pid < 0)
         return 1;
     close(vmm.ends.port);
-    mux_init(&vmm.mux, port);
+    open_mux(&vmm, port);
     warm_init(&vmm.warm);
-    vmm.mux.user = &vmm;
-    vmm.mux.message = take_message;
     run(&vmm);
     kill(vmm.pid, SIGKILL);
     return 1;

@@ -260,10 +260,7 @@ pid_t qemu_start(const struct machine *machine, const struct qemu_ends *ends, in
 {
     struct arguments arguments = {0};
     int log[2];
-    if (ends->thaws)
-        add(&arguments, "qemu"); // it has been told
-    else
-        add_all(&arguments, machine);
+    add_all(&arguments, machine); // one that thaws shows it, and has been told
     if (fd_pipe(log) < 0)
         return -1;
     pid_t pid = fork();

@@ -16,7 +16,7 @@
 #include "vmm/qemu.h"
 
 #define LINES_MAX 16384 // of answers to one order
-#define PAUSE_NS 1000000
+#define PAUSE_NS 5000000
 
 struct talk {
     int fd;
@@ -91,32 +91,39 @@ static int carry_out(struct talk *talk, const struct order *order)
     return 0;
 }
 
+// It tells of the end of a migration before that has ended; a guest that is frozen meanwhile would
+// not go on when it is told to.
+static int wait_for_end(struct talk *talk)
+{
+    static const struct order order = {"{\"execute\":\"query-status\"}", "\"return\"", false};
+    const struct timespec pause = {0, PAUSE_NS};
+    while (carry_out(talk, &order) == 0) {
+        if (strstr(talk->text, "\"postmigrate\""))
+            return 0;
+        if (deadline_poll_ms(talk->deadline) == 0)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return -1;
+}
+
 int save_guest(int monitor_fd, int state_fd, struct deadline deadline)
 {
     struct talk talk = {.fd = monitor_fd, .state_fd = state_fd, .deadline = deadline};
     for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
         if (carry_out(&talk, &orders[i]) < 0)
             return -1;
-    return 0;
+    return wait_for_end(&talk);
 }
 
 int save_freeze(pid_t pid, struct deadline deadline)
 {
     const struct timespec pause = {0, PAUSE_NS};
     int status;
-    if (kill(pid, FROZEN_SIGNAL) < 0)
-        return -1;
-    while (waitpid(pid, &status, WNOHANG) == 0)
-        if (deadline_poll_ms(deadline) == 0 || nanosleep(&pause, NULL) < 0)
+    for (; waitpid(pid, &status, WNOHANG) == 0; nanosleep(&pause, NULL))
+        if (deadline_poll_ms(deadline) == 0 || kill(pid, FROZEN_SIGNAL) < 0)
             return -1;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
-}
-
-int save_try(int monitor_fd, struct deadline deadline)
-{
-    static const struct order order = {"{\"execute\":\"query-status\"}", "\"return\"", false};
-    struct talk talk = {.fd = monitor_fd, .state_fd = -1, .deadline = deadline};
-    return carry_out(&talk, &order);
 }
 
 static int tell(int monitor_fd, const char *text)

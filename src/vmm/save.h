@@ -21,6 +21,5 @@ int save_restore(int monitor_fd);
 
 // A saved one, whose QEMU is `pid`, is written to FROZEN_FD besides, and QEMU ends.
 int save_freeze(pid_t pid, struct deadline deadline);
-// That one, thawed: whether it takes orders, and that its guest goes on.
-int save_try(int monitor_fd, struct deadline deadline);
+// That one, thawed: its guest goes on.
 int save_go_on(int monitor_fd);

@@ -186,8 +186,9 @@ static int make(const struct frozen_fd *fd)
         return (int)call(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0);
     case FROZEN_RAM:
         return (int)call(SYS_fcntl, FROZEN_MEMORY_FD, F_DUPFD_CLOEXEC, FROZEN_FDS_MAX, 0);
-    default:
-        return (int)call(SYS_openat, AT_FDCWD, (long)fd->path, fd->flags | O_CLOEXEC, 0);
+    default: // what QEMU writes to, it had made: the guest's console
+        return (int)call(SYS_openat, AT_FDCWD, (long)fd->path,
+                         fd->flags | O_CLOEXEC | (fd->flags & O_ACCMODE ? O_CREAT : 0), 0600);
     }
 }
 
@@ -195,6 +196,10 @@ static void make_fds(void)
 {
     for (unsigned i = 0; i < image->fd_count; i++) {
         const struct frozen_fd *fd = &image->fds[i];
+        if (fd->kind == FROZEN_GIVEN) { // it does not block
+            call(SYS_fcntl, fd->number, F_SETFL, fd->flags & O_NONBLOCK, 0);
+            continue;
+        }
         int made = make(fd);
         check(made, fd->kind == FROZEN_PATH ? fd->path : "cannot make a descriptor");
         if (made == fd->number)
