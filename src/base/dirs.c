@@ -56,8 +56,8 @@ static int make_owned(char *path, struct sbx_error *err)
     return check_owned(path, err);
 }
 
-// The first candidate whose variable is set and absolute, and a home only if it is there. 0 or -1 if
-// there is none or it is too long.
+// The first candidate whose variable is set and absolute, and a home only if it is there. 0 or -1
+// if there is none or it is too long.
 static int pick_cache(char *ret_path, size_t size, bool *ret_chosen)
 {
     static const struct {
