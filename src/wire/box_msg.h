@@ -13,7 +13,8 @@
 
 #include "wire/codec.h"
 
-#define BOX_VERSION 2
+// One more with each change of the record, or of what clients and agents tell each other.
+#define BOX_VERSION 3
 #define BOX_SPEC_MAX (512 * 1024)
 #define BOX_LISTS_MAX 1024 // entries of each list below
 
