@@ -23,5 +23,7 @@ struct agent {
     struct user *user_cache;           // owned, NULL: empty
     bool root_ran;                     // since then anyone may have changed what belongs to root
     struct child_memory *child_memory; // owned, see child.h
-    int null_fd; // /dev/null to read from, shared by all commands: it has no state; -1: not yet
+    // /dev/null to read from, shared by all commands: it has no state. Opened ahead of them: one
+    // may put something else in its place, which we would wait for. -1: none.
+    int null_fd;
 };

@@ -66,15 +66,6 @@ static int make_pipe(int *ret_read, int *ret_write, struct sbx_error *err)
     return 0;
 }
 
-static int open_null(struct agent *agent, struct sbx_error *err)
-{
-    if (agent->null_fd < 0)
-        agent->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (agent->null_fd < 0)
-        return err_sys(err, 0, errno, "cannot open /dev/null in the sandbox");
-    return 0;
-}
-
 static int make_pipes(struct launch *launch, struct sbx_error *err)
 {
     uint32_t flags = launch->exec.flags;
@@ -141,8 +132,8 @@ static int prepare(struct agent *agent, struct launch *launch, const struct fram
                    struct sbx_error *err)
 {
     int code = make_fds(launch, frame, err);
-    if (code == 0 && launch->child_fds[0] < 0)
-        code = open_null(agent, err);
+    if (code == 0 && launch->child_fds[0] < 0 && agent->null_fd < 0)
+        code = err_set(err, SBX_ERR_SETUP, "the sandbox began without a /dev/null");
     if (code < 0)
         return code;
     launch->cwd = choose_cwd(agent, launch);

@@ -151,7 +151,7 @@ static int watch_children(struct agent *agent)
 
 static int open_agent(struct agent *agent, bool ready)
 {
-    agent->null_fd = -1;
+    agent->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     procs_init(&agent->procs);
     conns_init(&agent->conns);
     if (config_read(AGENT_FD_MONITOR, ready, &agent->config) < 0 || loop_init(&agent->loop) < 0)

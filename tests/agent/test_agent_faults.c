@@ -337,6 +337,23 @@ static void too_many_processes_are_said(void **state)
     assert_works(*state);
 }
 
+// Root of a sandbox may change its /dev; to open a FIFO, process 1 would wait for ever.
+static void another_null_does_not_stop_it(void **state)
+{
+    char line[256], text[64];
+    struct box *box = box_start(&(struct agent_config){.user = "root", .workdir = ""});
+    struct link *link = link_open(box);
+    (void)state;
+    snprintf(line, sizeof(line), "mkfifo %s/fifo && mount --bind %s/fifo /dev/null", box->dir,
+             box->dir);
+    start_shell(link, line, SBX_EXEC_STDIN);
+    assert_int_equal(collect(link, NULL, NULL).code, 0);
+    link_close(link);
+    assert_int_equal(run_line(box, "cat; echo went on", 0, text, sizeof(text)).code, 0);
+    assert_string_equal(text, "went on\n");
+    box_stop(box);
+}
+
 static void ends_with_the_monitor(void **state)
 {
     (void)state;
@@ -382,6 +399,7 @@ int main(void)
         cmocka_unit_test(without_descriptors_it_says_so),
         cmocka_unit_test(without_memory_it_says_so),
         cmocka_unit_test(too_many_processes_are_said),
+        cmocka_unit_test(another_null_does_not_stop_it),
         cmocka_unit_test(ends_with_the_monitor),
         cmocka_unit_test(a_workdir_that_is_missing_is_an_error),
     };
