@@ -261,6 +261,9 @@ def main():
     parser.add_argument("--skip", default="", help="names of cases, with commas between")
     options = parser.parse_args()
     sizes = SIZES[options.size]
+    unknown = [name for name in options.groups if name not in sizes]
+    if unknown:
+        parser.error(f"'{options.size}' measures no {', '.join(unknown)}; there are: {', '.join(sizes)}")
     base = tempfile.mkdtemp(prefix="sandboxes-bench-")
     memory = tempfile.mkdtemp(prefix="sandboxes-bench-", dir="/dev/shm")
     living = None

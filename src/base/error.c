@@ -107,6 +107,7 @@ int err_set(struct sbx_error *err, int code, const char *format, ...)
 #define NO_PATH "check the path: it, or a directory on the way to it, is not there"
 #define NO_SPACE "free space where that is written; a sandbox has as much as --disk gives it"
 #define NO_FILES "raise the limit of open files: ulimit -n"
+#define NO_FILES_AT_ALL "raise what this machine may have open: sysctl fs.file-max"
 
 struct errno_row {
     int sys_errno;
@@ -127,7 +128,7 @@ static const struct errno_row errno_rows[] = {
     {ENOSPC, SBX_ERR_QUOTA, NO_SPACE},
     {EDQUOT, SBX_ERR_QUOTA, NO_SPACE},
     {EMFILE, SBX_ERR_QUOTA, NO_FILES},
-    {ENFILE, SBX_ERR_QUOTA, NO_FILES},
+    {ENFILE, SBX_ERR_QUOTA, NO_FILES_AT_ALL},
     {EAGAIN, SBX_ERR_QUOTA, NULL},
     {ENOMEM, SBX_ERR_NOMEM, NULL},
     {EINVAL, SBX_ERR_INVALID, NULL},

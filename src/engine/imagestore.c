@@ -5,17 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "base/cancel.h"
 #include "base/cleanup.h"
+#include "engine/lock.h"
 #include "wire/box_msg.h"
-
-#define POLL_MS 10
 
 /*
  * Ext4 puts a directory's files near it, and passes over inodes that were freed there in the last
@@ -109,19 +106,14 @@ int imagestore_hold(const struct imagestore *store, bool alone, struct deadline 
         openat(store->fd, BOX_STORE_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_sys(err, 0, errno, "cannot open %s/%s", store->path, BOX_STORE_LOCK);
-    while (flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return err_sys(err, 0, errno, "cannot lock %s/%s", store->path, BOX_STORE_LOCK);
-        int left = deadline_poll_ms(deadline);
-        if (left == 0) {
-            err_set(err, SBX_ERR_TIMEOUT, "images are being %s by another process",
-                    alone ? "fetched or started" : "removed");
-            return err_hint(err, "try again when it has ended");
-        }
-        struct pollfd wait = {.fd = cancel_fd(deadline.cancel), .events = POLLIN};
-        if (poll(&wait, 1, left > 0 && left < POLL_MS ? left : POLL_MS) > 0)
-            return err_set(err, SBX_ERR_CANCELLED, "cancelled");
+    int rc = lock_wait(fd, alone ? LOCK_EX : LOCK_SH, deadline, err);
+    if (rc == SBX_ERR_TIMEOUT) {
+        err_set(err, rc, "images are being %s by another process",
+                alone ? "fetched or started" : "removed");
+        return err_hint(err, "try again when it has ended");
     }
+    if (rc < 0)
+        return rc;
     *ret_fd = steal_fd(&fd);
     return 0;
 }

@@ -25,6 +25,7 @@ class Power(sandboxcase.SandboxCase):
         return target
 
     def tearDown(self):
+        self.sandboxes("destroy", "--all", "--yes", check=False)  # which keep the disk busy
         for target in self.mounted:
             run("umount", target)
         super().tearDown()

@@ -86,6 +86,10 @@ class Account(box.Case):
             os.close(fd)
         return len(found)
 
+    def most_instances(self):
+        """Other programs of the account have some for a moment."""
+        return max(self.instances() for _ in range(5))
+
     def queue_works(self):
         name = f"/hostile-{os.getpid()}".encode()
         queue = self.LIBC.mq_open(name, os.O_CREAT | os.O_RDWR, 0o600, None)
@@ -97,7 +101,7 @@ class Account(box.Case):
     def test_sandboxes_need_none(self):
         before = self.instances()
         with self.box("--network", "none"), self.box("--network", "none"):
-            self.assertEqual(before, self.instances())
+            self.assertGreaterEqual(self.most_instances(), before)
 
     def test_one_sandbox_leaves_some(self):
         before = self.instances()
@@ -105,7 +109,7 @@ class Account(box.Case):
             process = living.start(box.INSIDE, "--bomb=account")
             try:
                 self.assertIn(b"ready", process.stdout.readline())
-                left = self.instances()
+                left = self.most_instances()
                 self.assertGreaterEqual(left, before if box.is_root() else before - 32)
                 if box.is_root():  # whose sandboxes are accounts of their own
                     self.assertTrue(self.queue_works())

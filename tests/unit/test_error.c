@@ -36,6 +36,10 @@ static void what_the_system_says_has_a_remedy_of_its_own(void **state)
     assert_non_null(strstr(err.remedy, "path"));
     err_sys(&err, 0, ENOSPC, "cannot write 'x'");
     assert_non_null(strstr(err.remedy, "space"));
+    err_sys(&err, 0, EMFILE, "cannot open 'x'");
+    assert_non_null(strstr(err.remedy, "ulimit"));
+    err_sys(&err, 0, ENFILE, "cannot open 'x'"); // the machine's limit, not the process's
+    assert_null(strstr(err.remedy, "ulimit"));
     err_sys(&err, SBX_ERR_EXEC, ENOENT, "cannot run 'x'");
     assert_string_equal(err.remedy, sbx_code_remedy(SBX_ERR_EXEC));
     err_sys(&err, 0, ECONNRESET, "cannot send");
