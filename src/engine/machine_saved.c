@@ -140,7 +140,8 @@ static int print(const struct machine *machine, enum machine_saved saved, char *
     return 0;
 }
 
-// Boots a guest of that kind which is nobody's: without image, network, variables and labels.
+// Boots a guest of that kind which is nobody's: without image, network, names, variables and
+// labels.
 static int build(void *payload, int new_fd, struct sbx_error *err)
 {
     const struct saving *saving = payload;
@@ -153,6 +154,9 @@ static int build(void *payload, int new_fd, struct sbx_error *err)
         return code;
     spec.box.machine = text;
     spec.box.layer_count = 1; // QEMU's
+    spec.box.user = spec.box.flags & BOX_ROOT_USER ? "root" : "user";
+    spec.box.workdir = "";
+    spec.box.hostname = "sandbox";
     spec.box.env_count = spec.box.label_count = spec.box.mount_count = 0;
     spec.box.allow_count = spec.box.port_count = 0;
     spec.box.network = SBX_NETWORK_NONE;

@@ -32,6 +32,7 @@
 // Where thaw.c lies meanwhile and nothing of QEMU may: below all that the kernel places by itself.
 #define THAW_BEGIN 0x60000000ull
 #define THAW_END 0x64000000ull
+#define THAW_IMAGE (THAW_BEGIN + (16ull << 20)) // struct frozen
 
 enum frozen_source { FROZEN_ZERO, FROZEN_DATA, FROZEN_MEMORY };
 
@@ -88,6 +89,8 @@ struct frozen_step { // struct sock_filter
 struct frozen {
     char magic[8];
     uint32_t map_count, special_count, thread_count, fd_count, watch_count, filter_count;
+    uint64_t back;      // where a copy's threads but the first begin
+    uint64_t *thaw_end; // to be told where thaw.c ends, which a copy does not keep
     struct frozen_special specials[FROZEN_SPECIALS_MAX];
     struct frozen_thread threads[FROZEN_THREADS_MAX]; // the first is the first
     struct frozen_action actions[FROZEN_SIGNALS];     // of signal 1 and up

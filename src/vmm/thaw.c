@@ -23,7 +23,7 @@
 #define SIGSET_BYTES 8
 #define EVENT_FLAGS (O_NONBLOCK | O_CLOEXEC) // eventfd(2), signalfd(2): the same numbers
 
-static const struct frozen *image = (const void *)(THAW_BEGIN + (16ull << 20));
+static const struct frozen *image = (const void *)THAW_IMAGE;
 #define SPECIALS_AT (THAW_BEGIN + (32ull << 20)) // on their way
 
 // As pthread_create(3) has it: what QEMU forbids itself lets no other flags through.
@@ -31,6 +31,7 @@ static const struct frozen *image = (const void *)(THAW_BEGIN + (16ull << 20));
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD |            \
      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
+extern char _end[]; // ld(1)
 char thaw_stack[STACK_SIZE] __attribute__((aligned(16)));
 static char text[TEXT_MAX];
 static struct frozen_special own[FROZEN_SPECIALS_MAX];
@@ -230,7 +231,7 @@ static void forbid(void)
     check(call(SYS_seccomp, SET_MODE_FILTER, 0, (long)&program, 0), "cannot forbid system calls");
 }
 
-// Its first act is to return from the signal.
+// Its first act is to return from the signal, which it does in freeze.c.
 static void start(const struct frozen_thread *thread)
 {
     register long r10 __asm__("r10") = (long)thread->id;
@@ -239,12 +240,11 @@ static void start(const struct frozen_thread *thread)
     __asm__ volatile("syscall\n"
                      "test %%rax, %%rax\n"
                      "jnz 1f\n"
-                     "mov %[back], %%eax\n"
-                     "syscall\n"
+                     "jmp *%[back]\n"
                      "1:"
                      : "=a"(result)
                      : "a"(SYS_clone), "D"(THREAD_FLAGS), "S"(thread->context), "d"(&thread_id),
-                       "r"(r10), "r"(r8), [back] "i"(SYS_rt_sigreturn)
+                       "r"(r10), "r"(r8), [back] "r"(image->back)
                      : "rcx", "r11", "memory");
     check(result, "cannot start a thread");
 }
@@ -259,8 +259,10 @@ _Noreturn void thaw(void)
     call(SYS_close, FROZEN_FD, 0, 0, 0);
     make_fds();
     take_signals();
+    *image->thaw_end = (uint64_t)(uintptr_t)_end;
     call(SYS_arch_prctl, ARCH_SET_FS, (long)image->threads[0].tls, 0, 0);
     call(SYS_set_tid_address, (long)image->threads[0].id, 0, 0, 0);
+    call(SYS_prctl, PR_SET_TIMERSLACK, 1, 0, 0); // as QEMU does for itself
     call(SYS_prctl, PR_SET_NAME, (long)"qemu-system-x86", 0, 0);
     forbid();
     for (unsigned i = 1; i < image->thread_count; i++)

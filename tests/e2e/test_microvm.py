@@ -102,6 +102,9 @@ class Microvm(sandboxcase.SandboxCase):
             status = sandboxcase.status_of(pid)
             self.assertEqual("1", status["NoNewPrivs"])
             self.assertEqual("2", status.get("Seccomp_filters", "2"), "what QEMU forbids itself")
+            with open(f"/proc/{pid}/maps", encoding="ascii") as maps:
+                self.assertNotRegex(maps.read(), "/vm/thaw| 00000000 .*/frozen",
+                                    "at the same place in every copy")
             self.assertEqual("well\n", self.sandboxes("exec", box, "--", "echo", "well")[1])
             self.sandboxes("destroy", box)
             if os.path.exists(frozen):
