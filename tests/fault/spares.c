@@ -163,7 +163,21 @@ static void check_use(void)
     tell(all_end(getpid()), "none outlives a client that closes");
 }
 
-static void check_killed(void)
+static bool create_one(struct sbx_client *client)
+{
+    return create(client) != NULL;
+}
+
+static bool drop_root(struct sbx_client *client)
+{
+    if (setresuid(NOBODY, NOBODY, NOBODY) < 0)
+        return false;
+    create(client); // may well fail
+    return true;
+}
+
+// A process with a client that has spares, and does this; then it waits to be killed.
+static pid_t fork_client(bool (*deed)(struct sbx_client *client), bool *ret_began)
 {
     int ends[2];
     char byte;
@@ -175,16 +189,29 @@ static void check_killed(void)
     if (pid == 0) {
         mark();
         struct sbx_client *client = begin(seen, &count);
-        if (client && count >= 7 && create(client) && write(ends[1], "", 1) == 1)
+        if (client && count >= 7 && deed(client) && write(ends[1], "", 1) == 1)
             pause();
         _exit(1);
     }
     close(ends[1]);
-    bool began = pid > 0 && read(ends[0], &byte, 1) == 1;
-    if (pid > 0) {
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-    }
+    *ret_began = pid > 0 && read(ends[0], &byte, 1) == 1;
+    close(ends[0]);
+    return pid;
+}
+
+static void kill_client(pid_t pid)
+{
+    if (pid <= 0)
+        return;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void check_killed(void)
+{
+    bool began;
+    pid_t pid = fork_client(create_one, &began);
+    kill_client(pid);
     tell(began, "a client with spares");
     tell(all_end(pid), "none outlives a client that is killed");
 }
@@ -192,35 +219,16 @@ static void check_killed(void)
 // One that gives up root's rights would have them through its helper.
 static void check_dropped(void)
 {
-    int ends[2];
-    char byte;
+    bool began;
     pid_t seen[SEEN_MAX];
-    size_t count;
-    if (pipe(ends) < 0)
-        exit(1);
-    pid_t pid = fork();
-    if (pid == 0) {
-        mark();
-        struct sbx_client *client = begin(seen, &count);
-        if (client && count >= 7 && setresuid(NOBODY, NOBODY, NOBODY) == 0) {
-            create(client); // may well fail
-            if (write(ends[1], "", 1) == 1)
-                pause();
-        }
-        _exit(1);
-    }
-    close(ends[1]);
-    bool began = pid > 0 && read(ends[0], &byte, 1) == 1;
-    count = SEEN_MAX;
+    size_t count = SEEN_MAX;
+    pid_t pid = fork_client(drop_root, &began);
     for (int i = 0; i < TRIES && began && count > 0; i++) {
         count = find(pid, "sandboxes-spare", seen);
         pause_a_bit();
     }
     tell(began && count == 0, "none is left to a client that is root no more");
-    if (pid > 0) {
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-    }
+    kill_client(pid);
 }
 
 int main(void)
